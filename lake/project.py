@@ -1,0 +1,58 @@
+"""Where a project is and how its runs are set: parameters live in params.yaml, settings in the environment.
+
+Settings change where and how fast a stage runs, never what it computes, so no stage reruns because of them.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake.errors import UserError
+
+PARAMS = "params.yaml"
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds params.yaml. UserError when there is none."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / PARAMS).is_file():
+            return folder
+    raise UserError(
+        f"{start} is in no Finelake project (no {PARAMS} in it or above); make one with `finelake init DIR`"
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    lake: str  # folder or URL under which all tables live
+    master: str  # Spark master
+    memory: str  # Spark driver memory, such as 2g
+    ranks: int  # training processes
+
+
+def settings(root: Path) -> Settings:
+    """The settings of this run, from FINELAKE_LAKE, FINELAKE_MASTER, FINELAKE_MEMORY and FINELAKE_RANKS."""
+    lake = os.environ.get("FINELAKE_LAKE", "lakehouse")
+    if "://" not in lake:
+        lake = str((root / lake).resolve())
+    ranks = os.environ.get("FINELAKE_RANKS", "1")
+    if not ranks.isdigit() or ranks == "0":
+        raise UserError(f"FINELAKE_RANKS is {ranks!r}, not a number of processes; set it to 1 or more")
+    return Settings(
+        lake=lake,
+        master=os.environ.get("FINELAKE_MASTER", "local[2]"),
+        memory=os.environ.get("FINELAKE_MEMORY", "2g"),
+        ranks=int(ranks),
+    )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a reader sees the old file or the whole new one, whatever is killed in between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

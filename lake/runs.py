@@ -1,0 +1,165 @@
+"""One training run: an entry of `runs:` in params.yaml. Read by tokenize, base, train and evaluate."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lake.params import parse, unknown_key
+
+# Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
+PROMPT = "<|prompt|>"
+REPLY = "<|reply|>"
+PAD = "<|pad|>"
+END = "<|end|>"
+
+_FIELD = re.compile(r"\{([a-z_]+)(?:\.([^{}.]+))?\}")
+_PLACEHOLDERS = re.compile(r"\{[^{}]*\}")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model a run starts from: a Python package's folder, a folder, a hub snapshot, or trained from scratch."""
+
+    kind: Literal["package", "folder", "hub", "scratch"]
+    name: str | None = None  # package: its import name; folder: a path from the project root; hub: owner/model
+    folder: str = "model"  # package: where the model lies inside it
+    revision: str | None = None  # hub: the commit, 40 hexadecimal digits
+    vocabulary: int = 6000  # scratch: tokens
+    hidden: int = 192  # scratch: width
+    layers: int = 4  # scratch
+    heads: int = 4  # scratch: attention heads
+    steps: int = 150  # scratch: optimiser steps of pre-training on the train split's text
+    batch_size: int = 16  # scratch: sequences a step
+    context: int = 128  # scratch: tokens a pre-training sequence
+    learning_rate: float = 2e-3  # scratch: peak rate of pre-training
+
+    def __post_init__(self) -> None:
+        if self.kind == "scratch":
+            _positive(self, "vocabulary", "hidden", "layers", "heads", "batch_size", "context", "learning_rate")
+            _refuse(self.name is not None, "base kind scratch has no name; leave name out or choose another kind")
+            _refuse(self.vocabulary < 300, "base.vocabulary must be at least 300: 256 bytes and the markers come first")
+            _refuse(self.hidden % (2 * self.heads) != 0, "base.hidden must be a multiple of twice base.heads")
+            return
+        _refuse(self.name is None, f"base kind {self.kind} needs a name")
+        if self.kind == "package":
+            _refuse(not str(self.name).isidentifier(), f"base.name {self.name!r} is not the import name of a package")
+        if self.kind == "hub":
+            pinned = re.fullmatch("[0-9a-f]{40}", self.revision or "")
+            _refuse(not pinned, "base kind hub needs revision, the commit as 40 hexadecimal digits: names move")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, on which rows, from which base, and how."""
+
+    task: Literal["classify", "instruct"]
+    base: Base
+    where: str = "true"  # SQL condition on split.records
+    label: str = "scene"  # classify: the class, a column or facts.NAME
+    prompt: str = PROMPT + "{text}" + REPLY  # instruct: template of what the model reads
+    target: str = "{facts.reply}"  # instruct: template of what it is to write; the end token is added
+    tokens: int = 64  # sequence length; longer texts are cut (classify) or rejected (instruct)
+    shards: int = 8  # files a part
+    pack: bool = True  # instruct: put several training records into one sequence; attention never joins them
+    strategy: Literal["lora", "full"] = "lora"
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0  # share
+    dropout: float | None = None  # share; None: as the base's configuration says
+    scale: float = 20.0  # classify: what the cosine-like scores are multiplied with before the softmax
+    epochs: int = 3  # passes over the train part
+    batch_size: int = 32  # samples an optimiser step, over all ranks and accumulated micro-batches
+    accumulation: int = 4  # micro-batches an optimiser step and rank
+    learning_rate: float = 5e-5  # peak
+    head_learning_rate: float | None = None  # classify: peak rate of the new head; None: learning_rate
+    warmup: float = 0.1  # share of all steps in which the rate rises linearly; then it falls linearly to 0
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient; 0: not clipped
+    label_smoothing: float = 0.0  # share
+    patience: int | None = None  # epochs without a better validation loss before stopping; None: never
+    seed: int = 0
+    zero_stage: Literal[0, 1, 2] = 0  # what DeepSpeed spreads over ranks: nothing, optimiser, gradients too
+    checkpoint_steps: int = 100  # optimiser steps between checkpoints within an epoch
+    log_steps: int = 10  # optimiser steps between rows of the curves
+    new_tokens: int = 64  # instruct: longest reply that evaluate generates
+    evaluate_batch: int = 64  # samples evaluated at once
+    bootstrap: int = 1000  # resamples behind each interval
+    examples: int = 20  # rows shown in the report
+
+    def __post_init__(self) -> None:
+        _positive(self, "tokens", "shards", "lora_rank", "lora_alpha", "scale", "epochs", "batch_size", "accumulation")
+        _positive(self, "learning_rate", "checkpoint_steps", "log_steps", "new_tokens", "evaluate_batch", "bootstrap")
+        for name in ("lora_dropout", "warmup", "label_smoothing"):
+            _refuse(not 0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}, not a share from 0 to below 1")
+        _refuse(self.dropout is not None and not 0 <= self.dropout < 1, f"dropout is {self.dropout}, not a share")
+        _refuse(self.batch_size % self.accumulation != 0, "batch_size must be a multiple of accumulation")
+        _refuse(self.patience is not None and self.patience < 1, "patience must be at least 1; leave it out for never")
+        _refuse(self.clip < 0 or self.weight_decay < 0, "clip and weight_decay cannot be negative")
+        if self.task == "instruct":
+            _refuse(self.new_tokens >= self.tokens, "new_tokens must be below tokens: the prompt needs room too")
+            for name in ("prompt", "target"):
+                _check_template(name, getattr(self, name))
+        elif self.base.kind == "scratch":
+            raise ValueError("base kind scratch makes a causal model for task instruct; classify needs an encoder")
+
+
+def value(name: str, columns: Mapping[str, Any]) -> Any:
+    """The column `name`, or for facts.NAME that entry of the map; None where the record lacks it."""
+    column, _, key = name.partition(".")
+    found = columns.get(column)
+    if not key or found is None:
+        return found
+    return dict(found).get(key)
+
+
+def render(template: str, columns: Mapping[str, Any]) -> str | None:
+    """The template with {column} and {facts.name} filled in; None where the record lacks one of them."""
+    values = {match[0]: value(match[0][1:-1], columns) for match in _FIELD.finditer(template)}
+    if any(found is None for found in values.values()):
+        return None
+    return _FIELD.sub(lambda match: str(values[match[0]]), template)
+
+
+def _check_template(name: str, template: str) -> None:
+    wrong = [part for part in _PLACEHOLDERS.findall(template) if not _FIELD.fullmatch(part)]
+    _refuse(bool(wrong), f"{name} holds {wrong[0] if wrong else ''}; write {{column}} or {{facts.name}}")
+    _refuse(not _FIELD.search(template), f"{name} names no column; write it as {{text}} or {{facts.reply}}")
+
+
+def _positive(owner: Any, *names: str) -> None:
+    for name in names:
+        _refuse(getattr(owner, name) <= 0, f"{name} is {getattr(owner, name)}; it must be above 0")
+
+
+def _refuse(wrong: bool, message: str) -> None:
+    if wrong:
+        raise ValueError(message)
+
+
+# The sections of an entry of `runs:`: each names the keys that one stage alone reads, so that a change of, say, the
+# learning rate reruns train and evaluate and nothing before them.
+SECTIONS = {
+    "samples": ("label", "prompt", "target", "tokens", "shards", "pack"),
+    "train": (
+        *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "dropout", "scale", "epochs", "batch_size"),
+        *("accumulation", "learning_rate", "head_learning_rate", "warmup", "weight_decay", "clip", "label_smoothing"),
+        *("patience", "seed", "zero_stage", "checkpoint_steps", "log_steps"),
+    ),
+    "evaluate": ("new_tokens", "evaluate_batch", "bootstrap", "examples"),
+}
+
+
+def parse_run(content: Mapping[str, Any], name: str) -> Run:
+    """The entry of `runs:` called `name`. UserError when there is none or when it does not fit."""
+    entries = content.get("runs") or {}
+    unknown_key({name: None}, entries, "runs")
+    where = f"runs.{name}"
+    entry = entries[name] or {}
+    unknown_key(entry, ("task", "where", "base", *SECTIONS), where)
+    flat = {key: entry[key] for key in ("task", "where", "base") if key in entry}
+    for section, known in SECTIONS.items():
+        values = entry.get(section) or {}
+        unknown_key(values, known, f"{where}.{section}")
+        flat |= values
+    return parse(Run, flat, where)

@@ -1,0 +1,195 @@
+"""Snapshots: the small manifests that pin table contents, and the Delta versions that hold them.
+
+A manifest names each table by the hash of its content, not by a Delta version number: the number depends on what
+a lake went through before (a fresh clone starts at 0), the content does not. Every commit carries its content hash
+as Delta's `userMetadata`, so a content is found again in the table's history, and a table that was rebuilt after a
+loss satisfies the old manifest.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from lake.errors import UserError
+from lake.project import write_atomically
+
+FORMAT = 1
+FOLDER = "snapshots"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A pinned table: where it lives under the lake root and what it holds."""
+
+    path: str  # relative to the lake root, "clean/records"
+    rows: int
+    schema: str  # hash of names, types and nullability, 32 hexadecimal digits
+    content: str  # order-insensitive hash of the rows, 32 hexadecimal digits
+
+    def metadata(self) -> str:
+        """What the commit that wrote this content carries."""
+        return json.dumps({"finelake": FORMAT, "rows": self.rows, "schema": self.schema, "content": self.content})
+
+
+@dataclass(frozen=True)
+class Version:
+    """A Delta version of a table, with the content that its commit names (None: not written by Finelake)."""
+
+    number: int
+    timestamp: int  # milliseconds since 1970, UTC
+    rows: int | None
+    schema: str | None
+    content: str | None
+
+
+def manifest_path(root: Path, stage: str) -> Path:
+    """snapshots/clean.json; for a stage of a run, tokenize@intent, snapshots/tokenize-intent.json."""
+    return root / FOLDER / f"{stage.replace('@', '-')}.json"
+
+
+def table_path(stage: str, table: str) -> str:
+    """clean/records; for a stage of a run, tokenize/intent/samples."""
+    return f"{stage.replace('@', '/')}/{table}"
+
+
+def write_manifest(root: Path, stage: str, tables: dict[str, Table]) -> None:
+    """Write the manifest, last of all and atomically: a table that no manifest names was never published."""
+    content = {
+        "format": FORMAT,
+        "stage": stage,
+        "tables": {name: dataclasses.asdict(tables[name]) for name in sorted(tables)},
+    }
+    write_atomically(manifest_path(root, stage), json.dumps(content, indent=2) + "\n")
+
+
+def read_manifest(root: Path, stage: str) -> dict[str, Table]:
+    """The tables that a stage pinned. UserError when it has not run or its manifest is not readable."""
+    path = manifest_path(root, stage)
+    name = path.relative_to(root)
+    if not path.exists():
+        raise UserError(f"{name} does not exist: the stage {stage} has not run yet; run `dvc repro {stage}`")
+    return parse_manifest(path.read_text(encoding="utf-8"), str(name), stage)
+
+
+def parse_manifest(text: str, name: str, stage: str) -> dict[str, Table]:
+    """The tables of a manifest's text; `name` and `stage` are for messages."""
+    try:
+        content = json.loads(text)
+        found = content["format"]
+        if found == FORMAT:
+            return {name: Table(**table) for name, table in content["tables"].items()}
+    except (ValueError, KeyError, TypeError):
+        mend = f"run `dvc repro --force --single-item {stage}`"
+        raise UserError(f"{name} is no snapshot manifest (it was altered or cut); {mend}") from None
+    raise UserError(
+        f"{name} has snapshot format {found}, this Finelake reads {FORMAT}; "
+        f"install the Finelake that wrote it or run `dvc repro --force --single-item {stage}`"
+    )
+
+
+def manifests(root: Path) -> dict[str, dict[str, Table]]:
+    """Every manifest of the work tree, by stage."""
+    found = {}
+    for path in sorted((root / FOLDER).glob("*.json")):
+        stage = path.stem.replace("-", "@", 1)
+        found[stage] = read_manifest(root, stage)
+    return found
+
+
+def location(lake_root: str, path: str) -> str:
+    """The folder or URL of a table."""
+    return f"{lake_root.rstrip('/')}/{path}"
+
+
+def history(lake_root: str, path: str) -> list[Version]:
+    """The versions of a table, newest first; empty when the lake holds no such table."""
+    try:
+        commits = DeltaTable(location(lake_root, path)).history()
+    except (TableNotFoundError, DeltaError, OSError):
+        return []
+    return [_version(commit) for commit in commits]
+
+
+def _version(commit: dict) -> Version:
+    try:
+        metadata = json.loads(commit.get("userMetadata") or "{}")
+    except ValueError:
+        metadata = {}
+    if not isinstance(metadata, dict):
+        metadata = {}
+    return Version(
+        number=commit["version"],
+        timestamp=commit.get("timestamp", 0),
+        rows=metadata.get("rows"),
+        schema=metadata.get("schema"),
+        content=metadata.get("content"),
+    )
+
+
+def find_version(lake_root: str, table: Table) -> int | None:
+    """The newest version that holds the table's content, or None."""
+    for version in history(lake_root, table.path):
+        if (version.content, version.schema) == (table.content, table.schema):
+            return version.number
+    return None
+
+
+def problems(lake_root: str, table: Table) -> Iterator[str]:
+    """What keeps a pinned table from being read: a missing table, version or file, or a file of another size."""
+    if not history(lake_root, table.path):
+        yield f"table {table.path} is missing from the lake {lake_root}"
+        return
+    version = find_version(lake_root, table)
+    if version is None:
+        yield f"table {table.path} has no version with the pinned content {table.content}"
+        return
+    for path, size in _added(lake_root, table.path, version):
+        file = Path(lake_root, table.path, path)
+        if "://" in lake_root:
+            continue
+        if not file.exists():
+            yield f"table {table.path}, version {version}: the data file {path} is missing"
+        elif file.stat().st_size != size:
+            yield f"table {table.path}, version {version}: the data file {path} was altered ({file.stat().st_size} bytes, written with {size})"
+
+
+def intact(lake_root: str, table: Table) -> bool:
+    """Whether the lake holds the pinned content, with all its files."""
+    return next(problems(lake_root, table), None) is None
+
+
+def require(lake_root: str, stage: str, table: Table) -> int:
+    """The version that holds a table pinned by `stage`. UserError names what is missing and the command that repairs it."""
+    for problem in problems(lake_root, table):
+        raise UserError(f"{problem}; rebuild it with `finelake repair {stage}`")
+    version = find_version(lake_root, table)
+    assert version is not None  # problems() names an absent version
+    return version
+
+
+def files(lake_root: str, stage: str, table: Table) -> list[str]:
+    """The Parquet files of a pinned table as absolute paths, sorted by their partition folders.
+
+    UserError names a table, version or file that is missing or altered.
+    """
+    version = require(lake_root, stage, table)
+    # File names hold random identifiers, their folders the partition: only the folder may decide the order.
+    added = sorted(_added(lake_root, table.path, version), key=lambda item: _partition(item[0]))
+    return [f"{location(lake_root, table.path)}/{path}" for path, _ in added]
+
+
+def _partition(path: str) -> list[tuple[str, int | str]]:
+    values = [part.partition("=")[::2] for part in path.split("/")[:-1]]
+    return [(name, int(value) if value.isdigit() else value) for name, value in values]
+
+
+def _added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
+    """(path relative to the table, bytes) of the files of a version."""
+    actions = DeltaTable(location(lake_root, path), version=version).get_add_actions(flatten=True)
+    columns = {name: actions.column(name).to_pylist() for name in ("path", "size_bytes")}
+    return list(zip(columns["path"], columns["size_bytes"], strict=True))

@@ -1,0 +1,78 @@
+"""Parameters: what fits becomes a dataclass, what does not is refused by name."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from lake.errors import UserError
+from lake.params import load, parse, unknown_key
+
+
+@dataclass(frozen=True)
+class Inner:
+    width: int = 3
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str
+    sigmas: float = 3.0
+    method: Literal["sigma", "mad"] = "sigma"
+    columns: list[str] = field(default_factory=list)
+    limit: int | None = None
+    inner: Inner = field(default_factory=Inner)
+    ratios: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sigmas <= 0:
+            raise ValueError("sigmas must be above 0")
+
+
+def test_values_become_their_fields():
+    mapping = {"name": "a", "sigmas": 2, "columns": ["x"], "inner": {"width": 5}, "ratios": {"train": 1}}
+    assert parse(Section, mapping, "clean") == Section("a", 2.0, "sigma", ["x"], None, Inner(5), {"train": 1.0})
+
+
+def test_a_number_in_exponent_notation_is_a_number():
+    assert parse(Section, {"name": "a", "sigmas": "5e-5"}, "clean").sigmas == 5e-5
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"name": "a", "sigma": 3}, "params.yaml: clean.sigma is not a known key; did you mean clean.sigmas?"),
+        ({"sigmas": 3}, "params.yaml: clean.name is missing; add it to the section clean"),
+        ({"name": 3}, "params.yaml: clean.name must be text, not 3 (int); correct the value"),
+        (
+            {"name": "a", "limit": True},
+            "params.yaml: clean.limit must be a whole number, not True (bool); correct the value",
+        ),
+        ({"name": "a", "method": "sigmaa"}, "params.yaml: clean.method: 'sigmaa' is not allowed; did you mean sigma?"),
+        (
+            {"name": "a", "inner": {"widht": 1}},
+            "params.yaml: clean.inner.widht is not a known key; did you mean clean.inner.width?",
+        ),
+        ({"name": "a", "sigmas": -1}, "params.yaml: clean: sigmas must be above 0"),
+        ({"name": "a", "columns": "x"}, "params.yaml: clean.columns must be a list, not 'x' (str); write [a, b]"),
+        ([1], "params.yaml: clean must be a mapping of names to values, not [1] (list)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(mapping, message):
+    with pytest.raises(UserError) as error:
+        parse(Section, mapping, "clean")
+    assert str(error.value) == message
+
+
+def test_an_unknown_section_lists_the_known_ones():
+    with pytest.raises(UserError, match="params.yaml: zzz is not a known key; known are: clean, mask"):
+        unknown_key({"zzz": 1}, ["mask", "clean"], "")
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1\n")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        load(path)
+    with pytest.raises(UserError, match="does not exist; create it with `finelake init`"):
+        load(tmp_path / "nothing.yaml")
