@@ -1,0 +1,1 @@
+"""The Spark stages: one module a stage, DataFrames in, DataFrames out."""

@@ -1,0 +1,285 @@
+"""ingest: raw rows of every source become records, annotations and rejects.
+
+A mapped number or fact that is missing (or no number) is a key with a null value, so that `clean` can impute it;
+a missing text, business or split is null. A row is kept or rejected for one reason, the first that fits.
+"""
+
+from dataclasses import dataclass, field
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.sources import DETAIL, ORDER, REASON, SOURCE, Documents, Mapped, Source
+from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage
+
+
+@dataclass(frozen=True)
+class Params:
+    """The parsed section `sources` of params.yaml; ingest has no other parameters."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+
+
+HAN_SHARE = 0.2  # of a text's letters: above it the text is Chinese, however many Latin names it holds
+READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
+# With the unit separator between them, (ab, c) and (a, bc) stay two keys.
+SEPARATOR = "\x1f"
+
+
+def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
+    """Records, annotations and rejects of the raw frames, keyed "source.NAME" (see jobs/sources.py).
+
+    Rows of a source = its records + its annotations whose role is not `source` + its rejects.
+    """
+    raw = {name: with_reader_columns(frames[f"source.{name}"]) for name in params.sources}
+    by_role = {role: [n for n, s in params.sources.items() if s.role == role] for role in ("records", "annotations")}
+    rows = [shaped(raw[name], name, params.sources[name]) for name in by_role["records"]]
+    # Records, labels and rejects are taken from the same rows: judge them once.
+    judged = [judged_records(union(rows)).persist()] if rows else []
+    kept = [frame.where("reason is null") for frame in judged]
+    given = [annotated(raw[name], name, params.sources[name]) for name in by_role["annotations"]]
+    brought = [judged_annotations(union(given), kept).persist()] if given else []
+    empty = next(iter(raw.values())).limit(0)
+    records = union([select_records(frame) for frame in kept] or [_empty(empty, RECORDS)])
+    labels = [source_labels(frame) for frame in kept] + [select_annotations(f.where("reason is null")) for f in brought]
+    return {
+        "records": records,
+        "annotations": union(labels),
+        "rejects": union([select_rejects(frame) for frame in judged + brought]),
+    }
+
+
+def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
+    """By source: its raw rows, and the records, annotations of its own rows and rejects that became of them."""
+    rows = [
+        frames[f"source.{name}"].select(F.col(SOURCE).alias("source"), F.lit(1).alias("before"))
+        for name in params.sources
+    ]
+    out = [outputs["records"], outputs["annotations"].where("role <> 'source'"), outputs["rejects"]]
+    parts = [*rows, *[frame.select("source", F.lit(0).alias("before")) for frame in out]]
+    sums = union(parts).groupBy("source").agg(F.sum("before").alias("before"), F.count("*").alias("rows")).collect()
+    return {row["source"]: (row["before"], row["rows"] - row["before"]) for row in sums}
+
+
+def union(frames: list[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionByName, frames)
+
+
+def _empty(frame: DataFrame, schema) -> DataFrame:
+    return frame.select([F.lit(None).cast(item.dataType).alias(item.name) for item in schema])
+
+
+def with_reader_columns(raw: DataFrame) -> DataFrame:
+    """`raw` with `_reason`, `_detail` and `_order`, null where its reader gave none."""
+    missing = [name for name in (REASON, DETAIL, ORDER) if name not in raw.columns]
+    return raw.select("*", *[F.lit(None).cast("string").alias(name) for name in missing])
+
+
+# ---------------------------------------------------------------- records
+
+
+def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
+    """The mapped columns in the records' shape, not yet judged; `time` is still text."""
+    text = joined(source.text, "\n")
+    return raw.select(
+        F.lit(name).alias("source"),
+        joined(source.key, "|", whole=True).alias("source_key"),
+        chosen(source.occurred_at, source.occurred_at_value).alias("time"),
+        F.lit(source.occurred_at).alias("time_column"),
+        chosen(source.business, source.business_value).alias("business"),
+        language(chosen(source.lang, source.lang_value), text).alias("lang"),
+        text.alias("text"),
+        keyed([*source.numbers], number, "map<string,double>").alias("numbers"),
+        keyed([*source.facts], present, "map<string,string>", split=source.split).alias("facts"),
+        keyed(list(source.labels), lambda layer: present(source.labels[layer]), "map<string,string>").alias("labels"),
+        F.col(REASON).alias("reason"),
+        F.col(DETAIL).alias("detail"),
+        F.col(ORDER).alias("order"),
+    )
+
+
+def present(column: str) -> Column:
+    """A column as trimmed text, null where that is empty."""
+    value = F.regexp_replace(F.col(f"`{column}`").cast("string"), r"^\s+|\s+$", "")
+    return F.when(value != "", value)
+
+
+def number(column: str) -> Column:
+    """A column as a finite double, null where it is none."""
+    value = F.trim(F.col(f"`{column}`").cast("string")).try_cast("double")
+    return F.when(~F.isnan(value) & (F.abs(value) != float("inf")), value)
+
+
+def chosen(column: str | None, constant: str | None) -> Column:
+    """The column, else the constant, else null."""
+    return present(column) if column else F.lit(constant).cast("string")
+
+
+def joined(columns: str | list[str] | None, separator: str, whole: bool = False) -> Column:
+    """The columns' values with the separator between; missing ones are left out, or make it null if `whole`."""
+    names = [columns] if isinstance(columns, str) else list(columns or [])
+    if not names:
+        return F.lit(None).cast("string")
+    values = [present(name) for name in names]
+    line = F.concat_ws(separator, *values)
+    missing = [value.isNull() for value in values]
+    lost = reduce(lambda a, b: a | b, missing) if whole else reduce(lambda a, b: a & b, missing)
+    return F.when(~lost, line)
+
+
+def keyed(names: list[str], value, kind: str, split: str | None = None) -> Column:
+    """A map from each name to its value (null where missing); a given split stands under the name `split`."""
+    pairs = {name: value(name) for name in names} | ({"split": present(split)} if split else {})
+    entries = [part for name, item in pairs.items() for part in (F.lit(name), item)]
+    return (F.create_map(*entries) if entries else F.create_map()).cast(kind)
+
+
+def language(mapped: Column, text: Column) -> Column:
+    """zh, en or und: the mapped value (zh-CN counts as zh) where there is one, else by the letters of the text.
+
+    Chinese where more than HAN_SHARE of the letters are Han, else English where most are Latin.
+    """
+    code = F.lower(F.regexp_extract(mapped, r"^[A-Za-z]+", 0))
+    told = F.when(code.isin("zh", "en"), code).otherwise("und")
+    letters, han, latin = (F.length(F.regexp_replace(text, f"[^{kind}]", "")) for kind in SCRIPTS)
+    guessed = F.when(han > HAN_SHARE * letters, "zh").when(latin > 0.5 * letters, "en").otherwise("und")
+    return F.when(mapped.isNotNull(), told).otherwise(guessed)
+
+
+SCRIPTS = (r"\p{L}", r"\p{IsHan}", r"\p{IsLatin}")
+
+
+def instant(text: Column) -> Column:
+    """A time as a UTC timestamp, null where it is none.
+
+    ISO 8601 (also with / or 年月日) with or without a time and a zone, yyyymmdd, yyyymmddHHMMSS, epoch seconds (9 to 11
+    digits), milliseconds (12 or 13). No zone = the session's, which jobs/session.py sets to UTC.
+    """
+    dated = F.regexp_replace(text, r"^(\d{4})[年/.-](\d{1,2})[月/.-](\d{1,2})日?", "$1-$2-$3")
+    compact = F.regexp_replace(text, r"^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?$", "$1-$2-$3 $4:$5:$6")
+    compact = F.regexp_replace(compact, r" ::$", "")
+    epoch = text.try_cast("decimal(24,6)")
+    seconds = F.when(text.rlike(r"^\d{9,11}(\.\d+)?$"), epoch).when(text.rlike(r"^\d{12,13}(\.0*)?$"), epoch / 1000)
+    return (
+        F.when(seconds.isNotNull(), F.timestamp_micros((seconds * 1_000_000).cast("bigint")))
+        .when(text.rlike(r"^(\d{8}|\d{14})$"), compact.try_cast("timestamp"))
+        .when(dated.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ].*)?$"), dated.try_cast("timestamp"))
+    )
+
+
+def judged_records(rows: DataFrame) -> DataFrame:
+    """`rows` with record_id, occurred_at and the reason (null = kept) with its detail.
+
+    Of good rows with the same key one is kept: of landed pages the latest, else the one with the smallest content hash.
+    """
+    dated = rows.select("*", record_id("source", "source_key"), instant(F.col("time")).alias("occurred_at"))
+    single = dated.withColumn("reason", first_reason(ROW_RULES))
+    same_key = Window.partitionBy("source", "source_key", F.col("reason").isNull())
+    order = same_key.orderBy(F.col("order").desc_nulls_last(), content_hash())
+    again = F.col("reason").isNull() & (F.row_number().over(order) > 1)
+    twice = F.when(F.col("order").isNotNull(), "superseded").otherwise("duplicate_key")
+    named = F.when(F.col("reason").isin("no_time", "bad_time"), F.col("time_column")).otherwise(F.col("detail"))
+    return single.withColumns({"reason": F.when(again, twice).otherwise(F.col("reason")), "detail": named})
+
+
+ROW_RULES = {
+    "no_key": "source_key is null",
+    "empty": "text is null and not exists(map_values(numbers), value -> value is not null)",
+    "no_time": "time is null",
+    "bad_time": "occurred_at is null or occurred_at < timestamp'1900-01-01 00:00:00Z'"
+    " or occurred_at >= timestamp'2101-01-01 00:00:00Z'",
+}
+
+
+def first_reason(rules: dict[str, str]) -> Column:
+    """The reader's reason, else the name of the first rule that fits, else null."""
+    return F.coalesce("reason", *[F.when(F.expr(rule), name) for name, rule in rules.items()])
+
+
+def content_hash() -> Column:
+    """sha256 of all that a row says."""
+    names = ("time", "business", "lang", "text", "numbers", "facts", "labels")
+    return F.sha2(F.to_json(F.struct(*names)), 256)
+
+
+def record_id(source: str, key: str) -> Column:
+    """First 32 hexadecimal digits of sha256(source, unit separator, key); null without a key."""
+    return F.substring(F.sha2(F.concat(F.col(source), F.lit(SEPARATOR), F.col(key)), 256), 1, 32).alias("record_id")
+
+
+# ---------------------------------------------------------------- annotations
+
+
+def annotated(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
+    """The rows of an annotations source in the annotations' shape, not yet judged."""
+    columns = source.columns
+    assert columns is not None  # a source of role annotations has them
+    start = present(columns.start).try_cast("int") if columns.start else F.lit(None).cast("int")
+    # The quote is compared with the text letter by letter: not trimmed.
+    quote = F.col(f"`{columns.quote}`").cast("string") if columns.quote else F.lit(None).cast("string")
+    keyed_rows = raw.select(
+        F.lit(name).alias("source"),
+        chosen(columns.record_source, columns.record_source_value).alias("record_source"),
+        present(columns.record_key).alias("record_key"),
+        chosen(columns.layer, columns.layer_value).alias("layer"),
+        present(columns.annotator).alias("annotator"),
+        chosen(columns.role, columns.role_value).alias("role"),
+        present(columns.label).alias("label"),
+        quote.alias("quote"),
+        start.alias("start"),
+        F.col(REASON).alias("reason"),
+        F.col(DETAIL).alias("detail"),
+    )
+    return keyed_rows.select("*", record_id("record_source", "record_key"))
+
+
+def judged_annotations(rows: DataFrame, kept: list[DataFrame]) -> DataFrame:
+    """`rows` with the reason (null = kept); an annotation of a record that was not kept is an unknown_record."""
+    known = union([frame.select("record_id") for frame in kept] or [rows.select("record_id").limit(0)])
+    joined_rows = rows.join(known.withColumn("known", F.lit(True)), "record_id", how="left")
+    return joined_rows.withColumn("reason", first_reason(ANNOTATION_RULES))
+
+
+ANNOTATION_RULES = {
+    "no_key": "record_id is null",
+    "no_annotator": "annotator is null",
+    "bad_layer": "layer is null or layer not in ('entity', 'term', 'scene')",
+    "bad_role": "role is null or role not in ('annotator', 'arbitrator', 'committee')",
+    "unknown_record": "known is null",
+}
+
+
+def source_labels(kept: DataFrame) -> DataFrame:
+    """The labels that kept records carry themselves; a record without a label says nothing."""
+    each = kept.select("record_id", "source", F.explode("labels").alias("layer", "label")).where("label is not null")
+    null = F.lit(None).cast("string")
+    return select_annotations(
+        each.withColumns(
+            {"annotator": F.col("source"), "role": F.lit("source"), "quote": null, "start": null.cast("int")}
+        )
+    )
+
+
+# ---------------------------------------------------------------- the closing selects
+
+
+def select_records(rows: DataFrame) -> DataFrame:
+    return rows.select(*RECORDS.fieldNames())
+
+
+def select_annotations(rows: DataFrame) -> DataFrame:
+    return rows.select(*ANNOTATIONS.fieldNames())
+
+
+def select_rejects(rows: DataFrame) -> DataFrame:
+    return rows.where("reason is not null").withColumn("stage", F.lit("ingest")).select(*REJECTS.fieldNames())
+
+
+# The closed list of reasons in `rejects`.
+REASONS = READER_REASONS | set(ROW_RULES) | {"superseded", "duplicate_key"} | set(ANNOTATION_RULES)
+STAGE = Stage(
+    reads=("sources",),
+    writes={"records": RECORDS, "annotations": ANNOTATIONS, "rejects": REJECTS},
+    params=Params,
+)

@@ -1,0 +1,108 @@
+"""The Spark session: one place for its settings, and one JVM that several stages can share."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from jobs.jars import jar_paths, java
+
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # Plain Parquet readers must see plain Parquet, and a pinned version must stay for ten years.
+    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
+    "spark.databricks.delta.properties.defaults.deletedFileRetentionDuration": "interval 3650 days",
+}
+LOCAL = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+PORT, SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
+
+
+def settings(master: str, memory: str) -> dict[str, str]:
+    """Spark's settings for a master such as local[2] and a driver memory such as 2g."""
+    chosen = SETTINGS | {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
+    return chosen | LOCAL if master.startswith("local") else chosen
+
+
+def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
+    """A session on the JVM of a surrounding `shared_jvm`, else on a JVM of its own whose console goes to `log`."""
+    _prepare_environment(master)
+    builder = SparkSession.builder.appName("finelake")
+    for key, value in settings(master, memory).items():
+        builder = builder.config(key, value)
+    if PORT in os.environ:
+        _stop_abandoned_context()
+    with _stderr_to(log):
+        return builder.getOrCreate()
+
+
+@contextlib.contextmanager
+def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
+    """A JVM for many stage processes, one after the other; yields the environment variables that lead them to it.
+
+    It saves each stage the start of a JVM and the warming up of its classes, some 20 seconds.
+    """
+    _prepare_environment(master)
+    conf = SparkConf(loadDefaults=False)
+    conf.setAll(list(settings(master, memory).items()))
+    with _stderr_to(log):
+        gateway = launch_gateway(conf)
+    try:
+        yield {PORT: str(gateway.gateway_parameters.port), SECRET: gateway.gateway_parameters.auth_token}
+    finally:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(timeout=30)
+
+
+def _prepare_environment(master: str) -> None:
+    java()
+    # Without these, workers take the system's Python, and the driver looks up a host name that may not resolve.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def _stop_abandoned_context() -> None:
+    """Stop the SparkContext that a killed stage left behind in the shared JVM: a JVM holds one at most."""
+    SparkContext._ensure_initialized()
+    active = SparkContext._jvm.org.apache.spark.SparkContext.getActive()
+    if active.isDefined():
+        active.get().stop()
+
+
+@contextlib.contextmanager
+def _stderr_to(log: Path | None) -> Iterator[None]:
+    """Let child processes started here (the JVM, its Python workers) write their console to `log`."""
+    if log is None:
+        yield
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    console = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(console, 2)
+            os.close(console)

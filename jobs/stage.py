@@ -1,0 +1,72 @@
+"""What a stage is, and the schemas that several stages share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import (
+    DoubleType,
+    IntegerType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+Frames = Mapping[str, DataFrame]
+
+
+def struct(**types) -> StructType:
+    """A StructType from name=type pairs, in the order given."""
+    return StructType([StructField(name, kind) for name, kind in types.items()])
+
+
+RECORDS = struct(
+    record_id=StringType(),
+    source=StringType(),
+    source_key=StringType(),
+    occurred_at=TimestampType(),
+    business=StringType(),
+    lang=StringType(),
+    text=StringType(),
+    numbers=MapType(StringType(), DoubleType()),
+    facts=MapType(StringType(), StringType()),
+)
+
+REJECTS = struct(
+    record_id=StringType(), source=StringType(), stage=StringType(), reason=StringType(), detail=StringType()
+)
+
+ANNOTATIONS = struct(
+    record_id=StringType(),
+    source=StringType(),
+    layer=StringType(),
+    annotator=StringType(),
+    role=StringType(),
+    label=StringType(),
+    quote=StringType(),
+    start=IntegerType(),
+)
+
+
+def extend(schema: StructType, **types) -> StructType:
+    """`schema` with further columns behind it."""
+    return StructType([*schema.fields, *struct(**types).fields])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The declaration of a stage; `build(frames, params)` beside it in the module is the stage itself.
+
+    A module may have `balance(frames, outputs, params)`, which returns {what: (rows in, rows kept + rejected)},
+    where the rule of `conserves` does not fit.
+    """
+
+    reads: tuple[str, ...]  # pinned tables, "stage.table"
+    writes: Mapping[str, StructType]
+    params: type
+    # (output, input): rows of the input = rows of the output + rejects of the input's rows
+    conserves: tuple[str, str] | None = None
+    # output -> columns whose values become folders, one file each
+    partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

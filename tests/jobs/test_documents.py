@@ -1,0 +1,225 @@
+"""Documents made here: text pages, a scan, tables, and files that cannot be read."""
+
+import re
+import zipfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from docx import Document
+from docx.enum.text import WD_BREAK
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from jobs.documents import document_rows, docx_pages, docx_time, join_lines, named_time, open_docx, pdf_time, tidy
+from jobs.ingest import Params, balance, build
+from jobs.sources import Documents, parse_sources, read
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+SOURCE = Documents(path="documents", business_value="documents")
+FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def pdf(path: Path, *pages: str, scan: Image.Image | None = None, password: str | None = None) -> None:
+    """A PDF with a page for each text (lines) and one for the scan, dated by reportlab's fixed clock."""
+    encrypt = StandardEncryption(password, canPrint=0) if password else None
+    canvas = Canvas(str(path), pagesize=A4, invariant=True, encrypt=encrypt)
+    for text in pages:
+        lines = canvas.beginText(72, 760)
+        lines.textLines(text)
+        canvas.drawText(lines)
+        canvas.showPage()
+    if scan:
+        canvas.drawImage(ImageReader(scan), 0, 0, *A4)
+        canvas.showPage()
+    canvas.save()
+
+
+def picture(*lines: str) -> Image.Image:
+    image = Image.new("L", (1240, 1754), 255)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((150, 200 + 90 * number), line, fill=0, font=ImageFont.truetype(str(FONT), 40))
+    return image
+
+
+def docx(path: Path, created: datetime | None = datetime(2021, 5, 6, 7, 8, tzinfo=UTC)) -> None:
+    document = Document()
+    document.core_properties.created = created
+    document.add_paragraph("Minutes of the meeting")
+    table = document.add_table(rows=2, cols=2)
+    for row, values in zip(table.rows, (("Item", "Limit"), ("Card", "5,000")), strict=True):
+        for cell, value in zip(row.cells, values, strict=True):
+            cell.text = value
+    document.add_paragraph().add_run().add_break(WD_BREAK.PAGE)
+    document.add_paragraph("Second page")
+    document.save(str(path))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project") / "documents"
+    (folder / "sub").mkdir(parents=True)
+    scan = picture("Scanned page", "Total 5")
+    pdf(folder / "report-2020-03-10.pdf", "First page of the yearly re-\nport.", "", scan=scan)
+    pdf(folder / "locked.pdf", "secret", password="open")
+    docx(folder / "sub" / "minutes.docx")
+    (folder / "torn.pdf").write_bytes(b"%PDF-1.4 and no more")
+    (folder / "empty.docx").write_bytes(b"")
+    (folder / "notes.txt").write_text("notes")
+    (folder / "large.pdf").write_bytes(b"%PDF-1.4" + b" " * 2_100_000)
+    (folder / ".hidden").write_text("")
+    return folder
+
+
+def rows(frame) -> list[tuple]:
+    return sorted((tuple(row) for row in frame.collect()), key=repr)
+
+
+def test_documents_become_records_and_rejects(spark, folder):
+    fields = {"kind": "documents", "path": "documents", "business_value": "documents", "max_megabytes": 2}
+    fields["occurred_at_pattern"] = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+    params = Params(sources=parse_sources({"docs": fields}))
+    frames = {"source.docs": read(spark, folder.parent, "docs", params.sources["docs"])}
+    outputs = build(frames, params)
+    records = outputs["records"].select("source_key", "occurred_at", "business", "lang", "text", "numbers", "facts")
+
+    def facts(file, page, pages, method):
+        return {"file": file, "page": str(page), "part": f"{page}/{pages}", "method": method}
+
+    report, minutes = "report-2020-03-10.pdf", "sub/minutes.docx"
+    first, dated, created = "First page of the yearly report.", datetime(2020, 3, 10), datetime(2021, 5, 6, 7, 8)
+    table = "Minutes of the meeting\nItem | Limit\nCard | 5,000"
+    assert rows(records) == [
+        (f"{report}#p1", dated, "documents", "en", first, {}, facts(report, 1, 3, "text_layer")),
+        (f"{report}#p3", dated, "documents", "en", "Scanned page\nTotal 5", {}, facts(report, 3, 3, "ocr")),
+        (f"{minutes}#p1", created, "documents", "en", table, {}, facts(minutes, 1, 2, "docx")),
+        (f"{minutes}#p2", created, "documents", "en", "Second page", {}, facts(minutes, 2, 2, "docx")),
+    ]
+    assert rows(outputs["rejects"].select("reason", "detail")) == [
+        ("broken", "empty.docx"),
+        ("broken", "torn.pdf"),
+        ("encrypted", "locked.pdf"),
+        ("no_text", f"{report}#p2"),
+        ("too_large", "large.pdf"),
+        ("unsupported", "notes.txt"),
+    ]
+    assert balance(frames, outputs, params) == {"docs": (10, 10)}
+
+
+def found(path: Path, source: Documents = SOURCE) -> list[tuple]:
+    names = ("occurred_at", "text", "method", "_reason")
+    return [tuple(row[name] for name in names) for row in document_rows(path.parent, path.name, source)]
+
+
+def test_a_pdf_without_a_date_in_its_name_takes_its_own(tmp_path):
+    pdf(tmp_path / "a.pdf", "One page with some text.")
+    assert found(tmp_path / "a.pdf") == [("2000-01-01T00:00:00+00:00", "One page with some text.", "text_layer", None)]
+
+
+def test_a_docx_that_asks_for_a_password_and_one_without_a_date(tmp_path):
+    (tmp_path / "locked.docx").write_bytes(b"\xd0\xcf\x11\xe0" + b"\0" * 1000 + "EncryptedPackage".encode("utf-16-le"))
+    assert found(tmp_path / "locked.docx") == [(None, None, None, "encrypted")]
+    with zipfile.ZipFile(tmp_path / "bare.docx", "w") as package:
+        paragraph = "<w:p><w:r><w:t>a</w:t></w:r></w:p>"
+        package.writestr("word/document.xml", f"<w:document xmlns:w='w'><w:body>{paragraph}</w:body></w:document>")
+    assert found(tmp_path / "bare.docx") == [(None, "a", "docx", None)]
+
+
+def test_a_docx_that_unpacks_to_too_much_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("word/document.xml", b" " * 3_000_000)
+    assert found(tmp_path / "bomb.docx", Documents(path="x", max_megabytes=1)) == [(None, None, None, "too_large")]
+
+
+def test_text_boxes_once_nested_tables_and_deleted_text():
+    xml = """<w:document xmlns:w="w" xmlns:m="m"><w:body>
+      <w:p><w:r><w:t>Kept</w:t></w:r><w:del><w:r><w:t>gone</w:t></w:r></w:del><w:r><w:tab/><w:t>text</w:t></w:r>
+        <m:AlternateContent><m:Choice><w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:txbxContent></m:Choice>
+        <m:Fallback><w:txbxContent><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:txbxContent></m:Fallback></m:AlternateContent></w:p>
+      <w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:sdt><w:sdtContent><w:tc>
+        <w:tbl><w:tr><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>c</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
+      </w:tc></w:sdtContent></w:sdt></w:tr></w:tbl></w:body></w:document>"""
+    assert docx_pages(ElementTree.fromstring(xml)) == ["Kept\ttext\nBox\na | b | c"]
+    assert docx_time(None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "time"),
+    [
+        ("D:20200305084435-05'00'", "2020-03-05T08:44:35-05:00"),
+        ("D:20240822125427Z00'00'", "2024-08-22T12:54:27Z"),
+        ("20160119123847", "2016-01-19T12:38:47Z"),
+        ("D:20160119", "2016-01-19T00:00:00Z"),
+        ("D:2016", None),
+        ("", None),
+    ],
+)
+def test_pdf_time(value, time):
+    assert pdf_time(value) == time
+
+
+def test_named_time():
+    pattern = r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)"
+    assert named_time("a/FOMC20200303.pdf", pattern) == "2020-03-03"
+    assert named_time("20200303/FOMC.pdf", pattern) is None
+    assert named_time("FOMC20200303.pdf", None) is None
+
+
+def test_tidy():
+    assert tidy(" a-\r\nb \r\nwell-\r\nKnown\x00 hy\ufffe\r\nphen ") == "ab\nwell-\nKnown hyphen"
+
+
+def test_join_lines():
+    def box(left, top):
+        return [[left, top], [left + 50, top], [left + 50, top + 20], [left, top + 20]]
+
+    boxes = np.array([box(100, 4), box(0, 0), box(0, 40)], dtype=float)
+    assert join_lines(boxes, ["b", "a", "c"]) == "a b\nc"
+    assert join_lines([], []) == ""
+
+
+# ---------------------------------------------------------------- public documents, where they are at hand
+
+shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no public documents in {SHARED}")
+
+
+@shared
+def test_public_pdfs_have_text_on_every_page():
+    paths = sorted((SHARED / "fomc" / "pdf").glob("*.pdf"))
+    pages = [row for path in paths for row in document_rows(path.parent, path.name, SOURCE)]
+    assert len(paths) == 16
+    assert {(row["method"], row["_reason"]) for row in pages} == {("text_layer", None)}
+    assert min(len(row["text"]) for row in pages) > 50
+    assert all(row["occurred_at"] for row in pages)
+
+
+@shared
+def test_public_scans_are_given_to_ocr_and_a_broken_file_is_a_reject():
+    folder = SHARED / "documents" / "scanned"
+    found_kinds = {path.name: {row[2:] for row in found(path)} for path in folder.glob("*.pdf")}
+    assert found_kinds.pop("invalid.pdf") == {(None, "broken")}
+    # One page of this one brings a text layer of its own, however poor.
+    assert found_kinds.pop("multipage.pdf") == {("ocr", None), ("text_layer", None)}
+    assert len(found_kinds) == 6 and set.union(*found_kinds.values()) == {("ocr", None)}
+
+
+@shared
+def test_public_docx_recall():
+    def words(text):
+        return Counter(re.findall(r"\w+", re.sub(r"<[^>]+>|&\w+;|!\[[^\]]*\]\([^)]*\)", " ", text.lower())))
+
+    folder, recalls = SHARED / "documents" / "docx", []
+    for path in sorted((folder / "sources").glob("*.docx")):
+        body, _ = open_docx(path, 10**8)
+        read_words = words("\n".join(docx_pages(body)))
+        true = words((folder / "groundtruth" / f"{path.name}.md").read_text(encoding="utf-8"))
+        recalls.append((true & read_words).total() / true.total())
+    assert sum(recalls) / len(recalls) > 0.88

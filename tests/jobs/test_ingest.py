@@ -1,0 +1,225 @@
+"""ingest on plain DataFrames: expected rows, whole."""
+
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs.ingest import REASONS, STAGE, Params, balance, build, instant, language
+from jobs.sources import parse_sources
+
+TICKETS = {
+    "kind": "database",
+    "url": "jdbc:sqlite:bank.db",
+    "table": "tickets",
+    "key": "id",
+    "occurred_at": "at",
+    "text": ["title", "body"],
+    "business": "line",
+    "numbers": ["score"],
+    "facts": ["channel"],
+    "labels": {"scene": "scene"},
+    "split": "part",
+}
+TICKET_COLUMNS = "_source string, id string, at string, title string, body string, line string, score string, "
+TICKET_COLUMNS += "channel string, scene string, part string"
+COMPLAINTS = {
+    "kind": "api",
+    "url": "http://127.0.0.1/complaints",
+    "landing": "landing",
+    "key": "id",
+    "occurred_at": "at",
+    "text": "body",
+    "business_value": "complaints",
+    "lang": "lang",
+}
+COMPLAINT_COLUMNS = "_source string, id string, at string, body string, lang string, "
+COMPLAINT_COLUMNS += "_reason string, _detail string, _order string"
+JUDGED = {
+    "kind": "files",
+    "path": "labels.csv",
+    "format": "csv",
+    "role": "annotations",
+    "columns": {
+        "record_source": "source",
+        "record_key": "ticket",
+        "layer": "layer",
+        "annotator": "who",
+        "role_value": "annotator",
+        "label": "label",
+        "quote": "quote",
+        "start": "start",
+    },
+}
+JUDGED_COLUMNS = "_source string, source string, ticket string, layer string, who string, label string, "
+JUDGED_COLUMNS += "quote string, start string"
+
+
+def id_of(source: str, key: str) -> str:
+    return hashlib.sha256(f"{source}\x1f{key}".encode()).hexdigest()[:32]
+
+
+def utc(*parts: int) -> datetime:
+    return datetime(*parts)
+
+
+def rows(frame) -> list[tuple]:
+    return sorted((tuple(row) for row in frame.collect()), key=repr)
+
+
+@pytest.fixture(scope="module")
+def built(spark):
+    tickets = [
+        ("tickets", "1", "2020-03-10T08:00:00+08:00", "Card", " lost ", "cards", "4", "app", "lost_card", "train"),
+        ("tickets", "2", "1583798400", None, "我的卡丢了", " ", "many", None, None, None),
+        ("tickets", "3", "2020-03-10", None, "  ", "cards", "2.5", "web", None, "test"),
+        ("tickets", " ", "2020-03-10", None, "no key", None, None, None, None, None),
+        ("tickets", "5", "2020-03-10", None, " ", None, "NaN", "web", None, None),
+        ("tickets", "6", None, None, "no time", None, None, None, None, None),
+        ("tickets", "7", "yesterday", None, "bad time", None, None, None, None, None),
+        ("tickets", "8", "1650-01-01", None, "too early", None, None, None, None, None),
+        ("tickets", "9", "2020-03-10", None, "same", None, None, None, "a", None),
+        ("tickets", "9", "2020-03-10", None, "same", None, None, None, "a", None),
+        ("tickets", "9", "never", None, "same", None, None, None, None, None),
+    ]
+    complaints = [
+        ("complaints", "1", "2021-01-01 00:00:00", "old", "EN", None, "00000000.json", "00000000#000000"),
+        ("complaints", "1", "2021-01-01 00:00:00", "new", "zh-Hans", None, "00000002.json", "00000002#000000"),
+        ("complaints", "2", "2021-01-01 00:00:00", "text", "fr", None, "00000001.json", "00000001#000000"),
+        ("complaints", None, None, None, None, "corrupt_row", "00000001.json", "00000001#000001"),
+    ]
+    judged = [
+        ("judged", "tickets", "1", "entity", "ann", "PRODUCT", " lost ", "5"),
+        ("judged", "tickets", "1", "entity", "bob", None, None, None),
+        ("judged", "tickets", "6", "scene", "ann", "a", None, None),
+        ("judged", "tickets", "1", "mood", "ann", "a", None, None),
+        ("judged", "tickets", None, "scene", "ann", "a", None, None),
+        ("judged", "tickets", "1", "scene", "", "a", None, None),
+    ]
+    params = Params(sources=parse_sources({"tickets": TICKETS, "complaints": COMPLAINTS, "judged": JUDGED}))
+    frames = {
+        "source.tickets": spark.createDataFrame(tickets, TICKET_COLUMNS).repartition(3),
+        "source.complaints": spark.createDataFrame(complaints, COMPLAINT_COLUMNS),
+        "source.judged": spark.createDataFrame(judged, JUDGED_COLUMNS),
+    }
+    outputs = {name: frame.cache() for name, frame in build(frames, params).items()}
+    return frames, outputs, params
+
+
+def test_records(built):
+    def ticket(key, at, business, lang, text, score, **facts):
+        numbers, facts = {"score": score}, {"channel": None, "split": None} | facts
+        return (id_of("tickets", key), "tickets", key, at, business, lang, text, numbers, facts)
+
+    def complaint(key, lang, text):
+        at = utc(2021, 1, 1)
+        return (id_of("complaints", key), "complaints", key, at, "complaints", lang, text, {}, {})
+
+    expected = [
+        ticket("1", utc(2020, 3, 10), "cards", "en", "Card\nlost", 4.0, channel="app", split="train"),
+        ticket("2", utc(2020, 3, 10), None, "zh", "我的卡丢了", None),
+        ticket("3", utc(2020, 3, 10), "cards", "und", None, 2.5, channel="web", split="test"),
+        ticket("9", utc(2020, 3, 10), None, "en", "same", None),
+        complaint("1", "zh", "new"),
+        complaint("2", "und", "text"),
+    ]
+    assert rows(built[1]["records"]) == sorted(expected, key=repr)
+
+
+def test_rejects(built):
+    expected = [
+        (None, "tickets", "ingest", "no_key", None),
+        (id_of("tickets", "5"), "tickets", "ingest", "empty", None),
+        (id_of("tickets", "6"), "tickets", "ingest", "no_time", "at"),
+        (id_of("tickets", "7"), "tickets", "ingest", "bad_time", "at"),
+        (id_of("tickets", "8"), "tickets", "ingest", "bad_time", "at"),
+        (id_of("tickets", "9"), "tickets", "ingest", "bad_time", "at"),
+        (id_of("tickets", "9"), "tickets", "ingest", "duplicate_key", None),
+        (id_of("complaints", "1"), "complaints", "ingest", "superseded", "00000000.json"),
+        (None, "complaints", "ingest", "corrupt_row", "00000001.json"),
+        (id_of("tickets", "6"), "judged", "ingest", "unknown_record", None),
+        (id_of("tickets", "1"), "judged", "ingest", "bad_layer", None),
+        (None, "judged", "ingest", "no_key", None),
+        (id_of("tickets", "1"), "judged", "ingest", "no_annotator", None),
+    ]
+    assert rows(built[1]["rejects"]) == sorted(expected, key=repr)
+    assert {row[3] for row in expected} <= REASONS
+
+
+def test_annotations(built):
+    one = id_of("tickets", "1")
+    expected = [
+        (one, "tickets", "scene", "tickets", "source", "lost_card", None, None),
+        (id_of("tickets", "9"), "tickets", "scene", "tickets", "source", "a", None, None),
+        (one, "judged", "entity", "ann", "annotator", "PRODUCT", " lost ", 5),
+        (one, "judged", "entity", "bob", "annotator", None, None, None),
+    ]
+    assert rows(built[1]["annotations"]) == sorted(expected, key=repr)
+
+
+def test_every_raw_row_is_accounted_for(built):
+    assert balance(*built) == {"tickets": (11, 11), "complaints": (4, 4), "judged": (6, 6)}
+
+
+def test_outputs_have_the_declared_schemas(built):
+    for name, schema in STAGE.writes.items():
+        found = [(field.name, field.dataType.simpleString()) for field in built[1][name].schema]
+        assert found == [(field.name, field.dataType.simpleString()) for field in schema]
+
+
+def test_the_kept_duplicate_does_not_depend_on_order(spark):
+    fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at_value": "2020-01-01"}
+    params = Params(sources=parse_sources({"x": fields | {"text": "body"}}))
+    raw = [("x", "1", f"text {number}") for number in range(9)]
+    kept = set()
+    for order in (raw, raw[::-1]):
+        frame = spark.createDataFrame(order, "_source string, id string, body string").repartition(len(kept) + 1)
+        kept.add(build({"source.x": frame}, params)["records"].collect()[0]["text"])
+    assert len(kept) == 1
+
+
+TIMES = {
+    "2020-03-10": utc(2020, 3, 10),
+    "2020/3/9 08:05": utc(2020, 3, 9, 8, 5),
+    "2020年3月9日": utc(2020, 3, 9),
+    "2020-03-10T08:00:00Z": utc(2020, 3, 10, 8),
+    "2020-03-10T08:00:00.5+08:00": utc(2020, 3, 10, 0, 0, 0, 500000),
+    "2020-03-10 08:00:00+00": utc(2020, 3, 10, 8),
+    "2020-03-10T08:00:00-0500": utc(2020, 3, 10, 13),
+    "20200310": utc(2020, 3, 10),
+    "20200310120000": utc(2020, 3, 10, 12),
+    "1583798400": utc(2020, 3, 10),
+    "1583798400.25": utc(2020, 3, 10, 0, 0, 0, 250000),
+    "1583798400000": utc(2020, 3, 10),
+    "1583798400123": utc(2020, 3, 10, 0, 0, 0, 123000),
+    "2020": None,
+    "2020-13-01": None,
+    "20201301": None,
+    "10/03/2020": None,
+    "soon": None,
+    "99999999999999999999": None,
+}
+
+
+def test_instant(spark):
+    frame = spark.createDataFrame([(text,) for text in TIMES], "text string")
+    found = {row["text"]: row["at"] for row in frame.select("text", instant(F.col("text")).alias("at")).collect()}
+    assert found == TIMES
+    assert utc(1970, 1, 1).replace(tzinfo=UTC).timestamp() == 0
+
+
+def test_language(spark):
+    cases = [
+        ("en-GB", "我", "en"),
+        ("ZH", "text", "zh"),
+        ("de", "text", "und"),
+        (None, "My card 我的", "zh"),
+        (None, "My card is lost 我", "en"),
+        (None, "Моя карта", "und"),
+        (None, "12345", "und"),
+        (None, None, "und"),
+    ]
+    frame = spark.createDataFrame(cases, "lang string, text string, expected string")
+    found = frame.select("lang", "text", language(F.col("lang"), F.col("text")).alias("found"))
+    assert [tuple(row) for row in found.collect()] == cases
