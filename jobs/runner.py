@@ -1,0 +1,175 @@
+"""The runner: everything around a stage that is not the stage."""
+
+import importlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from jobs import sources
+from jobs.session import open_session
+from jobs.stage import Frames, Stage
+from jobs.tokenize import load_tokenizer
+from lake import commit, snapshots
+from lake.errors import UserError
+from lake.params import load, parse, unknown_key
+from lake.project import PARAMS, Settings
+from lake.runs import parse_run
+
+STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split", "tokenize")
+LOG = Path(".finelake/spark.log")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of a stage came to."""
+
+    stage: str
+    seconds: float
+    rows: dict[str, int]  # by table
+    rejected: dict[str, int]  # by reason
+
+
+def run(root: Path, stage: str, settings: Settings) -> Result:
+    """Run one stage of the project at `root` in a session of its own.
+
+    `stage` is its name, for a training run's stage with the run: tokenize@intent.
+    """
+    started = time.monotonic()
+    work = prepare(root, stage, settings.lake)
+    spark = open_session(settings.master, settings.memory, root / LOG)
+    try:
+        tables, rejected = publish(spark, work)
+    finally:
+        spark.stop()
+    rows = {table: pin.rows for table, pin in tables.items()}
+    return Result(stage, time.monotonic() - started, rows, rejected)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage that is ready to compute: everything checked that can be checked without Spark."""
+
+    root: Path
+    lake: str
+    stage: str
+    module: ModuleType
+    params: Any
+    pinned: dict[str, snapshots.Table]
+
+
+def prepare(root: Path, stage: str, lake: str) -> Work:
+    """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
+    name, _, run_name = stage.partition("@")
+    module = importlib.import_module(f"jobs.{name}")
+    params = stage_params(root, module, name, run_name)
+    return Work(root, lake, stage, module, params, _pinned(root, module.STAGE, lake))
+
+
+def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
+    """Compute the stage's tables, commit them, check the balance, and last of all write the manifest.
+
+    Returns the pinned tables and the number of rejects by reason.
+    """
+    snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
+    try:
+        frames = _read(spark, work)
+        outputs = work.module.build(frames, work.params)
+        tables = {name: _commit(work, name, outputs[name]) for name in work.module.STAGE.writes}
+        written = {name: commit.read(spark, work.lake, table) for name, table in tables.items()}
+        _check_balance(work, frames, written)
+        rejected = _count_rejects(written)
+    finally:
+        spark.catalog.clearCache()
+    snapshots.write_manifest(work.root, work.stage, tables)
+    return tables, rejected
+
+
+def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") -> Any:
+    """The typed parameters of a stage, with all that can be checked before Spark starts."""
+    content = load(root / PARAMS)
+    if name == "ingest":
+        found = sources.parse_sources(content.get("sources"))
+        sources.check(root, found)
+        return module.Params(sources=found)
+    if name == "tokenize":
+        return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
+    return parse(module.STAGE.params, content.get(name), name)
+
+
+def check_params(root: Path) -> None:
+    """Every section of params.yaml parses; UserError names the first that does not."""
+    content = load(root / PARAMS)
+    unknown_key(content, ("finelake", "sources", "runs", *STAGES[1:-1]), "")
+    sources.parse_sources(content.get("sources"))
+    for name in STAGES[1:-1]:
+        parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
+    for run_name in content.get("runs") or {}:
+        parse_run(content, run_name)
+
+
+def _pinned(root: Path, stage: Stage, lake_root: str) -> dict[str, snapshots.Table]:
+    """The tables that the stage reads, each checked to be there."""
+    tables = {}
+    for key in stage.reads:
+        if key == "sources":
+            continue
+        source, _, table = key.partition(".")
+        tables[key] = snapshots.read_manifest(root, source)[table]
+        snapshots.require(lake_root, source, tables[key])
+    return tables
+
+
+def _read(spark: SparkSession, work: Work) -> Frames:
+    frames = {key: commit.read(spark, work.lake, table) for key, table in work.pinned.items()}
+    if "sources" in work.module.STAGE.reads:
+        frames |= sources.read_all(spark, work.root, work.params.sources)
+    return frames
+
+
+def _commit(work: Work, name: str, frame: DataFrame) -> snapshots.Table:
+    declared: Stage = work.module.STAGE
+    _check_schema(work.stage, name, frame, declared.writes[name])
+    path = snapshots.table_path(work.stage, name)
+    return commit.commit(frame, work.lake, path, declared.writes[name], declared.partitions.get(name, ()))
+
+
+def _check_schema(stage: str, name: str, frame: DataFrame, schema: StructType) -> None:
+    found = [(field.name, field.dataType.simpleString()) for field in frame.schema.fields]
+    wanted = [(field.name, field.dataType.simpleString()) for field in schema.fields]
+    if found != wanted:
+        raise TypeError(f"{stage}.{name} has columns {found}, declared are {wanted}")
+
+
+def _check_balance(work: Work, frames: Frames, written: Frames) -> None:
+    """Rows in = rows kept + rows rejected; anything else is a fault of the stage, and nothing is pinned."""
+    if hasattr(work.module, "balance"):
+        balance = work.module.balance(frames, written, work.params)
+    elif work.module.STAGE.conserves:
+        kept, source = work.module.STAGE.conserves
+        rejected = written["rejects"].join(frames[source].select("record_id"), "record_id", how="left_semi")
+        balance = {source: (frames[source].count(), written[kept].count() + rejected.count())}
+    else:
+        balance = {}
+    for what, (rows_in, rows_out) in balance.items():
+        if rows_in != rows_out:
+            raise AssertionError(f"{work.stage}: {what}: {rows_in} rows in, but {rows_out} kept or rejected")
+
+
+def _count_rejects(written: dict[str, DataFrame]) -> dict[str, int]:
+    if "rejects" not in written:
+        return {}
+    counts = written["rejects"].groupBy("reason").agg(F.count("*").alias("rows")).collect()
+    return {row["reason"]: row["rows"] for row in sorted(counts, key=lambda row: row["reason"])}
+
+
+def describe(result: Result) -> str:
+    """One line: rows by table, rejects by reason, seconds."""
+    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.rejected.items())
+    return f"{result.stage}: {rows}" + (f" ({reasons})" if reasons else "") + f", {result.seconds:.1f} s"

@@ -1,0 +1,232 @@
+"""tokenize: the rows that a training run selects, as constant-length samples in shards whose layout follows from content."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, IntegerType, StringType
+
+from jobs.stage import REJECTS, Frames, Stage, struct
+from lake.errors import UserError
+from lake.runs import Run, render, value
+
+SAMPLES = struct(
+    part=StringType(),
+    shard=IntegerType(),
+    sample_id=StringType(),
+    record_ids=ArrayType(StringType()),
+    input_ids=ArrayType(IntegerType()),
+    labels=ArrayType(IntegerType()),
+    segments=ArrayType(IntegerType()),
+    length=IntegerType(),
+)
+CLASSES = struct(index=IntegerType(), label=StringType())
+ENCODED = struct(
+    record_id=StringType(),
+    source=StringType(),
+    part=StringType(),
+    input_ids=ArrayType(IntegerType()),
+    labels=ArrayType(IntegerType()),
+    problem=StringType(),
+)
+
+NO_LOSS = -100  # a label that the loss leaves out
+
+
+@dataclass(frozen=True)
+class Params:
+    run: Run
+    tokenizer: dict[str, bytes]  # its files by name, so that executors need no shared folder
+
+
+STAGE = Stage(
+    reads=("split.records",),
+    writes={"samples": SAMPLES, "classes": CLASSES, "rejects": REJECTS},
+    params=Params,
+    partitions={"samples": ("part", "shard")},
+)
+
+
+def load_tokenizer(folder: Path) -> dict[str, bytes]:
+    """The files of a run's tokenizer. UserError when the stage `base` has not made it."""
+    files = {path.name: path.read_bytes() for path in sorted((folder / "tokenizer").glob("*")) if path.is_file()}
+    if "tokenizer.json" not in files:
+        raise UserError(f"models/{folder.name}/tokenizer holds no tokenizer.json; run `dvc repro base@{folder.name}`")
+    return files
+
+
+def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
+    run = params.run
+    chosen = select(frames["split.records"], run)
+    classes = _classes(chosen, _label(run)) if run.task == "classify" else []
+    encoded = _encode(chosen, run, params.tokenizer, classes)
+    kept = encoded.where(F.col("problem").isNull())
+    return {
+        "samples": _samples(kept, run),
+        "classes": chosen.sparkSession.createDataFrame(list(enumerate(classes)), CLASSES),
+        "rejects": _rejects(encoded),
+    }
+
+
+def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
+    """Every selected record is in exactly one sample or reject."""
+    selected = select(frames["split.records"], params.run).count()
+    used = outputs["samples"].agg(F.sum(F.size("record_ids"))).first()[0] or 0
+    return {"selected records": (selected, used + outputs["rejects"].count())}
+
+
+def select(records: DataFrame, run: Run) -> DataFrame:
+    """The rows of split.records that the run's filter chooses. UserError for a filter that SQL does not understand."""
+    try:
+        rows = records.where(run.where)
+    except (AnalysisException, ParseException) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise UserError(f"params.yaml: runs: where {run.where!r} is not a filter on split.records ({reason})") from None
+    return rows.withColumnRenamed("split", "part")
+
+
+def _classes(chosen: DataFrame, label: Column) -> list[str]:
+    """The class names of the train part, sorted: their positions are the class indices."""
+    rows = (
+        chosen.where((F.col("part") == "train") & label.isNotNull()).select(label.alias("label")).distinct().collect()
+    )
+    classes = sorted(row["label"] for row in rows)
+    if len(classes) < 2:
+        raise UserError(
+            f"the training rows of the run have {len(classes)} classes; choose another label or a wider filter"
+        )
+    return classes
+
+
+def _label(run: Run) -> Column:
+    """scene, or facts.reply for an entry of a map."""
+    column, _, key = run.label.partition(".")
+    return F.col(column)[key] if key else F.col(column)
+
+
+def _rejects(encoded: DataFrame) -> DataFrame:
+    return encoded.where(F.col("problem").isNotNull()).select(
+        "record_id",
+        "source",
+        F.lit("tokenize").alias("stage"),
+        F.col("problem").alias("reason"),
+        F.col("part").alias("detail"),
+    )
+
+
+def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[str]) -> DataFrame:
+    """The tokens and labels of each record, not padded; `problem` says why a record has none."""
+    index = {label: number for number, label in enumerate(classes)}
+
+    def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        tokenizer = open_tokenizer(files)
+        for frame in frames:
+            rows = frame.to_dict("records")
+            if run.task == "classify":
+                encoded = [
+                    encode_class(tokenizer, row["text"], value(run.label, row), index, run.tokens) for row in rows
+                ]
+            else:
+                encoded = [
+                    encode_pair(tokenizer, render(run.prompt, row), render(run.target, row), run) for row in rows
+                ]
+            columns = dict(zip(("input_ids", "labels", "problem"), zip(*encoded, strict=True), strict=True))
+            yield frame[["record_id", "source", "part"]].assign(
+                **{name: list(cells) for name, cells in columns.items()}
+            )
+
+    return chosen.mapInPandas(batches, ENCODED)
+
+
+def open_tokenizer(files: dict[str, bytes]):
+    """The Hugging Face tokenizer made of `files`. It never runs code of theirs."""
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def encode_class(
+    tokenizer, text: str | None, label: str | None, index: dict[str, int], tokens: int
+) -> tuple[list[int] | None, list[int] | None, str | None]:
+    """(input ids, [class index], None), or (None, None, why not). A longer text is cut."""
+    if not text:
+        return None, None, "no_text"
+    if label not in index:
+        return None, None, "no_class" if label is None else "unseen_class"
+    return tokenizer(text, truncation=True, max_length=tokens)["input_ids"], [index[label]], None
+
+
+def encode_pair(
+    tokenizer, prompt: str | None, target: str | None, run: Run
+) -> tuple[list[int] | None, list[int] | None, str | None]:
+    """(input ids, labels, None), or (None, None, why not): the loss is on the reply and its end alone."""
+    if prompt is None or target is None:
+        return None, None, "no_reply" if target is None else "no_text"
+    asked = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    reply = tokenizer(target, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+    if len(asked) + len(reply) > run.tokens:
+        return None, None, "too_long"
+    return asked + reply, [NO_LOSS] * len(asked) + reply, None
+
+
+def _samples(encoded: DataFrame, run: Run) -> DataFrame:
+    """Samples of constant length: packs of several records in train where the run packs, else one record each."""
+    shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.shards)).cast("int")
+    rows = encoded.select("part", shard.alias("shard"), "record_id", "input_ids", "labels")
+
+    def pack_shard(frame: pd.DataFrame) -> pd.DataFrame:
+        return pack(frame, run.tokens, packed=run.task == "instruct" and run.pack and frame["part"].iloc[0] == "train")
+
+    return (
+        rows.groupBy("part", "shard")
+        .applyInPandas(pack_shard, SAMPLES)
+        .repartition("part", "shard")
+        .sortWithinPartitions("part", "shard", "sample_id")
+        .select(*SAMPLES.names)
+    )
+
+
+def pack(frame: pd.DataFrame, tokens: int, packed: bool) -> pd.DataFrame:
+    """The samples of one shard of one part, columns of SAMPLES.
+
+    Records are taken in the order of their ids and put into the open sample while they fit (next fit), so the
+    result depends on the shard's content alone.
+    """
+    open_rows: list[list[Any]] = []
+    room = 0
+    for row in frame.sort_values("record_id").itertuples(index=False):
+        if not packed or len(row.input_ids) > room:
+            open_rows.append([])
+            room = tokens
+        open_rows[-1].append(row)
+        room -= len(row.input_ids)
+    part, shard = frame["part"].iloc[0], frame["shard"].iloc[0]
+    return pd.DataFrame([_sample(part, shard, rows, tokens) for rows in open_rows], columns=SAMPLES.names)
+
+
+def _sample(part: str, shard: int, rows: list[Any], tokens: int) -> dict[str, Any]:
+    ids = [row.record_id for row in rows]
+    inputs = [int(token) for row in rows for token in row.input_ids]
+    labels = [int(label) for row in rows for label in row.labels]
+    segments = [number for number, row in enumerate(rows, start=1) for _ in row.input_ids]
+    padding = tokens - len(inputs)
+    return {
+        "part": part,
+        "shard": shard,
+        "sample_id": ids[0] if len(ids) == 1 else hashlib.sha256("".join(ids).encode()).hexdigest()[:32],
+        "record_ids": ids,
+        "input_ids": inputs + [0] * padding,
+        "labels": labels if len(labels) == 1 else labels + [NO_LOSS] * padding,
+        "segments": segments + [0] * padding,
+        "length": len(inputs),
+    }

@@ -1,0 +1,164 @@
+"""tokenize: exact samples, deterministic shards, nothing lost."""
+
+import json
+
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from jobs.stage import RECORDS, extend
+from jobs.tokenize import Params, balance, build, encode_pair, load_tokenizer, open_tokenizer, pack
+from lake.errors import UserError
+from lake.params import parse
+from lake.runs import Run
+
+WORDS = ["<pad>", "<end>", "<unk>", "Q", "A", "one", "two", "three", "four"]
+SPLIT_RECORDS = extend(RECORDS, scene=StringType(), difficulty=StringType(), split=StringType())
+
+
+@pytest.fixture(scope="module")
+def tokenizer_files(tmp_path_factory):
+    """A tokenizer of nine words, as a run's base stage leaves one behind."""
+    folder = tmp_path_factory.mktemp("run") / "tokenizer"
+    folder.mkdir()
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "pad_token": "<pad>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return load_tokenizer(folder.parent)
+
+
+def run(**values) -> Run:
+    return parse(Run, {"base": {"kind": "folder", "name": "x"}, "task": "classify"} | values, "runs.test")
+
+
+def instruct(**values) -> Run:
+    return run(**{"task": "instruct", "prompt": "Q {text} A", "target": "{facts.reply}", "new_tokens": 1} | values)
+
+
+def records(spark, rows):
+    """rows: (record_id, text, scene, reply, split)"""
+    full = [
+        (record_id, "tickets", record_id, None, "cards", "en", text, {}, {"reply": reply}, scene, "easy", split)
+        for record_id, text, scene, reply, split in rows
+    ]
+    return spark.createDataFrame(full, SPLIT_RECORDS)
+
+
+ROWS = [
+    ("00000000", "one", "lost", "two", "train"),
+    ("00000001", "two two", "stolen", "three", "train"),
+    ("00000002", "three", "lost", None, "train"),
+    ("00000003", "four", "unheard", "four", "test"),
+    ("00000004", None, "lost", "four", "test"),
+    ("00000005", "one two three four", None, "four", "test"),
+    ("00000006", "one two three four one two", "lost", "one", "validation"),
+]
+
+
+def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, tokenizer_files):
+    outputs = build({"split.records": records(spark, ROWS)}, Params(run(tokens=4, shards=2), tokenizer_files))
+    assert sorted(map(tuple, outputs["classes"].collect())) == [(0, "lost"), (1, "stolen")]
+    assert sorted(map(tuple, outputs["rejects"].collect())) == [
+        ("00000003", "tickets", "tokenize", "unseen_class", "test"),
+        ("00000004", "tickets", "tokenize", "no_text", "test"),
+        ("00000005", "tickets", "tokenize", "no_class", "test"),
+    ]
+    assert sorted(map(tuple, outputs["samples"].collect())) == [
+        ("train", 0, "00000000", ["00000000"], [5, 0, 0, 0], [0], [1, 0, 0, 0], 1),
+        ("train", 0, "00000002", ["00000002"], [7, 0, 0, 0], [0], [1, 0, 0, 0], 1),
+        ("train", 1, "00000001", ["00000001"], [6, 6, 0, 0], [1], [1, 1, 0, 0], 2),
+        ("validation", 0, "00000006", ["00000006"], [5, 6, 7, 8], [0], [1, 1, 1, 1], 4),
+    ]
+
+
+def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tokenizer_files):
+    rows = [*ROWS[:4], ("00000008", "three", "x", "one", "train")]
+    outputs = build({"split.records": records(spark, rows)}, Params(instruct(tokens=12, shards=1), tokenizer_files))
+    samples = {row["part"]: row for row in outputs["samples"].collect()}
+    first = next(row for row in outputs["samples"].collect() if "00000000" in row["record_ids"])
+    assert first["record_ids"] == ["00000000", "00000001"]
+    assert first["input_ids"] == [3, 5, 4, 6, 1, 3, 6, 6, 4, 7, 1, 0]
+    assert first["labels"] == [-100, -100, -100, 6, 1, -100, -100, -100, -100, 7, 1, -100]
+    assert first["segments"] == [1] * 5 + [2] * 6 + [0]
+    assert samples["test"]["record_ids"] == ["00000003"]
+    assert list(map(tuple, outputs["rejects"].collect())) == [("00000002", "tickets", "tokenize", "no_reply", "train")]
+
+
+def test_a_pair_that_does_not_fit_is_rejected_whole(tokenizer_files):
+    tokenizer = open_tokenizer(tokenizer_files)
+    assert encode_pair(tokenizer, "Q one A", "two", instruct(tokens=5)) == (
+        [3, 5, 4, 6, 1],
+        [-100, -100, -100, 6, 1],
+        None,
+    )
+    assert encode_pair(tokenizer, "Q one A", "two two", instruct(tokens=5)) == (None, None, "too_long")
+
+
+def test_packing_loses_nothing_and_fits():
+    lengths = [3, 9, 1, 4, 4, 8, 2]
+    rows = [
+        {"part": "train", "shard": 0, "record_id": f"{i:02}", "input_ids": [1] * n, "labels": [1] * n}
+        for i, n in enumerate(lengths)
+    ]
+    packs = pack(pd.DataFrame(rows), tokens=10, packed=True)
+    assert [ids for ids in packs["record_ids"]] == [["00"], ["01", "02"], ["03", "04"], ["05", "06"]]
+    assert list(packs["length"]) == [3, 10, 8, 10]
+    assert {len(ids) for ids in packs["input_ids"]} == {10}
+
+
+@pytest.mark.parametrize("task", ["classify", "instruct"])
+def test_the_result_depends_on_content_alone_and_every_record_is_accounted_for(spark, tokenizer_files, task):
+    rows = [
+        (f"{i * 2654435761 % 2**32:08x}", "one two", ["lost", "stolen"][i % 2], "three", "train") for i in range(60)
+    ]
+    frame = records(spark, rows)
+    params = Params(run(tokens=8, shards=4) if task == "classify" else instruct(tokens=16, shards=4), tokenizer_files)
+    results = []
+    for partitions in (1, 5):
+        frames = {"split.records": frame.repartition(partitions).orderBy(F.rand(partitions))}
+        outputs = build(frames, params)
+        assert balance(frames, outputs, params) == {"selected records": (60, 60)}
+        results.append(sorted(map(str, outputs["samples"].collect())))
+    assert results[0] == results[1]
+
+
+def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
+    import pyarrow.parquet as pq
+
+    from jobs.tokenize import STAGE
+    from lake.commit import commit
+    from lake.snapshots import files
+
+    rows = [
+        (f"{i * 2654435761 % 2**32:08x}", "one two", ["lost", "stolen"][i % 2], "x", ["train", "test"][i % 3 == 0])
+        for i in range(90)
+    ]
+    outputs = build(
+        {"split.records": records(spark, rows).repartition(7)}, Params(run(tokens=8, shards=4), tokenizer_files)
+    )
+    table = commit(
+        outputs["samples"], str(tmp_path), "tokenize/t/samples", STAGE.writes["samples"], STAGE.partitions["samples"]
+    )
+    paths = files(str(tmp_path), "tokenize@t", table)
+    assert [path.split("/")[-3:-1] for path in paths] == [
+        [f"part={part}", f"shard={shard}"] for part in ("test", "train") for shard in range(4)
+    ]
+    for path in paths:
+        file = pq.ParquetFile(path)
+        ids = file.read(columns=["sample_id"])["sample_id"].to_pylist()
+        assert ids == sorted(ids)
+        assert file.num_row_groups == 1
+
+
+def test_a_filter_that_sql_does_not_understand_is_one_sentence(spark, tokenizer_files):
+    with pytest.raises(UserError, match="runs: where 'langg = 1' is not a filter on split.records"):
+        build({"split.records": records(spark, ROWS)}, Params(run(where="langg = 1"), tokenizer_files))
+
+
+def test_a_missing_tokenizer_names_the_stage_that_makes_it(tmp_path):
+    with pytest.raises(UserError, match="run `dvc repro base@x`"):
+        load_tokenizer(tmp_path / "x")
