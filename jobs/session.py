@@ -84,7 +84,8 @@ def _prepare_environment(master: str) -> None:
 def _stop_abandoned_context() -> None:
     """Stop the SparkContext that a killed stage left behind in the shared JVM: a JVM holds one at most."""
     SparkContext._ensure_initialized()
-    active = SparkContext._jvm.org.apache.spark.SparkContext.getActive()
+    companion = getattr(getattr(SparkContext._jvm, "org.apache.spark.SparkContext$"), "MODULE$")
+    active = companion.getActive()
     if active.isDefined():
         active.get().stop()
 

@@ -1,0 +1,407 @@
+"""Near-duplicates: SimHash finds candidates, the texts themselves decide, one record of each cluster stays.
+
+1. Equal texts (same match key) are collapsed, so a million copies cost one.
+2. A 64-bit SimHash (Charikar 2002) of the first 512 characters of each remaining text.
+3. Block tables (Manku, Jain, Das Sarma 2007): the 64 bits in `blocks` blocks, a table for each pair of blocks. Two
+   hashes that differ in at most `blocks - 2` bits agree in two whole blocks, so they meet in a table for certain;
+   beyond, up to `radius`, by chance (10 blocks: 98 % of the pairs within 14 bits).
+4. Those within `radius` bits are compared by the Jaccard similarity of their character n-grams.
+5. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id.
+
+A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
+order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from jobs import clean
+from jobs.stage import REJECTS, Frames, Stage, extend, struct
+from jobs.text import match_key
+
+BITS = 64
+SIMHASH_CHARACTERS = 512  # of the match key
+COMPARED_CHARACTERS = 4096  # of the match key, when two texts are compared
+LONG = 200  # characters of the match key above which n-grams have 5 characters
+SHORT = 32  # characters of the match key up to which the threshold `short` holds
+LINKS = 16  # most pairs that one hash gives in one table
+SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
+TABLE_ROWS = 500_000  # hashes of a table that one task sorts
+
+RECORDS = extend(clean.RECORDS, cluster=StringType())
+DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
+SIGNATURE = struct(digest=StringType(), simhash=LongType(), length=IntegerType(), key=StringType())
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """The least Jaccard similarity of a duplicate, by the length of the shorter match key."""
+
+    short: float = 0.73  # up to 32 characters; 2-grams in Chinese, else 3-grams
+    medium: float = 0.66  # up to 200 characters; 2-grams in Chinese, else 3-grams
+    long: float = 0.7  # above; 5-grams
+
+    def __post_init__(self) -> None:
+        if not all(0 < value <= 1 for value in (self.short, self.medium, self.long)):
+            raise ValueError("thresholds must lie above 0 and at most at 1")
+
+
+@dataclass(frozen=True)
+class Params:
+    radius: int = 14  # bits of the SimHash in which duplicates may differ
+    blocks: int = 10  # blocks of the SimHash; fewer are faster and find less
+    similarity: Similarity = field(default_factory=Similarity)
+    window: int = 256  # neighbours with which a hash is compared in a bucket
+    min_characters: int = 6  # of the match key; shorter texts are duplicates only when equal
+    action: Literal["remove", "mark"] = "remove"
+    protect: tuple[str, ...] = ()  # sources whose records are never removed, only marked with their cluster
+    exclude: tuple[str, ...] = ()  # sources whose records are no duplicates of anything
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.radius <= BITS // 2:
+            raise ValueError("radius must lie between 0 and 32 bits")
+        if not 3 <= self.blocks <= 16:
+            raise ValueError("blocks must lie between 3 and 16")
+        if self.window < 1 or self.min_characters < 1:
+            raise ValueError("window and min_characters must be at least 1")
+
+
+STAGE = Stage(
+    reads=("clean.records",),
+    writes={"records": RECORDS, "duplicates": DUPLICATES, "rejects": REJECTS},
+    params=Params,
+    conserves=("records", "clean.records"),
+)
+
+
+def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
+    """The records that stay, each with its cluster; which were removed and for which; the rejects."""
+    # Both are read several times: the checkpoints keep them, and the plans short.
+    records = sign(frames["clean.records"], params).localCheckpoint(eager=False)
+    unique = collapse(records).localCheckpoint(eager=False)
+    merged = merge(unique, edges(unique, params))
+    judged = assign(records, unique, merged)
+    removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~_among("source", params.protect)
+    gone = judged.where(removed)
+    return {
+        "records": judged.where(~removed).select(*RECORDS.fieldNames()),
+        "duplicates": gone.select(F.col("record_id").alias("removed"), F.col("cluster").alias("kept"), *_measures()),
+        "rejects": gone.select(
+            "record_id",
+            "source",
+            F.lit("dedup").alias("stage"),
+            F.lit("duplicate").alias("reason"),
+            F.col("cluster").alias("detail"),
+        ),
+    }
+
+
+# --- which records are the same text ---------------------------------------------------------------------------------
+
+
+def sign(records: DataFrame, params: Params) -> DataFrame:
+    """`records` with the signature of their text (null where there is none) and their rank as a survivor."""
+    text = F.when(~_among("source", params.exclude), F.col("text"))
+    return records.select("*", signature(text).alias("signature"), _rank(params).alias("rank")).select(
+        *records.columns, "signature.*", "rank"
+    )
+
+
+@F.pandas_udf(SIGNATURE)  # type: ignore[call-overload]
+def signature(texts: pd.Series) -> pd.DataFrame:
+    return signatures(list(texts))
+
+
+def signatures(texts: Sequence[str | None]) -> pd.DataFrame:
+    """digest, simhash, length and key of each text; digest is None for a text without letters or digits."""
+    keys = [match_key(text) for text in texts]
+    digests = [hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else None for key in keys]
+    return pd.DataFrame(
+        {
+            "digest": pd.Series(digests, dtype=object),
+            "simhash": simhash(keys).view(np.int64),
+            "length": np.array([len(key) for key in keys], dtype=np.int32),
+            "key": pd.Series([key[:COMPARED_CHARACTERS] for key in keys], dtype=object),
+        }
+    )
+
+
+def collapse(records: DataFrame) -> DataFrame:
+    """One row for each distinct text: digest, simhash, length, key, rank and the record_id that has this rank."""
+    grouped = records.where(F.col("digest").isNotNull()).groupBy("digest")
+    # Rows with one digest have one simhash, length and key: any value is the same value.
+    same = [F.any_value(name).alias(name) for name in ("simhash", "length", "key")]
+    return grouped.agg(F.min("rank").alias("rank"), *same).withColumn("representative", F.col("rank.record_id"))
+
+
+def _rank(params: Params) -> Column:
+    """Smaller is better: protected, then oldest (no time last), then most complete, then smallest record_id."""
+    filled = _filled("numbers") + _filled("facts")
+    return F.struct(
+        (~_among("source", params.protect)).alias("open"),
+        F.col("occurred_at").isNull().alias("undated"),
+        "occurred_at",
+        (F.coalesce(F.size("imputed"), F.lit(0)) - filled).alias("incomplete"),
+        "record_id",
+    )
+
+
+def _filled(name: str) -> Column:
+    return F.coalesce(F.size(F.filter(F.map_values(name), lambda value: value.isNotNull())), F.lit(0))
+
+
+def _among(name: str, values: Sequence[str]) -> Column:
+    return F.col(name).isin(*values) if values else F.lit(False)
+
+
+# --- SimHash ---------------------------------------------------------------------------------------------------------
+
+
+def simhash(keys: Sequence[str]) -> np.ndarray:
+    """The 64-bit SimHash of each key, uint64 (n,): the majority, bit by bit, of the hashes of its distinct n-grams."""
+    parts = [_simhash_slice(keys[start : start + SLICE]) for start in range(0, len(keys), SLICE)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+def _simhash_slice(keys: Sequence[str]) -> np.ndarray:
+    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _two_or_three)
+    counts = np.bincount(owner, minlength=len(keys))
+    filled = np.flatnonzero(counts)
+    result = np.zeros(len(keys), dtype=np.uint64)
+    if not len(filled):
+        return result
+    starts = (np.cumsum(counts) - counts)[filled]
+    majority = counts[filled].astype(np.uint64)
+    # Four counters of 16 bits ride in each 64-bit word: 16 sums instead of 64.
+    for shift in range(16):
+        sums = np.add.reduceat((hashes >> np.uint64(shift)) & np.uint64(0x0001000100010001), starts)
+        for lane in range(0, BITS, 16):
+            ones = (sums >> np.uint64(lane)) & np.uint64(0xFFFF)
+            result[filled] |= (2 * ones > majority).astype(np.uint64) << np.uint64(lane + shift)
+    return result
+
+
+GramSize = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def grams(keys: Sequence[str], limit: int, size: GramSize) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct n-grams of the first `limit` characters of each key.
+
+    `size(lengths, han)` gives n for each key from its length and its number of Han characters; a key shorter than n
+    is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
+    """
+    cut = [key[:limit] for key in keys]
+    lengths = np.array([len(key) for key in cut], dtype=np.int64)
+    codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    owner = np.repeat(np.arange(len(cut)), lengths)
+    n = np.minimum(size(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))), np.maximum(lengths, 1))
+    position = np.arange(len(codes)) - (np.cumsum(lengths) - lengths)[owner]
+    starts = np.flatnonzero(position <= (lengths - n)[owner])
+    return _distinct(owner[starts], _hash_grams(codes, starts, n[owner[starts]]))
+
+
+def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
+    hashes = n.astype(np.uint64)
+    for step in range(int(n.max(initial=0))):
+        more = n > step
+        hashes[more] = _mix(hashes[more] * np.uint64(0x9E3779B97F4A7C15) + codes[starts[more] + step])
+    return hashes
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64: every bit of the input moves every bit of the output."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _distinct(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.lexsort((hashes, owner))
+    owner, hashes = owner[order], hashes[order]
+    first = np.ones(len(owner), dtype=bool)
+    first[1:] = (owner[1:] != owner[:-1]) | (hashes[1:] != hashes[:-1])
+    return owner[first], hashes[first]
+
+
+def _is_han(codes: np.ndarray) -> np.ndarray:
+    basic = (codes >= 0x3400) & (codes <= 0x9FFF)
+    return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
+
+
+def _two_or_three(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    return np.where(han > 0.2 * lengths, 2, 3)
+
+
+def _five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    return np.full(len(lengths), 5)
+
+
+# --- candidates ------------------------------------------------------------------------------------------------------
+
+
+def masks(blocks: int) -> list[int]:
+    """The bits of each table: all pairs out of `blocks` blocks, as signed 64-bit integers."""
+    edges = [round(BITS * index / blocks) for index in range(blocks + 1)]
+    block = [sum(1 << bit for bit in range(low, high)) for low, high in zip(edges, edges[1:], strict=False)]
+    return [value - (1 << BITS) if value >> (BITS - 1) else value for value in map(sum, combinations(block, 2))]
+
+
+def candidates(unique: DataFrame, params: Params) -> DataFrame:
+    """Pairs (left, right) of nodes within the radius that meet in a block table; a node is a hash of a record_id."""
+    long_enough = unique.where(F.col("length") >= params.min_characters)
+    nodes = long_enough.select(F.xxhash64("representative").alias("node"), "simhash")
+    tables = F.posexplode(F.array(*[F.lit(mask).cast("long") for mask in masks(params.blocks)])).alias("block", "mask")
+    chunks = 1 + unique.count() // TABLE_ROWS
+    chunk = F.pmod(F.xxhash64(F.col("simhash").bitwiseAND(F.col("mask"))), F.lit(chunks))
+    spread = nodes.select("node", "simhash", tables).withColumn("chunk", chunk)
+    radius, window = params.radius, params.window
+
+    def meet(table: pd.DataFrame) -> pd.DataFrame:
+        left, right = neighbours(
+            table["node"].to_numpy(), table["simhash"].to_numpy().view(np.uint64), table["mask"].iloc[0], radius, window
+        )
+        return pd.DataFrame({"left": left, "right": right})
+
+    return spread.groupBy("block", "chunk").applyInPandas(meet, "left long, right long").distinct()
+
+
+def neighbours(
+    nodes: np.ndarray, hashes: np.ndarray, mask: int, radius: int, window: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of nodes whose hashes agree under `mask` and differ in at most `radius` bits.
+
+    nodes int64 (n,), hashes uint64 (n,), mask a signed 64-bit integer. Returns (left, right), left < right, each
+    int64 (pairs,). Compares each hash with its next `window` neighbours in its bucket and stops after LINKS pairs.
+    """
+    keys = hashes & np.array(mask, dtype=np.int64).view(np.uint64)
+    order = np.lexsort((nodes, hashes, keys))
+    nodes, hashes, keys = nodes[order], hashes[order], keys[order]
+    active, links, found = np.arange(len(nodes)), np.zeros(len(nodes), dtype=np.int64), []
+    for step in range(1, window + 1):
+        active = active[active + step < len(nodes)]
+        active = active[(keys[active] == keys[active + step]) & (links[active] < LINKS)]
+        if not len(active):
+            break
+        near = active[distance(hashes[active], hashes[active + step]) <= radius]
+        links[near] += 1
+        found.append(np.stack([nodes[near], nodes[near + step]]))
+    pairs = np.sort(np.concatenate(found, axis=1), axis=0) if found else np.zeros((2, 0), dtype=np.int64)
+    return pairs[0], pairs[1]
+
+
+def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The Hamming distances of two uint64 arrays, int64 (n,)."""
+    return _ONES[(left ^ right).view(np.uint16).reshape(-1, 4)].sum(axis=1, dtype=np.int64)
+
+
+_ONES = np.array([index.bit_count() for index in range(1 << 16)], dtype=np.uint8)
+
+
+# --- verification ----------------------------------------------------------------------------------------------------
+
+
+def edges(unique: DataFrame, params: Params) -> DataFrame:
+    """Pairs (left, right) of representatives whose texts are alike enough."""
+    texts = unique.select(F.xxhash64("representative").alias("node"), "representative", "length", "key")
+    pairs = candidates(unique, params)
+    for side in ("left", "right"):
+        renamed = texts.select(*[F.col(name).alias(f"{name}_{side}") for name in texts.columns])
+        pairs = pairs.join(renamed, F.col(side) == F.col(f"node_{side}"), how="inner")
+    length = F.least("length_left", "length_right")
+    limits = params.similarity
+    limit = F.when(length <= SHORT, limits.short).when(length <= LONG, limits.medium).otherwise(limits.long)
+    alike = similarity("key_left", "key_right") >= limit
+    return pairs.where(alike).select(
+        F.col("representative_left").alias("left"), F.col("representative_right").alias("right")
+    )
+
+
+@F.pandas_udf(DoubleType())  # type: ignore[call-overload]
+def similarity(left: pd.Series, right: pd.Series) -> pd.Series:
+    return pd.Series(jaccard(list(left), list(right)))
+
+
+@F.pandas_udf(IntegerType())  # type: ignore[call-overload]
+def hamming(left: pd.Series, right: pd.Series) -> pd.Series:
+    return pd.Series(distance(left.to_numpy().view(np.uint64), right.to_numpy().view(np.uint64)).astype(np.int32))
+
+
+def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
+    """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
+
+    n is 5 where both keys are longer than LONG characters, else 2 for Chinese and 3 for other texts.
+    """
+    result = np.zeros(len(left))
+    long = np.array([min(len(a), len(b)) > LONG for a, b in zip(left, right, strict=True)], dtype=bool)
+    for chosen, size, step in ((~long, _two_or_three, SLICE), (long, _five, SLICE // 4)):
+        index = np.flatnonzero(chosen)
+        for start in range(0, len(index), step):
+            part = index[start : start + step]
+            result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], size)
+    return result
+
+
+def _jaccard_slice(left: Sequence[str], right: Sequence[str], size: GramSize) -> np.ndarray:
+    sides = [grams(keys, COMPARED_CHARACTERS, size) for keys in (left, right)]
+    counts = [np.bincount(owner, minlength=len(left)) for owner, _ in sides]
+    # A gram counts as shared when it stands on both sides of the same pair.
+    owner, hashes = (np.concatenate(parts) for parts in zip(*sides, strict=True))
+    union = np.bincount(_distinct(owner, hashes)[0], minlength=len(left))
+    return (counts[0] + counts[1] - union) / np.maximum(union, 1)
+
+
+# --- clusters --------------------------------------------------------------------------------------------------------
+
+
+def merge(unique: DataFrame, pairs: DataFrame) -> DataFrame:
+    """representative, kept, distance, similarity for each text that is a near-duplicate of another."""
+    labels = unique.sparkSession.createDataFrame(components(pairs.toPandas()), "representative string, component long")
+    members = unique.join(labels, on="representative", how="inner")
+    best = members.groupBy("component").agg(F.min("rank")["record_id"].alias("kept"))
+    kept = unique.select(
+        F.col("representative").alias("kept"), F.col("simhash").alias("simhash_kept"), F.col("key").alias("key_kept")
+    )
+    joined = members.join(best, on="component", how="inner").join(kept, on="kept", how="inner")
+    return joined.select(
+        "representative",
+        "kept",
+        hamming("simhash", "simhash_kept").alias("distance"),
+        similarity("key", "key_kept").alias("similarity"),
+    )
+
+
+def components(pairs: pd.DataFrame) -> pd.DataFrame:
+    """representative and component (int64) of every representative in `pairs` (left, right): connected components."""
+    names, index = np.unique(pairs[["left", "right"]].to_numpy(dtype=str).ravel(), return_inverse=True)
+    ends = index.reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(names), len(names)))
+    labels = connected_components(graph, directed=False)[1] if len(names) else np.zeros(0)
+    return pd.DataFrame({"representative": names.astype(object), "component": labels.astype(np.int64)})
+
+
+def assign(records: DataFrame, unique: DataFrame, merged: DataFrame) -> DataFrame:
+    """`records` with cluster, distance and similarity to the cluster's survivor."""
+    return (
+        records.join(unique.select("digest", "representative"), on="digest", how="left")
+        .join(merged, on="representative", how="left")
+        .withColumn("cluster", F.coalesce("kept", "representative", "record_id"))
+    )
+
+
+def _measures() -> list[Column]:
+    # A copy of the survivor's very text has no row in `merged` unless the text has near-duplicates too.
+    return [
+        F.coalesce("distance", F.lit(0)).alias("distance"),
+        F.coalesce("similarity", F.lit(1.0)).alias("similarity"),
+    ]

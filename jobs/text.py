@@ -1,0 +1,79 @@
+"""Text functions that several stages share: what is stored, and what is compared."""
+
+import re
+import unicodedata
+
+HAN = "\u2e80-\u2fdf\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+CHINESE_PUNCTUATION = "，！？：；（）…"  # the marks that NFKC would turn into ASCII
+
+_HAN = re.compile(f"[{HAN}]")
+_MARKS = re.compile(f"([{CHINESE_PUNCTUATION}]+)")
+# Neighbours that make a mark Chinese: Han characters and the marks that exist in Chinese alone.
+_CHINESE = re.compile(f"[{HAN}、。《》「」『』【】]")
+_LOOKED_THROUGH = " \t\n\xa0\u3000“”‘’\"'"
+_NEWLINE = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+
+
+# Control and format characters (Unicode categories Cc and Cf) that a text in Chinese or English can hold, except tab
+# and newline: they hide in copied text and look like nothing.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0001-\U000e007f]"
+)
+
+
+def normalise(text: str | None, chinese_punctuation: bool = True) -> str | None:
+    """The text as it is stored: NFKC, no invisible characters, white space folded; case kept.
+
+    Full-width letters and digits become ASCII. Full-width punctuation next to a Chinese character stays as it is
+    unless `chinese_punctuation` is false. Runs of white space become one space, one newline if they hold one, an
+    empty line if they hold several. Idempotent; None stays None.
+    """
+    if text is None:
+        return None
+    text = _INVISIBLE.sub("", _NEWLINE.sub("\n", text))
+    if not unicodedata.is_normalized("NFKC", text):
+        text = _fold(text) if chinese_punctuation else unicodedata.normalize("NFKC", text)
+    return _fold_space(text)
+
+
+def _fold(text: str) -> str:
+    """NFKC of everything but the punctuation whose neighbour, white space and quotes aside, is Chinese."""
+    pieces = _MARKS.split(text)
+    for index, piece in enumerate(pieces):
+        before = pieces[index - 1].rstrip(_LOOKED_THROUGH)[-1:] if index else ""
+        after = pieces[index + 1].lstrip(_LOOKED_THROUGH)[:1] if index + 1 < len(pieces) else ""
+        if index % 2 == 0 or not _CHINESE.match(before) and not _CHINESE.match(after):
+            pieces[index] = unicodedata.normalize("NFKC", piece)
+    return unicodedata.normalize("NFC", "".join(pieces))
+
+
+def _fold_space(text: str) -> str:
+    paragraphs = _PARAGRAPHS.split(text.strip())
+    return "\n\n".join("\n".join(" ".join(line.split()) for line in part.split("\n")) for part in paragraphs)
+
+
+# Punctuation says nothing for matching, except between digits (1.5 is not 15) and where a sign changes what a
+# number says (<18 and >18, 5+ and 5, 50% and 50).
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_BETWEEN = re.compile(r"(?<=\d)[^\w<>≤≥=+%$€£¥]+(?=\d)")
+_DROPPED = re.compile(r"[^\w<>≤≥=+%$€£¥.]+|_+|(?<!\d)\.+|\.+(?!\d)")
+
+
+def match_key(text: str | None) -> str:
+    """What two texts must share to count as equal: NFKC, casefolded, without white space and punctuation.
+
+    Digits keep what separates them, as one dot; signs that change a number's meaning stay. None gives "".
+    """
+    if not text:
+        return ""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _BETWEEN.sub(".", _GROUPED.sub("", _INVISIBLE.sub("", text)))
+    return _DROPPED.sub("", text)
+
+
+def han_share(text: str) -> float:
+    """The share of Han characters among the letters and digits of a text, 0.0 for none."""
+    letters = sum(map(str.isalnum, text))
+    return len(_HAN.findall(text)) / letters if letters else 0.0

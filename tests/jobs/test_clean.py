@@ -1,0 +1,150 @@
+from datetime import datetime, timedelta
+
+import pytest
+
+from jobs import clean
+from jobs.stage import RECORDS, REJECTS
+from lake.errors import UserError
+from lake.params import parse
+
+
+def record(name, day=0, source="a", business="x", text="text", numbers=None, facts=None):
+    when = None if day is None else datetime(2020, 1, 1) + timedelta(days=day)
+    return (name, source, f"key-{name}", when, business, "en", text, numbers, facts)
+
+
+def run(spark, rows, **params):
+    frame = spark.createDataFrame(rows, RECORDS)
+    return clean.build({"ingest.records": frame}, parse(clean.Params, params, "clean"))
+
+
+def rejected(outputs):
+    return sorted(tuple(row) for row in outputs["rejects"].collect())
+
+
+def kept(outputs, *columns):
+    return {row["record_id"]: tuple(row[name] for name in columns) for row in outputs["records"].collect()}
+
+
+def shape(schema):
+    return [(field.name, field.dataType.simpleString()) for field in schema]
+
+
+def incomes(source, name="income", value=lambda index: 100.0 + index):
+    return [record(f"{source}{index:02}", index, source, numbers={name: value(index)}) for index in range(40)]
+
+
+ROWS = [
+    # One huge value: with itself in mean and sigma it would be 6 sigmas away, whatever its size.
+    *incomes("huge"),
+    record("huge", 3, "huge", numbers={"income": 1e15}),
+    # Without the value itself: mean 119.5, sigma 11.69 (n - 1), so 3 sigmas end at 154.57; with it they would not.
+    *incomes("near"),
+    record("near", 3, "near", numbers={"income": 154.0}),
+    *incomes("beyond"),
+    record("beyond", 3, "beyond", numbers={"income": 155.0, "age": 1.0}),
+    # A business with too few rows is not judged.
+    record("few", 3, "huge", business="y", numbers={"income": 9e9}),
+    # Neither is a rare flag, nor a column that is excluded.
+    *incomes("flags", "late", lambda index: float(index == 0)),
+    *incomes("codes", "code", lambda index: 1e9 if index == 0 else float(index)),
+    # A column on a logarithmic scale.
+    *incomes("amounts", "amount", lambda index: 1.5**index),
+    record("void", 3, "texts", text="\u200b \n", facts={"channel": "web"}),
+    record("number alone", 3, "texts", text=None, numbers={"n": 1.0}),
+]
+OUTLIERS = {"min_rows": 10, "excluded": ["code"], "log": ["amount"]}
+
+
+def test_outliers_and_empty_texts_are_rejected(spark):
+    outputs = run(spark, ROWS, outliers=OUTLIERS)
+    assert shape(outputs["rejects"].schema) == shape(REJECTS)
+    assert rejected(outputs) == [
+        ("beyond", "beyond", "clean", "outlier", "income"),
+        ("huge", "huge", "clean", "outlier", "income"),
+        ("void", "texts", "clean", "empty", None),
+    ]
+    assert sorted(kept(outputs)) == sorted({row[0] for row in ROWS} - {"beyond", "huge", "void"})
+
+
+def test_deviation_from_the_median(spark):
+    # Median 120.5, median absolute deviation 10.5: 3 sigmas end at 167.2.
+    rows = [*ROWS, record("within", 3, "beyond", numbers={"income": 167.0})]
+    rows.append(record("mad", 3, "near", numbers={"income": 168.0}))
+    assert rejected(run(spark, rows, outliers={**OUTLIERS, "method": "mad"})) == [
+        ("huge", "huge", "clean", "outlier", "income"),
+        ("mad", "near", "clean", "outlier", "income"),
+        ("void", "texts", "clean", "empty", None),
+    ]
+
+
+MISSING = [
+    record("1", 1, numbers={"n": 1.0, "m": 5.0}, facts={"channel": "web", "note": "alpha"}),
+    record("2", 2, numbers={"n": 2.0}, facts={"channel": "web", "note": "beta"}),
+    record("3", 3, numbers={"n": 6.0, "m": None}, facts={"channel": "app", "note": "gamma"}),
+    record("4", 4, numbers={"n": float("nan"), "m": 7.0}, facts={"channel": "", "split": "train"}),
+    record("5", 5, business="y", numbers={"n": 10.0, "m": 1.0}, facts={"channel": "app"}),
+    record("6", 6, business=None, facts=None),
+    # Later than the cut: takes the fill values of the earlier rows, and gives none.
+    record("7", 90, numbers={"n": 1000.0, "m": 1000.0}, facts={"channel": "phone"}),
+    record("8", 91, numbers={"n": None, "m": 1000.0}, facts={"channel": "phone", "late": "z"}),
+    record("other", 1, source="b", numbers={}, facts={}),
+]
+
+
+def test_missing_values_are_filled_from_the_earlier_rows(spark):
+    outputs = run(spark, MISSING, missing={"fit_before": "2020-02-01", "max_categories": 2})
+    assert shape(outputs["records"].schema) == shape(clean.RECORDS)
+    assert kept(outputs, "numbers", "facts", "imputed") == {
+        "1": ({"n": 1.0, "m": 5.0}, {"channel": "web", "note": "alpha"}, []),
+        "2": ({"n": 2.0, "m": 6.0}, {"channel": "web", "note": "beta"}, ["numbers.m"]),
+        "3": ({"n": 6.0, "m": 6.0}, {"channel": "app", "note": "gamma"}, ["numbers.m"]),
+        "4": ({"n": 2.0, "m": 7.0}, {"channel": "web", "split": "train"}, ["facts.channel", "numbers.n"]),
+        "5": ({"n": 10.0, "m": 1.0}, {"channel": "app"}, []),
+        # No business: the source's own median, and of two equally frequent values the smaller.
+        "6": ({"n": 4.0, "m": 5.0}, {"channel": "app"}, ["facts.channel", "numbers.m", "numbers.n"]),
+        "7": ({"n": 1000.0, "m": 1000.0}, {"channel": "phone"}, []),
+        "8": ({"n": 2.0, "m": 1000.0}, {"channel": "phone", "late": "z"}, ["numbers.n"]),
+        "other": ({}, {}, []),
+    }
+
+
+def test_fill_values_come_from_the_oldest_share(spark):
+    rows = [record(str(index), index, numbers={"n": float(index)}) for index in range(9)] + [record("late", 9)]
+    assert kept(run(spark, rows, missing={"fit_share": 0.5}), "numbers")["late"] == ({"n": 2.0},)
+
+
+def test_only_the_listed_facts_get_a_mode(spark):
+    rows = [record("1", facts={"a": "x", "b": "y"}), record("2", facts={"c": "z"}), record("3", None)]
+    outputs = run(spark, rows, missing={"mode_for": ["b"], "fit_share": 1.0})
+    assert kept(outputs, "facts") == {"1": ({"a": "x", "b": "y"},), "2": ({"b": "y", "c": "z"},), "3": ({"b": "y"},)}
+
+
+def test_texts_and_facts_are_normalised(spark):
+    rows = [record("1", text="ＡＢ，你好！", facts={"reply": "Ｏｋ　好的，谢谢"}, business="Ｘ")]
+    assert kept(run(spark, rows), "text", "facts", "business", "source_key") == {
+        "1": ("AB，你好！", {"reply": "Ok 好的，谢谢"}, "Ｘ", "key-1")
+    }
+
+
+def test_rows_do_not_depend_on_partitions(spark):
+    frame = spark.createDataFrame(ROWS + MISSING, RECORDS)
+    found = []
+    for partitions in (1, 7):
+        outputs = clean.build({"ingest.records": frame.repartition(partitions)}, clean.Params())
+        found.append({name: sorted(map(str, output.collect())) for name, output in outputs.items()})
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"outliers": {"sigmas": 0}}, "clean.outliers: sigmas must be above 0"),
+        ({"outliers": {"metod": "mad"}}, "did you mean clean.outliers.method"),
+        ({"missing": {"fit_share": 2}}, "clean.missing: fit_share must lie above 0"),
+        ({"missing": {"fit_before": "soon"}}, "clean.missing"),
+    ],
+)
+def test_wrong_parameters_are_refused(params, message):
+    with pytest.raises(UserError, match=message):
+        parse(clean.Params, params, "clean")

@@ -1,0 +1,208 @@
+import random
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jobs import clean, dedup
+from jobs.text import match_key
+from lake.errors import UserError
+from lake.params import parse
+
+ENGLISH = "I was charged twice for the same purchase at the supermarket and nobody at the branch could tell me why."
+CHINESE = "我上个月在贵行办理的信用卡被重复扣款两次，打电话给客服一直没有人接听，请尽快处理。"
+OTHER = "My new debit card has not arrived although the letter said that it was sent three weeks ago by post."
+
+
+# --- plain functions ---
+
+
+def test_simhash_is_the_majority_of_the_gram_hashes():
+    owner, hashes = dedup.grams(["abcd", "", "你好吗"], 512, dedup._two_or_three)
+    assert owner.tolist() == [0, 0, 2, 2]
+    bits = (hashes[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
+    expected = [sum(1 << bit for bit in range(64) if bits[owner == key][:, bit].sum() * 2 > 2) for key in (0, 2)]
+    assert dedup.simhash(["abcd", "", "你好吗"]).tolist() == [expected[0], 0, expected[1]]
+
+
+def test_grams_are_distinct_and_end_with_their_key():
+    owner, hashes = dedup.grams(["aaaaaa", "ab", "aaaa"], 512, dedup._two_or_three)
+    assert owner.tolist() == [0, 1, 2]
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_simhash_reads_the_first_512_characters():
+    text = "".join(random.Random(1).choices("abcdefgh", k=600))
+    assert dedup.simhash([text])[0] == dedup.simhash([text[:512]])[0] != dedup.simhash([text[:500]])[0]
+
+
+def test_simhash_does_not_depend_on_the_batch():
+    texts = ["".join(random.Random(seed).choices("abcdefgh 你好", k=30)) for seed in range(2500)]
+    assert dedup.simhash(texts).tolist() == [dedup.simhash([text])[0] for text in texts]
+
+
+def test_near_texts_have_near_hashes():
+    hashes = dedup.simhash([match_key(text) for text in (ENGLISH, ENGLISH.replace("purchase", "purchse"), OTHER)])
+    near, far = dedup.distance(hashes[:1], hashes[1:2])[0], dedup.distance(hashes[:1], hashes[2:])[0]
+    assert 0 < near <= 14 < far
+
+
+def test_distance():
+    left, right = np.array([0, 5, 2**64 - 1], dtype=np.uint64), np.array([0, 6, 0], dtype=np.uint64)
+    assert dedup.distance(left, right).tolist() == [0, 2, 64]
+
+
+@pytest.mark.parametrize("blocks", [3, 10, 16])
+def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
+    masks = [mask % (1 << 64) for mask in dedup.masks(blocks)]
+    assert len(masks) == blocks * (blocks - 1) // 2
+    generator = random.Random(1)
+    for _ in range(300):
+        difference = sum(1 << bit for bit in generator.sample(range(64), blocks - 2))
+        assert any(difference & mask == 0 for mask in masks)
+
+
+def pairs(nodes, hashes, mask, radius, window):
+    found = dedup.neighbours(np.array(nodes, np.int64), np.array(hashes, np.uint64), mask, radius, window)
+    return sorted(zip(*(side.tolist() for side in found), strict=True))
+
+
+def test_neighbours_are_all_pairs_of_a_bucket_within_the_radius():
+    generator = random.Random(2)
+    hashes = [generator.getrandbits(12) for _ in range(200)]
+    mask = 0b111100000000
+    expected = [
+        (a, b)
+        for a in range(200)
+        for b in range(a + 1, 200)
+        if (hashes[a] ^ hashes[b]) & mask == 0 and (hashes[a] ^ hashes[b]).bit_count() <= 1
+    ]
+    assert pairs(range(200), hashes, mask, 1, 200) == expected != []
+    order = generator.sample(range(200), 200)
+    assert pairs(order, [hashes[node] for node in order], mask, 1, 200) == expected
+
+
+def test_a_hot_bucket_is_bounded():
+    found = pairs(range(5000), [7] * 5000, 1, 3, 256)
+    assert len(found) <= 5000 * dedup.LINKS
+    assert len({node for pair in found for node in pair}) == 5000
+
+
+def test_jaccard_uses_grams_by_language_and_length():
+    long = "".join(random.Random(1).choices("abcdefgh", k=300))
+    left = ["abcdef", "你好世界", "abc", "", long, "ab"]
+    right = ["abcdxy", "你好世人", "xyz", "", long[:-1] + "z", "ab"]
+    fives = [{text[i : i + 5] for i in range(296)} for text in (left[4], right[4])]
+    shared = len(fives[0] & fives[1]) / len(fives[0] | fives[1])
+    assert dedup.jaccard(left, right).tolist() == pytest.approx([2 / 6, 2 / 4, 0, 0, shared, 1])
+
+
+def test_components():
+    edges = pd.DataFrame({"left": ["a", "c", "x"], "right": ["b", "b", "y"]})
+    assert dedup.components(edges).to_dict("list") == {
+        "representative": ["a", "b", "c", "x", "y"],
+        "component": [0, 0, 0, 1, 1],
+    }
+    assert dedup.components(edges[:0]).empty
+
+
+# --- the stage ---
+
+
+def record(name, text, day=0, source="a", numbers=None, facts=None, imputed=()):
+    when = None if day is None else datetime(2020, 1, 1) + timedelta(days=day)
+    return (name, source, name, when, "x", "en", text, numbers or {}, facts or {}, list(imputed))
+
+
+ROWS = [
+    record("en-late", ENGLISH, 5),
+    record("en-old", ENGLISH.replace("purchase", "purchse"), 1),
+    record("en-copy", ENGLISH.upper() + "!!", 7),
+    record("en-undated", ENGLISH, None, "b"),
+    record("zh-b", CHINESE, 3),
+    record("zh-a", CHINESE.replace("请尽快处理", "请快处理"), 3),
+    record("zh-full", CHINESE.replace("，", "！"), 3, facts={"channel": "web"}),
+    record("zh-imputed", CHINESE + "。。", 3, facts={"channel": "web"}, imputed=["facts.channel"]),
+    record("other", OTHER, 1),
+    record("empty-1", None, 1),
+    record("empty-2", "", 1),
+    record("marks-1", "?!", 1),
+    record("marks-2", "?!", 2),
+    record("short-1", "rent", 1),
+    record("short-2", "Rent.", 2),
+    record("short-3", "rents", 2),
+    record("purpose-1", "a new car", 1, "applications"),
+    record("purpose-2", "a new car", 2, "applications"),
+]
+CLUSTERS = {
+    "en-late": "en-old",
+    "en-copy": "en-old",
+    "en-undated": "en-old",
+    "zh-a": "zh-full",
+    "zh-b": "zh-full",
+    "zh-imputed": "zh-full",
+    "short-2": "short-1",
+}
+
+
+def run(spark, partitions=2, **params):
+    frame = spark.createDataFrame(ROWS, clean.RECORDS).repartition(partitions)
+    outputs = dedup.build({"clean.records": frame}, parse(dedup.Params, params, "dedup"))
+    for name, schema in dedup.STAGE.writes.items():
+        assert shape(outputs[name].schema) == shape(schema)
+    return {name: sorted((tuple(row) for row in output.collect()), key=str) for name, output in outputs.items()}
+
+
+def shape(schema):
+    return [(field.name, field.dataType.simpleString()) for field in schema]
+
+
+def test_one_record_of_each_cluster_stays(spark):
+    outputs = run(spark, exclude=["applications"])
+    assert outputs["records"] == sorted(((*row, row[0]) for row in ROWS if row[0] not in CLUSTERS), key=str)
+    assert outputs["rejects"] == sorted(
+        (name, next(row[1] for row in ROWS if row[0] == name), "dedup", "duplicate", kept)
+        for name, kept in CLUSTERS.items()
+    )
+    texts = {row[0]: match_key(row[6]) for row in ROWS}
+    assert outputs["duplicates"] == sorted(
+        (
+            name,
+            kept,
+            int(dedup.distance(dedup.simhash([texts[name]]), dedup.simhash([texts[kept]]))[0]),
+            float(dedup.jaccard([texts[name]], [texts[kept]])[0]),
+        )
+        for name, kept in CLUSTERS.items()
+    )
+    assert run(spark, partitions=7, exclude=["applications"]) == outputs
+
+
+def test_marked_and_protected_records_stay(spark):
+    marked = run(spark, action="mark", exclude=["applications"])
+    assert marked["records"] == sorted(((*row, CLUSTERS.get(row[0], row[0])) for row in ROWS), key=str)
+    assert marked["duplicates"] == marked["rejects"] == []
+    # A protected record is kept and goes before older ones.
+    protected = run(spark, protect=["b", "applications"])
+    assert [row[:2] for row in protected["duplicates"]] == [
+        ("en-copy", "en-undated"),
+        ("en-late", "en-undated"),
+        ("en-old", "en-undated"),
+        *[item for item in sorted(CLUSTERS.items()) if not item[0].startswith("en-")],
+    ]
+    clusters = {row[0]: row[-1] for row in protected["records"]}
+    assert [clusters[name] for name in ("purpose-1", "purpose-2")] == ["purpose-1", "purpose-1"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"radius": 40}, "dedup: radius must lie between 0 and 32 bits"),
+        ({"blocks": 2}, "dedup: blocks must lie between 3 and 16"),
+        ({"similarity": {"short": 0}}, "dedup.similarity: thresholds must lie above 0"),
+        ({"action": "removed"}, "did you mean remove"),
+    ],
+)
+def test_wrong_parameters_are_refused(params, message):
+    with pytest.raises(UserError, match=message):
+        parse(dedup.Params, params, "dedup")
