@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 from lake.errors import UserError
-from lake.snapshots import Table, files, manifests
+from lake.snapshots import Table, arrow_schema, files, manifests
 
 
 def connect(root: Path, lake_root: str) -> duckdb.DuckDBPyConnection:
@@ -20,14 +20,22 @@ def connect(root: Path, lake_root: str) -> duckdb.DuckDBPyConnection:
         schema = stage.replace("@", "_")
         connection.execute(f"create schema {quoted(schema)}")
         for name, table in tables.items():
-            connection.execute(view(f"{quoted(schema)}.{quoted(name)}", lake_root, stage, table))
+            _create_view(connection, (schema, name), lake_root, stage, table)
     return connection
 
 
-def view(name: str, lake_root: str, stage: str, table: Table) -> str:
-    """The statement that makes a pinned table a view; exactly its files are read, never the folder."""
-    listed = ", ".join(literal(path) for path in files(lake_root, stage, table))
-    return f"create view {name} as select * from read_parquet([{listed}], hive_partitioning = true)"
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: tuple[str, str], lake_root: str, stage: str, table: Table
+) -> None:
+    """Make a pinned table a view; exactly its files are read, never the folder, and a table without rows has none."""
+    paths = files(lake_root, stage, table)
+    if paths:
+        listed = ", ".join(literal(path) for path in paths)
+        rows = f"read_parquet([{listed}], hive_partitioning = true)"
+    else:
+        rows = quoted("empty " + ".".join(name))
+        connection.register("empty " + ".".join(name), arrow_schema(lake_root, stage, table).empty_table())
+    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as select * from {rows}")
 
 
 def quoted(identifier: str) -> str:

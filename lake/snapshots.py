@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -193,3 +194,9 @@ def _added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
     actions = DeltaTable(location(lake_root, path), version=version).get_add_actions(flatten=True)
     columns = {name: actions.column(name).to_pylist() for name in ("path", "size_bytes")}
     return list(zip(columns["path"], columns["size_bytes"], strict=True))
+
+
+def arrow_schema(lake_root: str, stage: str, table: Table) -> pa.Schema:
+    """The columns of a pinned table."""
+    version = require(lake_root, stage, table)
+    return pa.schema(DeltaTable(location(lake_root, table.path), version=version).schema().to_arrow())

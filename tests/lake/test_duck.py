@@ -15,7 +15,8 @@ def project(spark, tmp_path_factory):
     frame = spark.createDataFrame([(1, "it's"), (2, "b")], "id int, name string")
     pinned = commit(frame, lake, "clean/records", frame.schema)
     commit(frame.limit(0), lake, "clean/records", frame.schema)  # a later version, not pinned
-    write_manifest(root, "clean", {"records": pinned})
+    nothing = commit(frame.limit(0), lake, "clean/rejects", frame.schema)
+    write_manifest(root, "clean", {"records": pinned, "rejects": nothing})
     samples = spark.createDataFrame([("train", 10, "a"), ("train", 2, "b")], "part string, shard int, id string")
     samples = samples.repartition("part", "shard")
     write_manifest(
@@ -29,6 +30,10 @@ def project(spark, tmp_path_factory):
 def test_the_pinned_version_is_a_view(project):
     rows = ask(connect(*project), "select * from clean.records order by id").fetchall()
     assert rows == [(1, "it's"), (2, "b")]
+
+
+def test_a_table_without_rows_is_a_view_too(project):
+    assert ask(connect(*project), "select id, name from clean.rejects").fetchall() == []
 
 
 def test_partition_columns_are_there(project):
