@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lake.errors import UserError
 from lake.params import parse, unknown_key
 
 # Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
@@ -139,14 +140,15 @@ def _refuse(wrong: bool, message: str) -> None:
 
 # The sections of an entry of `runs:`: each names the keys that one stage alone reads, so that a change of, say, the
 # learning rate reruns train and evaluate and nothing before them.
+SHARED = ("task", "where", "seed", "base")
 SECTIONS = {
     "samples": ("label", "prompt", "target", "tokens", "shards", "pack"),
     "train": (
         *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "dropout", "scale", "epochs", "batch_size"),
         *("accumulation", "learning_rate", "head_learning_rate", "warmup", "weight_decay", "clip", "label_smoothing"),
-        *("patience", "seed", "zero_stage", "checkpoint_steps", "log_steps"),
+        *("patience", "zero_stage", "checkpoint_steps", "log_steps", "evaluate_batch"),
     ),
-    "evaluate": ("new_tokens", "evaluate_batch", "bootstrap", "examples"),
+    "evaluate": ("new_tokens", "bootstrap", "examples"),
 }
 
 
@@ -156,10 +158,14 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
     unknown_key({name: None}, entries, "runs")
     where = f"runs.{name}"
     entry = entries[name] or {}
-    unknown_key(entry, ("task", "where", "base", *SECTIONS), where)
-    flat = {key: entry[key] for key in ("task", "where", "base") if key in entry}
+    unknown_key(entry, (*SHARED, *SECTIONS), where)
+    for key in (*SHARED, *SECTIONS):
+        # dvc.yaml names each of them, so each has to be there.
+        if key not in entry:
+            raise UserError(f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)")
+    flat = {key: entry[key] for key in SHARED}
     for section, known in SECTIONS.items():
-        values = entry.get(section) or {}
+        values = entry[section] or {}
         unknown_key(values, known, f"{where}.{section}")
         flat |= values
     return parse(Run, flat, where)

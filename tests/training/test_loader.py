@@ -1,0 +1,111 @@
+"""The loader gives exactly the plan's batches, from files, on any number of ranks."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from lake.errors import UserError
+from training import plan
+from training.loader import Loader, collate
+from training.samples import Part, split_parts
+
+from .conftest import SCHEMA, classified, sample, sharded, write_part
+
+SAMPLES = 61
+BATCH = 8
+
+
+@pytest.fixture(scope="module")
+def part(tmp_path_factory) -> Part:
+    # Each sample's first token is its number, so a batch tells which samples it holds.
+    rows = [sample(n, [n + 100] * (1 + n % 9), [n % 3], 12) for n in range(SAMPLES)]
+    files = write_part(tmp_path_factory.mktemp("samples"), "train", sharded(rows, 5))
+    return split_parts(files)["train"]
+
+
+def numbers(step) -> list[int]:
+    return sorted(int(i) - 100 for batch in step for i in batch.input_ids[:, 0])
+
+
+def loader(part: Part, rank: int = 0, world_size: int = 1, window: int = 2) -> Loader:
+    return Loader(part, seed=3, global_batch=BATCH, accumulation=2, rank=rank, world_size=world_size, window=window)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+@pytest.mark.parametrize("window", [1, 2, 8])
+def test_batches_are_the_plan(part, world_size, window):
+    for epoch in (0, 1):
+        order = plan.plan(part.rows, 3, epoch, window)
+        for rank in range(world_size):
+            steps = list(loader(part, rank, world_size, window).epoch(epoch))
+            expected = plan.share(order, BATCH, rank, world_size)
+            assert [numbers(step) for step in steps] == [sorted(int(i) for i in row) for row in expected]
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 6, 7])
+def test_resumes_at_any_step(part, step):
+    whole = [numbers(batches) for batches in loader(part).epoch(1)]
+    assert [numbers(batches) for batches in loader(part).epoch(1, step)] == whole[step:]
+
+
+def test_a_batch_holds_what_the_file_holds(part):
+    tokens = {n: [n + 100] * (1 + n % 9) for n in range(SAMPLES)}
+    for batch in next(loader(part).epoch(0)):
+        assert batch.input_ids.shape[1] == int((batch.segments > 0).sum(1).max())
+        for ids, segments, label in zip(batch.input_ids, batch.segments, batch.labels, strict=True):
+            number = int(ids[0]) - 100
+            assert ids[segments > 0].tolist() == tokens[number]
+            assert int(label) == number % 3
+
+
+def test_loss_never_crosses_packed_texts():
+    rows = [sample(0, [7, 8, 9, 7, 8], [7, 8, 9, 7, 8], 6, segments=[1, 1, 1, 2, 2])]
+    columns = {name: np.array([row[name] for row in rows]) for name in ("input_ids", "labels", "segments", "length")}
+    batch = collate(columns)
+    assert batch.labels.tolist() == [[-100, 8, 9, -100, 8]]
+    assert (batch.targets, batch.tokens) == (3, 5)
+
+
+def test_stopping_early_leaves_no_thread(part):
+    import threading
+
+    before = threading.active_count()
+    steps = loader(part).epoch(0)
+    next(steps)
+    steps.close()
+    assert threading.active_count() == before
+
+
+def test_waiting_is_measured(part):
+    slow = loader(part)
+    list(slow.epoch(0))
+    assert slow.waited > 0
+
+
+def test_a_missing_file_is_named(tmp_path):
+    part = split_parts(write_part(tmp_path, "train", sharded(classified(30), 3)))["train"]
+    Path(part.files[1]).unlink()
+    with pytest.raises(UserError, match=f"data file {part.files[1]} is missing; run `finelake verify`"):
+        list(loader(part).epoch(0))
+
+
+def test_an_altered_file_is_named(tmp_path):
+    part = split_parts(write_part(tmp_path, "train", sharded(classified(30), 3)))["train"]
+    parquet.write_table(pa.Table.from_pylist(classified(2), schema=SCHEMA), part.files[2])
+    with pytest.raises(UserError, match=f"{part.files[2]} was altered: 2 rows instead of {part.rows[2]}"):
+        list(loader(part).epoch(0))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    files = write_part(tmp_path, "train", sharded(classified(30), 3))
+    Path(files[0]).write_bytes(b"no parquet")
+    with pytest.raises(UserError, match=f"data file {files[0]} cannot be read"):
+        split_parts(files)
+
+
+def test_batches_that_cannot_be_shared_are_refused(part):
+    with pytest.raises(UserError, match="batch_size 8 is no multiple of 3 ranks x accumulation 2"):
+        loader(part, 0, 3)

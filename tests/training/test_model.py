@@ -1,0 +1,105 @@
+"""Packed texts are computed as single ones; models come back from their folders as they were."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lake.errors import UserError
+from lake.runs import Base, Run
+from training import model as models
+from training.loader import Batch
+
+BASE = Base(kind="folder", name="base")
+
+
+def batch(ids, segments=None, labels=None) -> Batch:
+    ids = torch.tensor(ids)
+    segments = (ids > 0).long() if segments is None else torch.tensor(segments)
+    labels = torch.zeros(len(ids), dtype=torch.int64) if labels is None else torch.tensor(labels)
+    return Batch(ids, labels, segments, targets=len(ids), tokens=int((segments > 0).sum()))
+
+
+def tokenizer_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def test_packed_logits_equal_single_ones(causal):
+    model = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
+    first, second = [5, 6, 7, 8, 9], [11, 12, 13]
+    packed = model(batch([first + second + [0, 0]], [[1] * 5 + [2] * 3 + [0, 0]]))[0]
+    torch.testing.assert_close(packed[:5], model(batch([first]))[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(packed[5:8], model(batch([second]))[0], atol=1e-5, rtol=0)
+    assert torch.isfinite(packed).all()
+
+
+def test_padding_changes_nothing(causal, encoder):
+    generator = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
+    single, padded = generator(batch([[5, 6, 7]]))[0], generator(batch([[5, 6, 7, 0, 0], [9, 9, 9, 9, 9]]))[0, :3]
+    torch.testing.assert_close(padded, single, atol=1e-5, rtol=0)
+    classifier = models.build(Run(task="classify", base=BASE), encoder, 3).eval()
+    single, padded = classifier.features(batch([[5, 6, 7]])), classifier.features(batch([[5, 6, 7, 0], [9] * 4]))
+    torch.testing.assert_close(padded[0], single[0], atol=1e-5, rtol=0)
+
+
+def test_positions_restart_in_each_segment():
+    segments = torch.tensor([[1, 1, 1, 2, 2, 0, 0]])
+    assert models.segment_positions(segments).tolist() == [[0, 1, 2, 0, 1, 0, 1]]
+    mask = models.segment_mask(segments)[0, 0]
+    assert mask[3].tolist() == [False, False, False, True, False, False, False]
+    assert mask[2].tolist() == [True, True, True, False, False, False, False]
+
+
+def test_loss_of_a_causal_model_looks_one_token_ahead():
+    scores = torch.zeros(1, 3, 4)
+    scores[0, 0, 2] = scores[0, 1, 3] = 50.0
+    sure = batch([[1, 2, 3]], labels=[[-100, 2, 3]])
+    assert models.loss_sum(scores, sure).item() == pytest.approx(0.0, abs=1e-6)
+    wrong = batch([[1, 2, 3]], labels=[[-100, 2, 1]])
+    assert models.loss_sum(scores, wrong).item() == pytest.approx(50.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("strategy", ["lora", "full"])
+def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
+    run = Run(task="classify", base=BASE, strategy=strategy, lora_rank=4)
+    model = models.build(run, encoder, 3)
+    for parameter in (p for p in model.parameters() if p.requires_grad):
+        torch.nn.init.normal_(parameter, std=0.05)
+    inputs = batch([[5, 6, 7, 8], [9, 10, 0, 0]])
+    before = model.eval()(inputs).detach()
+    models.save(model, run, ("a", "b", "c"), tokenizer_folder(tmp_path), tmp_path / "model")
+    again, description = models.load(tmp_path / "model")
+    torch.testing.assert_close(again(inputs), before, atol=1e-5, rtol=1e-5)
+    assert description == models.Description("classify", ("a", "b", "c"), 20.0)
+    assert (tmp_path / "model" / "adapter").exists() == (strategy == "lora")
+    assert not [path for path in (tmp_path / "model").rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+    assert str(tmp_path) not in "".join(p.read_text() for p in (tmp_path / "model").rglob("*.json"))
+
+
+def test_lora_trains_the_adapter_and_the_head_alone(encoder):
+    model = models.build(Run(task="classify", base=BASE, head_learning_rate=1e-2), encoder, 3)
+    names = set(models.trainable_state(model))
+    assert {name for name in names if "lora_" not in name} == {"head.weight", "head.bias"}
+    groups = models.parameter_groups(model, Run(task="classify", base=BASE, head_learning_rate=1e-2))
+    assert {(group["peak"], group["weight_decay"]) for group in groups} == {(5e-5, 0.01), (1e-2, 0.01), (1e-2, 0.0)}
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(UserError, match="no weights in safetensors format"):
+        models.load_body(tmp_path, "classify")
+
+
+def test_a_kill_while_publishing_leaves_the_old_folder_or_the_new_one(tmp_path):
+    for text in ("one", "two"):
+        new = tmp_path / ".model.new"
+        new.mkdir()
+        (new / "a").write_text(text)
+        models.publish(new, tmp_path / "model")
+        assert (tmp_path / "model" / "a").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -1,0 +1,60 @@
+"""Rows are chosen by the run's condition, which can look at nothing else."""
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from lake.errors import UserError
+from training.records import select
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("record_id", "source", "business", "lang", "text")),
+        ("facts", pa.map_(pa.string(), pa.string())),
+        *((name, pa.string()) for name in ("scene", "difficulty", "split")),
+    ]
+)
+
+
+def record(number: int, **changes) -> dict:
+    row = {
+        "record_id": f"r{number}",
+        "source": "tickets",
+        "business": "cards",
+        "lang": "en",
+        "text": f"text {number}",
+        "facts": [("reply", f"reply {number}")],
+        "scene": "lost",
+        "difficulty": "easy",
+        "split": "train",
+    }
+    return {**row, **changes}
+
+
+@pytest.fixture
+def files(tmp_path) -> list[str]:
+    rows = [record(3), record(1), record(2, lang="zh"), record(4, split="test"), record(5, facts=[])]
+    paths = [str(tmp_path / f"{half}.parquet") for half in "ab"]
+    for path, half in zip(paths, (rows[:2], rows[2:]), strict=True):
+        parquet.write_table(pa.Table.from_pylist(half, schema=SCHEMA), path)
+    return paths
+
+
+def test_rows_of_the_part_that_satisfy_the_condition_by_id(files):
+    rows = select(files, "lang = 'en' and facts['reply'] is not null", "train")
+    assert [row["record_id"] for row in rows] == ["r1", "r3"]
+    assert rows[0]["facts"] == {"reply": "reply 1"}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "langg = 'en'",
+        "true) or (split = 'test'; drop table records; --",
+        "exists (select * from read_text('/etc/hostname'))",
+        "true; select 1",
+    ],
+)
+def test_other_conditions_are_refused(files, where):
+    with pytest.raises(UserError, match="is not a condition on split.records"):
+        select(files, where, "train")

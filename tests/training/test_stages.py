@@ -1,0 +1,128 @@
+"""The stages train and evaluate in a small project, on a lake that deltalake wrote."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, write_deltalake
+
+from lake import snapshots
+from lake.errors import UserError
+from lake.project import Settings
+from lake.runs import Base, Run
+from training import samples
+
+from .conftest import SCHEMA, classified
+from .test_records import SCHEMA as RECORDS
+from .test_records import record
+
+RUN = Run(
+    task="classify",
+    base=Base(kind="folder", name="base"),
+    where="lang = 'en'",
+    strategy="full",
+    epochs=2,
+    batch_size=8,
+    accumulation=2,
+    learning_rate=1e-2,
+    bootstrap=50,
+    examples=3,
+)
+PARTS = {"train": 60, "validation": 20, "test": 20}
+
+
+def commit(root: Path, stage: str, tables: dict[str, tuple[pa.Table, list[str]]]) -> None:
+    """Write tables and pin them, as the runner of the Spark stages does."""
+    pinned = {}
+    for name, (rows, partitions) in tables.items():
+        path = snapshots.table_path(stage, name)
+        pinned[name] = snapshots.Table(path, rows.num_rows, "s" * 32, name[0] * 32)
+        properties = CommitProperties(custom_metadata={"userMetadata": pinned[name].metadata()})
+        write_deltalake(
+            str(root / "lakehouse" / path), rows, partition_by=partitions or None, commit_properties=properties
+        )
+    snapshots.write_manifest(root, stage, pinned)
+
+
+@pytest.fixture
+def project(tmp_path, encoder) -> Path:
+    rows, records, first = [], [], 0
+    for part, count in PARTS.items():
+        for row in classified(count, first=first):
+            shard = int(row["sample_id"][1:]) % 3
+            rows.append({**row, "part": part, "shard": shard})
+            scene = "abc"[row["labels"][0]]
+            text = f"{scene} text {row['sample_id']}"
+            records.append(record(0, record_id=row["record_ids"][0], text=text, split=part, scene=scene))
+        first += count
+    schema = SCHEMA.append(pa.field("part", pa.string())).append(pa.field("shard", pa.int32()))
+    classes = pa.table({"index": pa.array([0, 1, 2], pa.int32()), "label": ["a", "b", "c"]})
+    commit(tmp_path, "split", {"records": (pa.Table.from_pylist(records, schema=RECORDS), [])})
+    table = pa.Table.from_pylist(rows, schema=schema)
+    commit(tmp_path, "tokenize@tiny", {"samples": (table, ["part", "shard"]), "classes": (classes, [])})
+    folder = tmp_path / "models" / "tiny"
+    (folder / "tokenizer").mkdir(parents=True)
+    (folder / "tokenizer" / "tokenizer.json").write_text("{}")
+    (folder / "base").symlink_to(encoder)
+    return tmp_path
+
+
+def settings(root: Path) -> Settings:
+    return Settings(lake=str(root / "lakehouse"), master="local[1]", memory="1g", ranks=1)
+
+
+def test_samples_are_the_pinned_files_in_shard_order(project):
+    opened = samples.open_samples(project, str(project / "lakehouse"), "tiny")
+    assert {name: part.samples for name, part in opened.parts.items()} == PARTS
+    assert opened.labels == ("a", "b", "c")
+    for name, part in opened.parts.items():
+        folders = [path.split("/")[-3:-1] for path in part.files]
+        assert folders == [[f"part={name}", f"shard={shard}"] for shard in range(3)]
+
+
+def test_train_then_evaluate(project, monkeypatch):
+    from training import evaluate, train
+
+    monkeypatch.setattr(train.dist, "destroy_process_group", lambda: None)  # other tests train in this process too
+    train.run(project, "tiny", RUN, settings(project))
+    assert (project / "models" / "tiny" / "model" / "head.safetensors").exists()
+    assert not (project / ".finelake" / "checkpoints" / "tiny").exists()
+    evaluate.run(project, "tiny", RUN, settings(project))
+
+    scores = json.loads((project / "metrics" / "tiny" / "evaluate.json").read_text())
+    assert (scores["rows"], scores["selected"]) == (20, 20)
+    labels = [row["labels"][0] for row in classified(20, first=80)]
+    majority = np.bincount([row["labels"][0] for row in classified(60)]).argmax()
+    expected = round(float(np.mean(np.array(labels) == majority)), 4)
+    assert scores["majority"]["accuracy"]["value"] == expected
+    assert scores["tfidf"]["accuracy"]["value"] == 1.0  # each text says its class
+    lines = (project / "plots" / "tiny" / "evaluate" / "confusion.csv").read_text().splitlines()
+    actual = {line.split(",")[0] for line in lines[1:]}
+    assert lines[0] == "actual,predicted" and len(lines) == 21 and actual <= set("abc")
+    table = (project / "plots" / "tiny" / "evaluate" / "scores.csv").read_text().splitlines()
+    assert table[0] == "slice,value,rows,system,metric,score,low,high"
+    assert f"all,all,20,majority,accuracy,{expected}," in table[3]
+    page = (project / "reports" / "tiny.html").read_text()
+    assert "r" * 32 in page and "split.records" in page
+    assert str(project) not in page
+
+
+def test_a_missing_file_is_named_before_anything_is_trained(project):
+    from training import train
+
+    victim = next((project / "lakehouse/tokenize/tiny/samples/part=train/shard=1").glob("*.parquet"))
+    victim.unlink()
+    with pytest.raises(UserError, match=f"{victim.name} is missing; rebuild it with `finelake repair tokenize@tiny`"):
+        train.run(project, "tiny", RUN, settings(project))
+
+
+def test_sizes_that_do_not_fit_are_refused_before_anything_is_trained(project):
+    from training import train
+
+    with pytest.raises(UserError, match="the train part has 60 samples, fewer than batch_size 64"):
+        train.run(project, "tiny", replace(RUN, batch_size=64), settings(project))
+    with pytest.raises(UserError, match="batch_size 8 is no multiple of 3 ranks x accumulation 2"):
+        train.run(project, "tiny", RUN, replace(settings(project), ranks=3))

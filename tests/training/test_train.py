@@ -1,0 +1,253 @@
+"""The loop: accumulation, resumption, determinism, ranks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lake.runs import Base, Run
+from training.samples import Part, split_parts
+
+from .conftest import classified, sample, sharded, write_part
+
+HERE = Path(__file__).parent
+RUN = Run(
+    task="classify",
+    base=Base(kind="folder", name="base"),
+    tokens=12,
+    shards=3,
+    lora_rank=4,
+    epochs=2,
+    batch_size=8,
+    accumulation=2,
+    learning_rate=1e-2,
+    head_learning_rate=1e-2,
+    checkpoint_steps=3,
+    log_steps=2,
+    evaluate_batch=16,
+)
+
+# A child process, as a stage runs; it can kill itself at a step, or in the middle of saving a checkpoint.
+CHILD = """
+import json, os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from training import train as trainer
+from training.samples import split_parts
+from tests.training.test_train import RUN, job, descend
+
+settings = json.loads(sys.argv[1])
+if settings.get("plain"):
+    trainer.torch.optim.AdamW = descend
+    initialize = trainer.deepspeed.initialize
+    def untested(config, **rest):
+        return initialize(config={{**config, "zero_allow_untested_optimizer": True}}, **rest)
+    trainer.deepspeed.initialize = untested
+if settings.get("die_at"):
+    whole = trainer.set_rates
+    def set_rates(optimizer, done, *rest):
+        if done == settings["die_at"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(optimizer, done, *rest)
+    trainer.set_rates = set_rates
+if settings.get("die_saving"):
+    write = trainer.write_atomically
+    def write_atomically(path, text):
+        if text == settings["die_saving"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(path, text)
+    trainer.write_atomically = write_atomically
+trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN, **settings.get("run", {{}}))))
+"""
+
+
+PLAIN = {"dropout": 0.0, "clip": 0.0, "learning_rate": 0.005, "head_learning_rate": 0.005}
+
+
+def descend(groups, lr):
+    """Plain gradient descent. AdamW forgives a gradient of the wrong size, so it can't show that sizes are right."""
+    return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
+
+
+@pytest.fixture
+def plain_descent(monkeypatch):
+    monkeypatch.setattr(torch.optim, "AdamW", descend)
+
+
+def job(folder: Path, encoder: Path, run: Run = RUN):
+    from training.train import Job
+
+    parts = split_parts(sorted(str(path) for path in folder.rglob("*.parquet")))
+    return Job(
+        name="train@tiny",
+        run=run,
+        train=parts["train"],
+        validation=parts["validation"],
+        labels=("a", "b", "c"),
+        base=encoder,
+        tokenizer=folder / "tokenizer",
+        model=folder / "model",
+        metrics=folder / "train.json",
+        curves=folder / "train.csv",
+        checkpoints=folder / "checkpoints",
+    )
+
+
+def project(folder: Path) -> Path:
+    write_part(folder, "train", sharded(classified(61), 3))
+    write_part(folder, "validation", sharded(classified(20, first=100), 2))
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def start(folder: Path, encoder: Path, ranks: int = 1, **settings) -> subprocess.CompletedProcess:
+    script = folder / "child.py"
+    script.write_text(CHILD.format(root=str(HERE.parents[1])))
+    argument = json.dumps({"folder": str(folder), "encoder": str(encoder), **settings})
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks > 1 else []
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    return subprocess.run(
+        [sys.executable, *launcher, str(script), argument], env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    model = folder / "model"
+    return {**load_file(model / "adapter" / "adapter_model.safetensors"), **load_file(model / "head.safetensors")}
+
+
+def losses(folder: Path) -> list[str]:
+    return [line.split(",")[2] for line in (folder / "train.csv").read_text().splitlines()]
+
+
+def largest_difference(left: Path, right: Path) -> float:
+    ours, theirs = weights(left), weights(right)
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+
+
+def fit(folder: Path, encoder: Path, **changes) -> Path:
+    """Train in this process."""
+    from training import train as trainer
+
+    trainer.fit(job(folder, encoder, replace(RUN, **changes)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, encoder) -> Path:
+    return fit(project(tmp_path_factory.mktemp("undisturbed")), encoder)
+
+
+def test_it_learns_and_says_how(undisturbed):
+    figures = json.loads((undisturbed / "train.json").read_text())
+    assert {name: figures[name] for name in ("steps", "epochs", "samples", "left_out_an_epoch", "ranks")} == {
+        "steps": 14,
+        "epochs": 2,
+        "samples": 61,
+        "left_out_an_epoch": 5,
+        "ranks": 1,
+    }
+    lines = (undisturbed / "train.csv").read_text().splitlines()
+    assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait"
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "8", "10", "12", "14"]
+    assert float(lines[-1].split(",")[2]) < float(lines[1].split(",")[2])
+    assert not (undisturbed / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("kill", [{"die_at": 11}, {"die_saving": "step-00000006"}])
+def test_killed_and_started_again_ends_in_the_same_weights(tmp_path, encoder, undisturbed, kill, capsys):
+    folder = project(tmp_path)
+    assert start(folder, encoder, **kill).returncode == -signal.SIGKILL
+    assert not (folder / "model").exists()
+    fit(folder, encoder)
+    assert "goes on from step" in capsys.readouterr().err
+    assert largest_difference(folder, undisturbed) < 1e-6
+    assert losses(folder) == losses(undisturbed)
+
+
+def test_two_ranks_train_as_one(tmp_path, encoder, plain_descent):
+    # Without dropout nothing depends on the number of ranks but the order of sums.
+    one = fit(project(tmp_path / "one"), encoder, **PLAIN)
+    two = project(tmp_path / "two")
+    done = start(two, encoder, ranks=2, plain=True, run={**PLAIN, "zero_stage": 1})
+    assert done.returncode == 0, done.stderr
+    assert largest_difference(one, two) < 1e-5
+
+
+def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent):
+    whole = fit(project(tmp_path / "whole"), encoder, **PLAIN, accumulation=1)
+    accumulated = fit(project(tmp_path / "accumulated"), encoder, **PLAIN, accumulation=4)
+    assert largest_difference(whole, accumulated) < 1e-5
+
+
+def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent):
+    """Micro-batches of 2 to 24 targets; the step is worked out here from one batch of all samples."""
+    from training import model as models
+    from training.loader import COLUMNS, collate
+
+    numbers = [range(5, 5 + length) for length in (2, 2, 3, 3, 5, 8, 11, 13)]
+    rows = [sample(i, list(ids), list(ids), 16) for i, ids in enumerate(numbers)]
+    write_part(tmp_path, "train", [rows])
+    (tmp_path / "tokenizer").mkdir()
+    run = Run(
+        task="instruct",
+        base=Base(kind="folder", name="base"),
+        tokens=128,
+        strategy="full",
+        epochs=1,
+        batch_size=8,
+        accumulation=4,
+        learning_rate=1.0,
+        clip=0.0,
+    )
+    from training import train as trainer
+
+    trainer.fit(job(tmp_path, causal, run))
+
+    expected = models.build(run, causal, 0)
+    whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS})
+    (models.loss_sum(expected(whole), whole) / whole.targets).backward()
+    trained, _ = models.load(tmp_path / "model")
+    for ours, theirs in zip(trained.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs - theirs.grad, atol=1e-5, rtol=0)
+
+
+def test_rates_rise_and_fall():
+    from training.train import set_rates
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([{"params": [weight], "peak": 1.0}])
+    rates = [set_rates(optimizer, done, 10, 0.2) for done in range(10)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+
+
+def test_step_seeds_differ_by_step_and_rank():
+    from training.train import step_seed
+
+    seeds = {step_seed(seed, step, rank) for seed in range(3) for step in range(20) for rank in range(4)}
+    assert len(seeds) == 3 * 20 * 4
+
+
+def test_a_changed_parameter_never_resumes_a_stale_checkpoint(encoder):
+    from training.train import fingerprint
+
+    same = fingerprint(RUN, "content", encoder)
+    assert same == fingerprint(replace(RUN), "content", encoder)
+    assert same != fingerprint(replace(RUN, seed=1), "content", encoder)
+    assert same != fingerprint(RUN, "other", encoder)
+
+
+def test_part_is_what_its_files_say(tmp_path):
+    files = write_part(tmp_path, "train", [classified(4), classified(3, first=4)])
+    assert split_parts(files)["train"] == Part(tuple(files), (4, 3))

@@ -1,0 +1,203 @@
+"""evaluate@RUN: the fine-tuned model on the test part, beside two baselines, with intervals, overall and by slice."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from lake import snapshots
+from lake.errors import UserError
+from lake.project import Settings, write_atomically
+from lake.runs import Run, render, value
+from training import baselines, metrics, report
+from training.answers import MODEL, Answers
+from training.loader import scan
+from training.model import Causal, Classifier, load
+from training.progress import Progress, read_csv, write_csv, write_json
+from training.records import read_records
+from training.samples import Samples, open_samples, read_rows
+
+SLICES = ("business", "lang", "difficulty")
+SMALLEST = 5  # rows below which a slice has no scores: an interval over them says nothing
+
+Scorer = Callable[[np.ndarray], float]
+
+
+def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
+    """Write metrics/RUN/evaluate.json, plots/RUN and reports/RUN.html. UserError when an input is missing."""
+    samples = open_samples(root, settings.lake, run_name)
+    train = read_records(root, settings.lake, run.where, "train")
+    test = read_records(root, settings.lake, run.where, "test")
+    progress = Progress(f"evaluate@{run_name}", samples.parts["test"].samples)
+    answers = collect(run, samples, train, test, root / "models" / run_name / "model", progress)
+    scores = score(run, answers)
+    write_json(root / "metrics" / run_name / "evaluate.json", scores)
+    plots = root / "plots" / run_name
+    write_csv(plots / "evaluate" / "scores.csv", flat(scores))
+    pairs = [{"actual": a, "predicted": p} for a, p in zip(answers.wanted, answers.given[MODEL], strict=True)]
+    if run.task == "classify":
+        write_csv(plots / "evaluate" / "confusion.csv", pairs)
+    curve = read_csv(plots / "train.csv")
+    page = report.render(run_name, run, scores, answers, pins(root, run_name), curve)
+    write_atomically(root / "reports" / f"{run_name}.html", page)
+
+
+def pins(root: Path, run_name: str) -> dict[str, str]:
+    """Content hash of each table that the run read, by name."""
+    return {
+        f"{stage}.{name}": table.content
+        for stage in ("split", f"tokenize@{run_name}")
+        for name, table in snapshots.read_manifest(root, stage).items()
+    }
+
+
+def collect(
+    run: Run, samples: Samples, train: list[dict], test: list[dict], model: Path, progress: Progress
+) -> Answers:
+    """Answers of the model and of the baselines to the test rows that were tokenized."""
+    known = {row["record_id"]: row for row in test}
+    ids = [record for records in read_rows(samples.parts["test"], ["record_ids"])["record_ids"] for record in records]
+    if not ids:
+        raise UserError("the test part has no rows; widen `where` of the run or look at split.report")
+    rows = [known[record] for record in ids]
+    if run.task == "classify":
+        given = {MODEL: classify(model, samples, run.evaluate_batch, progress)}
+        labelled = [row for row in train if value(run.label, row) is not None]
+        texts, labels = [row["text"] for row in labelled], [str(value(run.label, row)) for row in labelled]
+        given |= baselines.classify(texts, labels, [row["text"] for row in rows])
+        wanted = [str(value(run.label, row)) for row in rows]
+    else:
+        prompts = [str(render(run.prompt, row)) for row in rows]
+        given = {MODEL: generate(model, prompts, run, progress)}
+        pairs = [(render(run.prompt, row), render(run.target, row), row["lang"]) for row in train]
+        whole = [(p, t, lang) for p, t, lang in pairs if p is not None and t is not None]
+        given |= baselines.answer(whole, [(p, row["lang"]) for p, row in zip(prompts, rows, strict=True)])
+        wanted = [str(render(run.target, row)) for row in rows]
+    return Answers(rows, wanted, given, selected=len(test))
+
+
+@torch.no_grad()
+def classify(folder: Path, samples: Samples, batch_size: int, progress: Progress) -> list[str]:
+    """The class that the model in `folder` gives to each test sample, in file order."""
+    model, description = load(folder)
+    if not isinstance(model, Classifier):
+        raise UserError(f"{folder} holds no classifier; run the stage `train` of this run again")
+    device = _device(model)
+    chosen = np.zeros(samples.parts["test"].samples, dtype=np.int64)
+    for numbers, batch in scan(samples.parts["test"], batch_size):
+        chosen[numbers] = model(batch.to(device)).argmax(-1).cpu().numpy()
+        progress.update(progress.done + len(numbers))
+    progress.close()
+    return [description.labels[index] for index in chosen]
+
+
+@torch.no_grad()
+def generate(folder: Path, prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
+    """The reply of the model in `folder` to each prompt: greedy, at most run.new_tokens tokens."""
+    model, _ = load(folder)
+    if not isinstance(model, Causal):
+        raise UserError(f"{folder} holds no causal model; run the stage `train` of this run again")
+    device = _device(model)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    room = run.tokens - run.new_tokens
+    coded = [tokenizer(prompt, add_special_tokens=False)["input_ids"][-room:] for prompt in prompts]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    replies = [""] * len(coded)
+    by_length = sorted(range(len(coded)), key=lambda index: len(coded[index]))
+    for first in range(0, len(coded), run.evaluate_batch):
+        chosen = by_length[first : first + run.evaluate_batch]
+        width = max(len(coded[index]) for index in chosen)
+        # Padding on the left: what is generated then follows each prompt directly.
+        ids = torch.tensor([[pad] * (width - len(coded[i])) + coded[i] for i in chosen], device=device)
+        real = torch.tensor([[0] * (width - len(coded[i])) + [1] * len(coded[i]) for i in chosen], device=device)
+        written = model.body.generate(  # type: ignore[operator]
+            input_ids=ids,
+            attention_mask=real,
+            max_new_tokens=run.new_tokens,
+            do_sample=False,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=pad,
+        )[:, width:]
+        for index, text in zip(chosen, tokenizer.batch_decode(written, skip_special_tokens=True), strict=True):
+            replies[index] = text.strip()
+        progress.update(progress.done + len(chosen))
+    progress.close()
+    return replies
+
+
+def _device(model: torch.nn.Module) -> torch.device:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    model.to(device)
+    return device
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scores
+
+
+def score(run: Run, answers: Answers) -> dict[str, Any]:
+    """Each system's scores with intervals, overall and by slice.
+
+    {"rows", "selected", SYSTEM: {METRIC: {"value", "low", "high"}}, "by": {SLICE: {VALUE: {"rows", SYSTEM: …}}},
+     "gain": {BASELINE: {METRIC: …}}}, where a gain is the model's score less the baseline's on the same resamples
+    """
+    scorers = {name: _scorers(run.task, answers, given) for name, given in answers.given.items()}
+
+    def scored(rows: np.ndarray) -> dict[str, Any]:
+        systems = {
+            name: {metric: metrics.interval(of, rows, run.bootstrap, run.seed) for metric, of in here.items()}
+            for name, here in scorers.items()
+        }
+        return {"rows": len(rows), **systems}
+
+    everything = np.arange(len(answers.rows))
+    return {
+        "selected": answers.selected,
+        **scored(everything),
+        "gain": {name: _gain(scorers[MODEL], scorers[name], everything, run) for name in baselines.NAMES},
+        "by": {column: _by(column, answers, scored) for column in SLICES},
+    }
+
+
+def flat(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scores as rows for a plot: slice, value, rows, system, metric, score and its interval."""
+    slices = [("all", "all", scores)]
+    slices += [(column, name, here) for column, values in scores["by"].items() for name, here in values.items()]
+    return [
+        {"slice": column, "value": name, "rows": here["rows"], "system": system, "metric": metric}
+        | {"score": found["value"], "low": found["low"], "high": found["high"]}
+        for column, name, here in slices
+        for system in (MODEL, *baselines.NAMES)
+        for metric, found in here[system].items()
+    ]
+
+
+def _gain(ours: dict[str, Scorer], theirs: dict[str, Scorer], rows: np.ndarray, run: Run) -> dict[str, Any]:
+    def difference(metric: str) -> Scorer:
+        return lambda chosen: ours[metric](chosen) - theirs[metric](chosen)
+
+    return {metric: metrics.interval(difference(metric), rows, run.bootstrap, run.seed) for metric in ours}
+
+
+def _by(column: str, answers: Answers, scored: Callable[[np.ndarray], dict]) -> dict[str, Any]:
+    values = np.array([str(row[column]) for row in answers.rows])
+    chosen = {name: np.flatnonzero(values == name) for name in sorted(set(values.tolist()))}
+    return {name: scored(rows) for name, rows in chosen.items() if len(rows) >= SMALLEST}
+
+
+def _scorers(task: str, answers: Answers, given: Sequence[str]) -> dict[str, Scorer]:
+    wanted = answers.wanted
+    if task == "classify":
+        names = {name: index for index, name in enumerate(sorted({*wanted, *given}))}
+        predicted, true = (np.array([names[name] for name in column]) for column in (given, wanted))
+        return {"accuracy": metrics.mean(predicted == true), "macro_f1": metrics.macro_f1(predicted, true)}
+    return {
+        "bleu": metrics.Bleu(given, wanted, [row["lang"] for row in answers.rows]),
+        "rouge_l": metrics.mean(metrics.rouge_l(given, wanted)),
+        "exact_match": metrics.mean(metrics.exact_match(given, wanted)),
+    }

@@ -1,0 +1,261 @@
+"""Models: a base with a classification head or a causal one, LoRA through PEFT, and folders to keep them in.
+
+Weights are safetensors, no code is ever loaded with them. A model folder stands alone:
+    config.json, model.safetensors   the body, adapters merged in (transformers' own format)
+    tokenizer.json, …                its tokenizer
+    head.safetensors                 classify: the head
+    adapter/                         lora: the adapter alone (PEFT's own format)
+    finelake.json                    task, class names, scale
+"""
+
+import json
+import os
+import shutil
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, TaskType, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from lake.errors import UserError
+from lake.project import write_atomically
+from lake.runs import Run
+from training.loader import IGNORED, Batch
+
+logging.disable_progress_bar()
+logging.set_verbosity_error()
+# PEFT 0.21 asks transformers 5 for an attribute by its older name.
+warnings.filterwarnings("ignore", category=FutureWarning, message="`is_gradient_checkpointing`")
+
+FORMAT = 1
+HEAD = "head.safetensors"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What finelake.json says about a model folder."""
+
+    task: str
+    labels: tuple[str, ...] = ()  # classify: class names in the order of their indexes
+    scale: float = 1.0
+    format: int = FORMAT
+
+
+class Classifier(nn.Module):
+    """Encoder, mean over the real tokens, features of length one, linear head, scaled (as cosine softmax heads do)."""
+
+    def __init__(self, body: nn.Module, width: int, classes: int, scale: float):
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, classes)
+        self.scale = scale
+        nn.init.zeros_(self.head.weight)  # every class equal at first; the features alone break the tie
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, batch: Batch) -> torch.Tensor:
+        """Unit vectors [samples, width]."""
+        real = (batch.segments > 0).to(torch.int64)
+        hidden = self.body(input_ids=batch.input_ids, attention_mask=real).last_hidden_state
+        weights = real.unsqueeze(-1).to(hidden.dtype)
+        return nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1), dim=-1)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Scores [samples, classes]."""
+        return self.scale * self.head(self.features(batch))
+
+
+class Causal(nn.Module):
+    """A causal language model in which packed texts never see each other."""
+
+    def __init__(self, body: nn.Module):
+        super().__init__()
+        self.body = body
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Scores of the next token [samples, tokens, vocabulary]."""
+        if int(batch.segments.max()) <= 1:
+            # One text a row, padded on the right: causal attention alone keeps real tokens from seeing padding.
+            return self.body(input_ids=batch.input_ids, use_cache=False).logits
+        return self.body(
+            input_ids=batch.input_ids,
+            attention_mask=segment_mask(batch.segments),
+            position_ids=segment_positions(batch.segments),
+            use_cache=False,
+        ).logits
+
+
+Model = Classifier | Causal
+
+
+def segment_mask(segments: torch.Tensor) -> torch.Tensor:
+    """True where a token may look: at itself and at earlier tokens of its own segment.
+
+    Returns: bool [samples, 1, tokens, tokens]
+    """
+    same = segments.unsqueeze(2) == segments.unsqueeze(1)
+    return same.tril().unsqueeze(1)
+
+
+def segment_positions(segments: torch.Tensor) -> torch.Tensor:
+    """Position of each token within its segment, [samples, tokens]."""
+    index = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)
+    starts = torch.ones_like(segments, dtype=torch.bool)
+    starts[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    return index - torch.where(starts, index, 0).cummax(dim=1).values
+
+
+def loss_sum(scores: torch.Tensor, batch: Batch, smoothing: float = 0.0) -> torch.Tensor:
+    """Cross entropy summed over the labels that count; divide by the targets of a whole step."""
+    labels = batch.labels
+    if scores.dim() == 3:
+        scores, labels = scores[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+    return nn.functional.cross_entropy(
+        scores.float(), labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+    )
+
+
+def build(run: Run, base: Path, classes: int) -> Model:
+    """The trainable model of a run on the base in folder `base`, seeded by the run."""
+    torch.manual_seed(run.seed)
+    body: nn.Module = load_body(base, run.task, run.dropout)
+    width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    if run.strategy == "lora":
+        body = get_peft_model(body, _lora(run))  # type: ignore[arg-type]
+        # The adapter's file would name this machine's folder; what it needs is the name of the base.
+        body.peft_config["default"].base_model_name_or_path = run.base.name or run.base.kind
+    return Classifier(body, width, classes, run.scale) if run.task == "classify" else Causal(body)
+
+
+def load_config(folder: Path) -> PretrainedConfig:
+    """The configuration in a model folder. UserError when there is no model, or only weights that can run code."""
+    if not (folder / "config.json").exists():
+        raise UserError(f"{folder} holds no model (no config.json); run the stage `base` of this run again")
+    if not list(folder.glob("*.safetensors")):
+        raise UserError(f"{folder} has no weights in safetensors format; convert them, pickled weights can run code")
+    return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def load_body(folder: Path, task: str, dropout: float | None = None) -> PreTrainedModel:
+    """The transformers model in a folder. UserError when there is none, or only in a format that can run code."""
+    kind = AutoModel if task == "classify" else AutoModelForCausalLM
+    config = load_config(folder)
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
+        if dropout is not None and hasattr(config, name):
+            setattr(config, name, dropout)
+    body = kind.from_pretrained(
+        folder,
+        config=config,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+    )
+    if getattr(body, "pooler", None) is not None:
+        body.pooler = None  # the features are a mean over tokens; a pooler would be trained for nothing
+    return body
+
+
+def _lora(run: Run) -> LoraConfig:
+    return LoraConfig(
+        task_type=TaskType.FEATURE_EXTRACTION if run.task == "classify" else TaskType.CAUSAL_LM,
+        r=run.lora_rank,
+        lora_alpha=run.lora_alpha,
+        lora_dropout=run.lora_dropout,
+        target_modules="all-linear",
+    )
+
+
+def parameter_groups(model: nn.Module, run: Run) -> list[dict]:
+    """Parameter groups for the optimiser, each with its `peak` rate; norms and biases do not decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        peak = run.head_learning_rate or run.learning_rate if name.startswith("head.") else run.learning_rate
+        decay = run.weight_decay if parameter.dim() > 1 else 0.0
+        groups.setdefault((peak, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
+        for (peak, decay), parameters in groups.items()
+    ]
+
+
+def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights that training changes, on the CPU, by name."""
+    return {name: p.detach().cpu().contiguous().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def restore(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Put back what trainable_state() gave."""
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in state.items():
+            parameters[name].copy_(tensor)
+
+
+def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folder: Path) -> None:
+    """Write a model folder; it appears whole or not at all. Merges adapters into `model`, which is spent after it."""
+    new = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    body = model.body
+    if run.strategy == "lora":
+        body.save_pretrained(new / "adapter", save_embedding_layers=False)  # type: ignore[operator]
+        (new / "adapter" / "README.md").unlink(missing_ok=True)  # an empty model card
+        body = body.merge_and_unload()  # type: ignore[operator]
+    body.save_pretrained(new)  # type: ignore[operator]
+    if isinstance(model, Classifier):
+        save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, new / HEAD)
+    for path in sorted(tokenizer.iterdir()):
+        shutil.copyfile(path, new / path.name)
+    write_description(new, Description(run.task, labels, run.scale))
+    publish(new, folder)
+
+
+def write_description(folder: Path, description: Description) -> None:
+    text = json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "finelake.json", text)
+
+
+def load(folder: Path) -> tuple[Model, Description]:
+    """A saved model, ready to evaluate. UserError when the folder holds none."""
+    try:
+        content = json.loads((folder / "finelake.json").read_text(encoding="utf-8"))
+        description = Description(**{**content, "labels": tuple(content["labels"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder} is no model folder of Finelake; run the stage `train` of this run") from None
+    body = load_body(folder, description.task)
+    model: Model = Causal(body)
+    if description.task == "classify":
+        model = Classifier(body, body.config.hidden_size, len(description.labels), description.scale)
+        model.head.load_state_dict(load_file(folder / HEAD))
+    return model.eval(), description
+
+
+def publish(new: Path, folder: Path) -> None:
+    """Flush a finished folder to the disk and rename it into place."""
+    for path in sorted(new.rglob("*")):
+        flush(path)
+    flush(new)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(new, folder)
+    flush(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
