@@ -1,7 +1,7 @@
 """tokenize: the rows that a training run selects, as constant-length samples in shards whose layout follows from content."""
 
 import hashlib
-import tempfile
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
+from tokenizers import Tokenizer
 
 from jobs.stage import REJECTS, Frames, Stage, struct
 from lake.errors import UserError
@@ -126,55 +127,67 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
     index = {label: number for number, label in enumerate(classes)}
 
     def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        tokenizer = open_tokenizer(files)
+        vocabulary = open_tokenizer(files, cut=run.tokens if run.task == "classify" else None)
         for frame in frames:
-            rows = frame.to_dict("records")
-            if run.task == "classify":
-                encoded = [
-                    encode_class(tokenizer, row["text"], value(run.label, row), index, run.tokens) for row in rows
-                ]
-            else:
-                encoded = [
-                    encode_pair(tokenizer, render(run.prompt, row), render(run.target, row), run) for row in rows
-                ]
-            columns = dict(zip(("input_ids", "labels", "problem"), zip(*encoded, strict=True), strict=True))
-            yield frame[["record_id", "source", "part"]].assign(
-                **{name: list(cells) for name, cells in columns.items()}
-            )
+            encoded = [_encode_row(vocabulary, row, run, index) for row in frame.to_dict("records")]
+            inputs, labels, problems = zip(*encoded, strict=True)
+            named = frame[["record_id", "source", "part"]]
+            yield named.assign(input_ids=list(inputs), labels=list(labels), problem=list(problems))
 
     return chosen.mapInPandas(batches, ENCODED)
 
 
-def open_tokenizer(files: dict[str, bytes]):
-    """The Hugging Face tokenizer made of `files`. It never runs code of theirs."""
-    from transformers import AutoTokenizer
+def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: dict[str, int]):
+    if run.task == "classify":
+        return encode_class(vocabulary, row["text"], value(run.label, row), index)
+    return encode_pair(vocabulary, render(run.prompt, row), render(run.target, row), run.tokens)
 
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            Path(folder, name).write_bytes(content)
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer and what a run needs of it. The tokenizers library alone: transformers takes workers 10 s to import."""
+
+    tokenizer: Tokenizer
+    end: int  # token behind a reply
+
+
+def open_tokenizer(files: dict[str, bytes], cut: int | None) -> Vocabulary:
+    """The tokenizer made of `files`; texts longer than `cut` tokens, special ones included, lose their end."""
+    tokenizer = Tokenizer.from_str(files["tokenizer.json"].decode("utf-8"))
+    tokenizer.no_padding()
+    if cut:
+        tokenizer.enable_truncation(cut)
+    else:
+        tokenizer.no_truncation()
+    settings = json.loads(files.get("tokenizer_config.json", b"{}"))
+    named = settings.get("eos_token") or settings.get("sep_token")
+    content = named["content"] if isinstance(named, dict) else named
+    end = tokenizer.token_to_id(content) if content else None
+    if end is None:
+        raise UserError("the tokenizer's tokenizer_config.json names no eos_token; add the token that ends a reply")
+    return Vocabulary(tokenizer, end)
 
 
 def encode_class(
-    tokenizer, text: str | None, label: str | None, index: dict[str, int], tokens: int
+    vocabulary: Vocabulary, text: str | None, label: str | None, index: dict[str, int]
 ) -> tuple[list[int] | None, list[int] | None, str | None]:
     """(input ids, [class index], None), or (None, None, why not). A longer text is cut."""
     if not text:
         return None, None, "no_text"
     if label not in index:
         return None, None, "no_class" if label is None else "unseen_class"
-    return tokenizer(text, truncation=True, max_length=tokens)["input_ids"], [index[label]], None
+    return vocabulary.tokenizer.encode(text).ids, [index[label]], None
 
 
 def encode_pair(
-    tokenizer, prompt: str | None, target: str | None, run: Run
+    vocabulary: Vocabulary, prompt: str | None, target: str | None, tokens: int
 ) -> tuple[list[int] | None, list[int] | None, str | None]:
     """(input ids, labels, None), or (None, None, why not): the loss is on the reply and its end alone."""
     if prompt is None or target is None:
         return None, None, "no_reply" if target is None else "no_text"
-    asked = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    reply = tokenizer(target, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
-    if len(asked) + len(reply) > run.tokens:
+    asked, reply = (vocabulary.tokenizer.encode(text, add_special_tokens=False).ids for text in (prompt, target))
+    reply = [*reply, vocabulary.end]
+    if len(asked) + len(reply) > tokens:
         return None, None, "too_long"
     return asked + reply, [NO_LOSS] * len(asked) + reply, None
 

@@ -89,13 +89,11 @@ def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tok
 
 
 def test_a_pair_that_does_not_fit_is_rejected_whole(tokenizer_files):
-    tokenizer = open_tokenizer(tokenizer_files)
-    assert encode_pair(tokenizer, "Q one A", "two", instruct(tokens=5)) == (
-        [3, 5, 4, 6, 1],
-        [-100, -100, -100, 6, 1],
-        None,
-    )
-    assert encode_pair(tokenizer, "Q one A", "two two", instruct(tokens=5)) == (None, None, "too_long")
+    words = open_tokenizer(tokenizer_files, cut=None)
+    assert encode_pair(words, "Q one", "two", 4) == ([3, 5, 6, 1], [-100, -100, 6, 1], None)
+    assert encode_pair(words, "Q one", "two two", 4) == (None, None, "too_long")
+    assert encode_pair(words, None, "two", 4) == (None, None, "no_text")
+    assert encode_pair(words, "Q one", None, 4) == (None, None, "no_reply")
 
 
 def test_packing_loses_nothing_and_fits():

@@ -1,0 +1,65 @@
+"""`finelake`: one small module a command; this one finds the project and turns mistakes into sentences."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, verify
+from lake.errors import UserError
+from lake.project import find_root
+
+COMMANDS = {
+    "demo": demo,
+    "init": init,
+    "pull": pull,
+    "repro": repro,
+    "run": run,
+    "sql": sql,
+    "history": history,
+    "verify": verify,
+    "repair": repair,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(prog="finelake", description=__doc__.partition(";")[0].replace("`", "") + ".")
+    top.description = "From a company's records to a fine-tuned model, reproducibly."
+    top.add_argument("--version", action="version", version=f"finelake {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = module.__doc__.strip().split("\n")[0]
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.arguments(command)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command. Exit code 2 for a user's mistake, with one sentence; a traceback is our own fault."""
+    options = parser().parse_args(arguments)
+    module = COMMANDS[options.command]
+    try:
+        if getattr(module, "NEEDS_PROJECT", True):
+            options.root = find_root(Path.cwd())
+            os.chdir(options.root)
+        code = module.main(options)
+    except UserError as error:
+        print(f"finelake: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    sys.stdout.flush()
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

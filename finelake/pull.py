@@ -1,0 +1,34 @@
+"""Fetch what is new from an API source and land its pages as files for `ingest`.
+
+A killed pull repeats at most one page and loses none.
+"""
+
+import argparse
+from pathlib import Path
+
+from lake.errors import UserError
+from lake.params import load, unknown_key
+from lake.project import PARAMS
+
+EXAMPLE = "  finelake pull complaints"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a source of kind api in params.yaml")
+
+
+def main(options: argparse.Namespace) -> None:
+    pull_source(options.root, options.name)
+
+
+def pull_source(root: Path, name: str) -> None:
+    """Pull one API source of the project and say what came."""
+    from jobs import pull, sources
+
+    content = load(root / PARAMS)
+    unknown_key({name: None}, content.get("sources") or {}, "sources")
+    source = sources.parse_sources(content["sources"])[name]
+    if not isinstance(source, sources.Api):
+        raise UserError(f"the source {name} is no API; only sources of kind api are pulled")
+    result = pull.pull(root, name, source)
+    print(f"Pulled {name}: {result.items:,} new items on {result.pages} pages", flush=True)

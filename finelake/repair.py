@@ -1,0 +1,32 @@
+"""Rebuild the pinned tables that `finelake verify` names, and nothing else.
+
+A rebuilt table has the content that its manifest pins, so no later stage reruns.
+"""
+
+import argparse
+
+from finelake.repro import reproduce
+from finelake.verify import broken_stages
+from lake.errors import UserError
+from lake.project import settings
+
+EXAMPLE = "  finelake repair\n  finelake repair clean"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stages", nargs="*", help="stages to rebuild (all that are broken when none is named)")
+
+
+def main(options: argparse.Namespace) -> None:
+    lake = settings(options.root).lake
+    order = ["ingest", "clean", "dedup", "mask", "annotate", "split"]
+    broken = broken_stages(options.root, lake)
+    unknown = [stage for stage in options.stages if stage not in broken]
+    if unknown:
+        raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")
+    chosen = [stage for stage in broken if not options.stages or stage in options.stages]
+    chosen.sort(key=lambda stage: order.index(stage) if stage in order else len(order))
+    for stage in chosen:
+        print(f"Rebuilding {stage}")
+        reproduce(options.root, [stage], ("--force", "--single-item"))
+    print("Every pinned table is whole." if not broken_stages(options.root, lake) else "Run `finelake repair` again.")

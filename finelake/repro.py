@@ -1,0 +1,85 @@
+"""Bring everything up to date: `dvc repro` with one warm JVM for all Spark stages.
+
+Parameters and pinned tables are checked first, so that a mistake shows in a second and not after an hour.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from finelake import timings
+from finelake.run import check
+from finelake.verify import check_tables
+from lake.errors import UserError
+from lake.project import Settings, settings
+
+EXAMPLE = "  finelake repro\n  finelake repro split"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", help="stages to bring up to date (all when none is named)")
+
+
+def main(options: argparse.Namespace) -> int:
+    return reproduce(options.root, options.targets)
+
+
+def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> int:
+    """Run `dvc repro` and print where the time went; DVC's exit code, 2 for a user's mistake."""
+    from jobs.runner import LOG
+    from jobs.session import shared_jvm
+
+    check(root)
+    chosen = settings(root)
+    if "--force" not in options:
+        check_tables(root, chosen.lake)
+    timings.start(root)
+    started = time.monotonic()
+    with _jvm_for(root, targets, options, chosen, shared_jvm, root / LOG) as variables:
+        code = dvc(["repro", *options, *targets], root, variables).wait()
+    _print_timings(root, time.monotonic() - started)
+    if code:
+        raise UserError(f"a stage failed, see above (Spark's own log is {LOG}); mend it and run `finelake repro` again")
+    return code
+
+
+def _jvm_for(root: Path, targets: list[str], options: tuple[str, ...], chosen: Settings, shared_jvm, log: Path):
+    """A warm JVM where a stage will need one; nothing where everything is up to date."""
+    import contextlib
+
+    if "--force" not in options and up_to_date(root, targets):
+        return contextlib.nullcontext({})
+    return shared_jvm(chosen.master, chosen.memory, log)
+
+
+def up_to_date(root: Path, targets: list[str]) -> bool:
+    """Whether `dvc repro` would run nothing."""
+    found = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--quiet", *targets], cwd=root, env=environment(), capture_output=True
+    )
+    return found.returncode == 0
+
+
+def environment() -> dict[str, str]:
+    """The environment in which dvc.yaml's commands find this installation's `finelake`."""
+    return os.environ | {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
+def dvc(arguments: list[str], root: Path, variables: dict[str, str] | None = None) -> subprocess.Popen:
+    """Start DVC on the project."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.Popen(command, cwd=root, env=environment() | (variables or {}))
+
+
+def _print_timings(root: Path, total: float) -> None:
+    taken = timings.read(root)
+    if not taken:
+        print("Nothing to do: every stage is up to date.")
+        return
+    print("\nWhere the time went")
+    for stage, seconds in taken:
+        print(f"  {stage:<20} {seconds:7.1f} s")
+    print(f"  {'all, with DVC':<20} {total:7.1f} s")

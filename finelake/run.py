@@ -1,0 +1,74 @@
+"""Run one stage of the project, as dvc.yaml does.
+
+The data stages run in Spark, those of a training run (base@RUN, train@RUN, evaluate@RUN) in torch.
+"""
+
+import argparse
+import difflib
+import importlib
+import time
+from pathlib import Path
+
+from finelake import __version__, timings
+from lake import runs
+from lake.errors import UserError
+from lake.params import load
+from lake.project import PARAMS, settings
+
+EXAMPLE = "  finelake run clean\n  finelake run train@intent"
+DATA = ("ingest", "clean", "dedup", "mask", "annotate", "split")
+TRAINING = ("base", "train", "evaluate")
+RUN = (*TRAINING, "tokenize")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stage", help="ingest, clean, …, or a stage of a training run such as train@intent")
+
+
+def main(options: argparse.Namespace) -> None:
+    started = time.monotonic()
+    name, _, run_name = options.stage.partition("@")
+    _check_stage(options.stage, name, run_name)
+    check(options.root)
+    if name in TRAINING:
+        _run_training(options.root, name, run_name)
+    else:
+        _run_data(options.root, options.stage)
+    timings.record(options.root, options.stage, time.monotonic() - started)
+
+
+def check(root: Path) -> None:
+    """UserError for the first mistake in params.yaml, or when it was written for another Finelake."""
+    from jobs import runner
+
+    content = load(root / PARAMS)
+    wanted = content.get("finelake", __version__)
+    if wanted != __version__:
+        raise UserError(
+            f"params.yaml was written for Finelake {wanted}, installed is {__version__}; "
+            f'install {wanted}, or write finelake: "{__version__}" to rerun everything with this one'
+        )
+    runner.check_params(root)
+
+
+def _run_data(root: Path, stage: str) -> None:
+    from jobs import runner
+
+    print(runner.describe(runner.run(root, stage, settings(root))), flush=True)
+
+
+def _run_training(root: Path, name: str, run_name: str) -> None:
+    content = load(root / PARAMS)
+    module = importlib.import_module(f"training.{name}")
+    module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
+
+
+def _check_stage(stage: str, name: str, run_name: str) -> None:
+    if name not in (*DATA, *RUN):
+        near = difflib.get_close_matches(name, (*DATA, *RUN), n=1)
+        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*DATA, *RUN))}"
+        raise UserError(f"{stage} is no stage; {mend}")
+    if name in RUN and not run_name:
+        raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
+    if name in DATA and run_name:
+        raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")

@@ -1,0 +1,26 @@
+"""Where the time of a run went: one line a stage in .finelake/timings.jsonl."""
+
+import json
+from pathlib import Path
+
+FILE = Path(".finelake/timings.jsonl")
+
+
+def record(root: Path, stage: str, seconds: float) -> None:
+    """Append a stage's wall time."""
+    path = root / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"stage": stage, "seconds": round(seconds, 1)}) + "\n")
+
+
+def start(root: Path) -> None:
+    """Forget earlier timings."""
+    (root / FILE).unlink(missing_ok=True)
+
+
+def read(root: Path) -> list[tuple[str, float]]:
+    """(stage, seconds) of every stage that ran since `start`, in order."""
+    path = root / FILE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [(entry["stage"], entry["seconds"]) for entry in map(json.loads, lines)]

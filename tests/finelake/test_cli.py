@@ -1,0 +1,121 @@
+"""The command line: every command explains itself, and a user's mistake is one sentence and exit code 2."""
+
+import pytest
+
+from finelake import cli
+from finelake.repro import environment
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a params.yaml of one CSV source; the current folder lies below it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.csv").write_text("id,date,text\n1,2024-01-01,hello\n")
+    (tmp_path / "params.yaml").write_text(
+        "sources:\n  notes: {kind: files, path: data/notes.csv, format: csv, key: id, occurred_at: date, text: text}\n"
+    )
+    below = tmp_path / "notebooks"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    return tmp_path
+
+
+def finelake(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as exit:
+        cli.main(list(arguments))
+    captured = capsys.readouterr()
+    return exit.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_help_with_an_example(capsys, command):
+    code, out, _ = finelake(capsys, command, "--help")
+    assert code == 0
+    assert f"example:\n  finelake {command}" in out
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one sentence of a refusal."""
+    code, out, err = finelake(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("finelake: ") and err.count("\n") == 1
+    return err
+
+
+def test_outside_a_project(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "make one with `finelake init DIR`" in refused(capsys, "verify")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "claen"), "claen is no stage; did you mean clean?"),
+        (("run", "train"), "train belongs to a training run"),
+        (("run", "clean@intent"), "clean is shared by all training runs"),
+        (("run", "tokenize@intent"), "params.yaml: intent is not a known key"),
+        (("run", "clean"), "snapshots/ingest.json does not exist: the stage ingest has not run yet"),
+        (("pull", "notes"), "the source notes is no API"),
+        (("pull", "notse"), "did you mean sources.notes?"),
+        (("history", "clean.records"), "clean.records is no pinned table"),
+        (("repair", "clean"), "clean has no broken table"),
+        (("demo",), "run `finelake demo` in Finelake's own repository"),
+        (("sql", "select * from clean.records"), "the query failed"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, arguments, message):
+    assert message in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cleann: {}", "params.yaml: cleann is not a known key; did you mean clean?"),
+        ("clean: {sigma: 2}", "params.yaml: clean.sigma is not a known key; did you mean clean.sigmas?"),
+        ("clean: {sigmas: many}", "params.yaml: clean.sigmas must be a number"),
+        ("split: {ratios: {train: 0.5, validation: 0.1, test: 0.1}}", "params.yaml: split"),
+        (
+            "runs: {a: {task: classify, base: {kind: package}}}",
+            "params.yaml: runs.a.base: base kind package needs a name",
+        ),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_spark(capsys, project, monkeypatch, line, message):
+    with (project / "params.yaml").open("a") as file:
+        file.write(line + "\n")
+    monkeypatch.setattr("jobs.runner.open_session", None)
+    assert message in refused(capsys, "run", "ingest")
+
+
+def test_a_missing_java_is_named(capsys, project, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(project))
+    assert "Spark needs Java 17" in refused(capsys, "run", "ingest")
+
+
+def test_a_source_without_its_time_column_is_named(capsys, project):
+    (project / "data" / "notes.csv").write_text("id,text\n1,hello\n")
+    assert "date" in refused(capsys, "run", "ingest")
+
+
+def test_init_writes_a_project_and_never_overwrites(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = finelake(capsys, "init", "mine")
+    assert code == 0
+    assert "finelake repro" in out
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        ".dvc",
+        ".dvcignore",
+        ".gitignore",
+        "data",
+        "dvc.yaml",
+        "params.yaml",
+    ]
+    assert "mine/params.yaml exists already" in refused(capsys, "init", "mine")
+
+
+def test_stage_commands_find_this_installation():
+    import shutil
+
+    assert shutil.which("finelake", path=environment()["PATH"]) is not None
