@@ -9,15 +9,24 @@ from demo.compose import Span
 from demo.scenes import CODES, CONFUSED_WITH, ENTITY_TYPES
 from demo.tickets import Ticket
 
-COLUMNS = ("annotation_id text primary key", "source text", "record_key text", "layer text", "annotator text",
-           "role text", "label text", "quote text", "start integer")
+COLUMNS = (
+    "annotation_id text primary key",
+    "source text",
+    "record_key text",
+    "layer text",
+    "annotator text",
+    "role text",
+    "label text",
+    "quote text",
+    "start integer",
+)
 
 DISPUTED = "__disputed__"
-SPAN_SHARE = 0.2        # of tickets have their entities and terms marked
-DISPUTED_SHARE = 0.15   # of arbitrated records
+SPAN_SHARE = 0.2  # of tickets have their entities and terms marked
+DISPUTED_SHARE = 0.15  # of arbitrated records
 LABELS = {"entity": ENTITY_TYPES, "term": tuple(code for code, _, _ in CODES.values())}
 
-Label = tuple[str | None, str | None, int | None]   # label, quote, start
+Label = tuple[str | None, str | None, int | None]  # label, quote, start
 Row = tuple[str, str, str, str, str, str | None, str | None, int | None]
 
 

@@ -19,7 +19,7 @@ from threading import Lock, Thread
 from urllib.parse import parse_qs, urlsplit
 
 LIMIT, MOST = 200, 1000  # items a page: usual, at most
-RETRY_AFTER = 1          # seconds
+RETRY_AFTER = 1  # seconds
 
 
 class Feed:
@@ -34,7 +34,7 @@ class Feed:
 
     def page(self, start: int, limit: int) -> tuple[list[dict], int]:
         """Up to `limit` items from `start` on, and where the next page starts."""
-        lines = self._lines[start:start + limit]
+        lines = self._lines[start : start + limit]
         items = []
         for path in self._paths:
             wanted = [offset for owner, offset in lines if owner is path]
@@ -150,8 +150,11 @@ def serve(folder: Path, port: int = 0, day: int = 1, faults: bool = True) -> Ite
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.api", description="Serve the demo bank's complaints.",
-                                     epilog="example: python -m demo.api data/bank --port 8080 --day 1")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.api",
+        description="Serve the demo bank's complaints.",
+        epilog="example: python -m demo.api data/bank --port 8080 --day 1",
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--day", type=int, choices=(1, 2), default=1)

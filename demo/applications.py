@@ -2,19 +2,39 @@
 
 import math
 import random
+from typing import Any
 
 from demo import chance, people
 from demo.compose import TEXTS, Context, finish, sentence, templates
 from demo.people import Customer
 from demo.truth import Truth
 
-COLUMNS = ("application_id text primary key", "customer_id text", "created_at text", "product_line text", "age integer",
-           "income real", "amount real", "term_months integer", "existing_debt real", "late_payments integer",
-           "employment text", "purpose text", "purpose_note text", "decision text", "fraud text", "lang text")
+COLUMNS = (
+    "application_id text primary key",
+    "customer_id text",
+    "created_at text",
+    "product_line text",
+    "age integer",
+    "income real",
+    "amount real",
+    "term_months integer",
+    "existing_debt real",
+    "late_payments integer",
+    "employment text",
+    "purpose text",
+    "purpose_note text",
+    "decision text",
+    "fraud text",
+    "lang text",
+)
 
 # median amount, usual terms in months
-LINES = {"personal_loan": (60_000, (12, 24, 36)), "car_loan": (150_000, (24, 36, 48, 60)),
-         "mortgage": (900_000, (120, 180, 240)), "credit_card": (30_000, (12, 18, 24))}
+LINES = {
+    "personal_loan": (60_000, (12, 24, 36)),
+    "car_loan": (150_000, (24, 36, 48, 60)),
+    "mortgage": (900_000, (120, 180, 240)),
+    "credit_card": (30_000, (12, 18, 24)),
+}
 EMPLOYMENT = {"employed": 6, "self_employed": 2, "student": 0.7, "retired": 0.7, "unemployed": 0.6}
 PURPOSES = {"renovation": 3, "car": 3, "debt": 2, "education": 1, "family": 1, "business": 2, "medical": 1, "home": 3}
 OUTLIERS = 0.006
@@ -31,20 +51,30 @@ def facts(r: random.Random, person: Customer, year: int) -> dict[str, object]:
     line = r.choice(list(LINES))
     median, terms = LINES[line]
     return {
-        "product_line": line, "age": max(20, min(75, year - int(person.birth_date[:4]))),
+        "product_line": line,
+        "age": max(20, min(75, year - int(person.birth_date[:4]))),
         "income": round(log_normal(r, 150_000 if person.segment == "mass" else 170_000, 0.3), 2),
-        "amount": round(log_normal(r, median, 0.35), -2), "term_months": r.choice(terms),
+        "amount": round(log_normal(r, median, 0.35), -2),
+        "term_months": r.choice(terms),
         "existing_debt": round(log_normal(r, 30_000, 0.5, 1.8), 2),
         "late_payments": sum(r.random() < 0.4 for _ in range(4)),
-        "employment": chance.weighted(r, EMPLOYMENT), "purpose": chance.weighted(r, PURPOSES)}
+        "employment": chance.weighted(r, EMPLOYMENT),
+        "purpose": chance.weighted(r, PURPOSES),
+    }
 
 
-def risk(f: dict[str, object]) -> float:
+def risk(f: dict[str, Any]) -> float:
     """The chance of fraud: a logistic law of the other columns, so that it can be learnt from them."""
-    asked = float(f["amount"]) / LINES[str(f["product_line"])][0]  # type: ignore[arg-type]
-    load = float(f["existing_debt"]) / float(f["income"])  # type: ignore[arg-type]
-    z = (-8.1 + 1.1 * int(f["late_payments"]) + 1.6 * asked + 4.0 * load + 1.5 * (int(f["age"]) < 28)  # type: ignore[call-overload]
-         + 2.2 * (f["employment"] in ("unemployed", "student")))
+    asked = float(f["amount"]) / LINES[str(f["product_line"])][0]
+    load = float(f["existing_debt"]) / float(f["income"])
+    z = (
+        -8.1
+        + 1.1 * int(f["late_payments"])
+        + 1.6 * asked
+        + 4.0 * load
+        + 1.5 * (int(f["age"]) < 28)
+        + 2.2 * (f["employment"] in ("unemployed", "student"))
+    )
     return 1 / (1 + math.exp(-z))
 
 
@@ -68,16 +98,31 @@ def row(seed: int, index: int, rows: int, customers: int, truth: Truth) -> tuple
     note, _ = finish([sentence(r, line, ctx) for line in lines], person.lang)
     verdict, fraud = decision(r, odds), "yes" if r.random() < odds else "no"
     spoil(r, f, key, truth)
-    return (key, person.customer_id, when.isoformat(sep=" "), f["product_line"], f["age"], f["income"], f["amount"],
-            f["term_months"], f["existing_debt"], f["late_payments"], f["employment"], f["purpose"], note, verdict,
-            fraud, person.lang)
+    return (
+        key,
+        person.customer_id,
+        when.isoformat(sep=" "),
+        f["product_line"],
+        f["age"],
+        f["income"],
+        f["amount"],
+        f["term_months"],
+        f["existing_debt"],
+        f["late_payments"],
+        f["employment"],
+        f["purpose"],
+        note,
+        verdict,
+        fraud,
+        person.lang,
+    )
 
 
-def spoil(r: random.Random, f: dict[str, object], key: str, truth: Truth) -> None:
+def spoil(r: random.Random, f: dict[str, Any], key: str, truth: Truth) -> None:
     """Plant a unit slip or gaps into `f`, never both in one column."""
     if r.random() < OUTLIERS:
         column, factor = r.choice(["income", "amount", "existing_debt"]), r.choice([100, 1000])
-        true, f[column] = f[column], round(float(f[column]) * factor, 2)  # type: ignore[arg-type]
+        true, f[column] = f[column], round(float(f[column]) * factor, 2)
         truth.add("outliers", source="applications", key=key, field=column, value=f[column], true=true)
         return
     for column, share in GAPS.items():

@@ -12,8 +12,8 @@ from demo.scenes import PRODUCT_LINES, SCENE_SLOTS
 from demo.truth import Truth
 
 CHANNELS = {"web": 5, "phone": 3, "post": 1, "referral": 1}
-NEW_SHARE = 0.02       # of the first day's complaints come in on the second
-CHANGED_SHARE = 0.02   # of the first day's complaints have changed on the second
+NEW_SHARE = 0.02  # of the first day's complaints come in on the second
+CHANGED_SHARE = 0.02  # of the first day's complaints have changed on the second
 
 
 def story(r: random.Random, scene: str, ctx: Context, person: people.Customer) -> Message:
@@ -31,8 +31,9 @@ def story(r: random.Random, scene: str, ctx: Context, person: people.Customer) -
     return message
 
 
-def complaint(seed: int, index: int, rows: int, customers: int, when: datetime | None = None,
-              changed: datetime | None = None) -> tuple[dict[str, object], list[Span]]:
+def complaint(
+    seed: int, index: int, rows: int, customers: int, when: datetime | None = None, changed: datetime | None = None
+) -> tuple[dict[str, object], list[Span]]:
     """Complaint `index`; with `changed`, the same one after the bank wrote again."""
     r = chance.rng(seed, "complaint", index)
     person = people.customer(seed, r.randrange(customers), customers)
@@ -47,9 +48,16 @@ def complaint(seed: int, index: int, rows: int, customers: int, when: datetime |
         response = TEXTS["en"].RESPONSES[0]
     narrative, spans = finish(message, person.lang)
     updated = changed or min(received + timedelta(hours=r.randrange(700)), chance.END)
-    return {"id": f"K{index + 1:07d}", "received_at": f"{received.isoformat()}Z",
-            "updated_at": f"{max(updated, received).isoformat()}Z", "product": PRODUCT_LINES[scene], "channel": channel,
-            "language": person.lang, "narrative": narrative, "company_response": response}, spans
+    return {
+        "id": f"K{index + 1:07d}",
+        "received_at": f"{received.isoformat()}Z",
+        "updated_at": f"{max(updated, received).isoformat()}Z",
+        "product": PRODUCT_LINES[scene],
+        "channel": channel,
+        "language": person.lang,
+        "narrative": narrative,
+        "company_response": response,
+    }, spans
 
 
 def second_day(seed: int, rows: int, customers: int) -> Iterator[tuple[dict[str, object], list[Span]]]:

@@ -88,7 +88,10 @@ def duration(r: random.Random, ctx: Context) -> str:
 
 
 MADE: dict[str, tuple[str, Callable[[random.Random, Context], str]]] = {
-    "amount": ("AMOUNT", amount), "date": ("DATE", day), "duration": ("DURATION", duration)}
+    "amount": ("AMOUNT", amount),
+    "date": ("DATE", day),
+    "duration": ("DURATION", duration),
+}
 
 
 def fill(r: random.Random, slot: str, ctx: Context) -> Piece:
@@ -139,6 +142,7 @@ def finish(message: Message, lang: str) -> tuple[str, list[Span]]:
 
 # ---------------------------------------------------------------------------------------------- slips of the pen
 
+
 def on_plain(message: Message, at: int, change: Callable[[str], str]) -> Message:
     """The message with its `at`-th plain piece changed; labelled pieces stay as they are."""
     seen, out = -1, []
@@ -166,7 +170,7 @@ def slip_en(r: random.Random, text: str) -> str:
         return text
     at = r.randrange(*(lambda m: (m.start(), m.end() - 1))(r.choice(words)))
     cut = r.choice([text[at + 1] + text[at], text[at + 1], text[at] * 2 + text[at + 1]])
-    return text[:at] + cut + text[at + 2:]
+    return text[:at] + cut + text[at + 2 :]
 
 
 def slip_zh(r: random.Random, text: str) -> str:
@@ -174,11 +178,11 @@ def slip_zh(r: random.Random, text: str) -> str:
     alike = [i for i, c in enumerate(text) if c in text_zh.HOMOPHONES]
     if alike and r.random() < 0.7:
         i = r.choice(alike)
-        return text[:i] + text_zh.HOMOPHONES[text[i]] + text[i + 1:]
+        return text[:i] + text_zh.HOMOPHONES[text[i]] + text[i + 1 :]
     if len(text) < 5:
         return text
     i = r.randrange(1, len(text) - 1)
-    return text[:i] + text[i + 1:]
+    return text[:i] + text[i + 1 :]
 
 
 def with_slips(r: random.Random, message: Message, lang: str, slips: int) -> Message:
@@ -190,6 +194,7 @@ def with_slips(r: random.Random, message: Message, lang: str, slips: int) -> Mes
 
 
 # ---------------------------------------------------------------------------------------------- near-duplicates
+
 
 def punctuated(message: Message) -> Message:
     """The same words with other punctuation."""

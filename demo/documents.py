@@ -27,7 +27,7 @@ from demo import chance, people, policies
 from demo.truth import Truth
 
 FONT = "Handbook"
-PAGE = (595, 842)     # A4 in points
+PAGE = (595, 842)  # A4 in points
 MARGIN, LINE = 60, 22  # points
 SCAN_DPI = 170
 PASSWORD = "open-sesame"  # of the encrypted PDF
@@ -52,12 +52,21 @@ def fill(r: random.Random, seed: int, name: str, page: str, number: int, truth: 
             value = people.value_of(person, kind)
             page = page.replace("{" + kind + "}", value)
             if readable:
-                truth.add("personal_data", source="documents", key=name, field="text", kind=kind, value=value,
-                          page=number, canonical=people.canonical(kind, value))
+                truth.add(
+                    "personal_data",
+                    source="documents",
+                    key=name,
+                    field="text",
+                    kind=kind,
+                    value=value,
+                    page=number,
+                    canonical=people.canonical(kind, value),
+                )
     return page
 
 
 # ------------------------------------------------------------------------------------------------------- the font
+
 
 @cache
 def outlines(characters: str) -> bytes:
@@ -84,10 +93,21 @@ def to_truetype(font: TTFont) -> None:
             del font[tag]
     maxp = font["maxp"]
     maxp.tableVersion = 0x00010000
-    for name in ("maxZones", "maxTwilightPoints", "maxStorage", "maxFunctionDefs", "maxInstructionDefs",
-                 "maxStackElements", "maxSizeOfInstructions",
-                 "maxComponentElements", "maxPoints", "maxContours",
-                 "maxCompositePoints", "maxCompositeContours", "maxComponentDepth"):
+    for name in (
+        "maxZones",
+        "maxTwilightPoints",
+        "maxStorage",
+        "maxFunctionDefs",
+        "maxInstructionDefs",
+        "maxStackElements",
+        "maxSizeOfInstructions",
+        "maxComponentElements",
+        "maxPoints",
+        "maxContours",
+        "maxCompositePoints",
+        "maxCompositeContours",
+        "maxComponentDepth",
+    ):
         setattr(maxp, name, 1 if name == "maxZones" else 0)
     font["post"].formatType, font["head"].glyphDataFormat = 3.0, 0
     font.sfntVersion = "\x00\x01\x00\x00"
@@ -107,6 +127,7 @@ def register_font() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- the forms
+
 
 def draw_pdf(doc: policies.Document, pages: list[str], encrypt: StandardEncryption | None = None) -> bytes:
     """A PDF with a text layer. Its creation date is the document's own."""
@@ -138,7 +159,7 @@ def text_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Ran
 def broken_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Random) -> None:
     """The first third of a PDF: no page tree, no end."""
     whole = draw_pdf(doc, pages)
-    path.write_bytes(whole[:len(whole) // 3])
+    path.write_bytes(whole[: len(whole) // 3])
 
 
 def encrypted_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Random) -> None:
@@ -149,8 +170,18 @@ def scanned_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.
     """Pictures of pages: slightly turned, with specks, and no text layer."""
     pictures = [scan(page, r) for page in pages]
     date = doc.created.timetuple()
-    pictures[0].save(path, "PDF", save_all=True, append_images=pictures[1:], resolution=SCAN_DPI, quality=80,
-                     title=doc.title, producer="Finelake Bank", creationDate=date, modDate=date)
+    pictures[0].save(
+        path,
+        "PDF",
+        save_all=True,
+        append_images=pictures[1:],
+        resolution=SCAN_DPI,
+        quality=80,
+        title=doc.title,
+        producer="Finelake Bank",
+        creationDate=date,
+        modDate=date,
+    )
 
 
 def scan(page: str, r: random.Random) -> Image.Image:
@@ -173,7 +204,12 @@ def word_file(path: Path, doc: policies.Document, pages: list[str], r: random.Ra
     document = docx.Document()
     core = document.core_properties
     core.title, core.author, core.last_modified_by, core.created, core.modified = (
-        doc.title, "Finelake Bank", "Finelake Bank", doc.created, doc.created)
+        doc.title,
+        "Finelake Bank",
+        "Finelake Bank",
+        doc.created,
+        doc.created,
+    )
     lines = [line for page in pages for line in page.strip().splitlines()]
     table = [line.split("|") for line in lines if "|" in line]
     for line in lines:

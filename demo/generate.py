@@ -22,23 +22,44 @@ from demo import annotators, applications, complaints, documents, people, ticket
 from demo.scenes import CODES
 from demo.truth import Truth
 
-VERSION = 1            # raise it whenever the same seed gives other bytes
+VERSION = 1  # raise it whenever the same seed gives other bytes
 STAMP = "generated.json"
 SHARES = (0.25, 0.63)  # of the records: applications, tickets; complaints are the rest
-BATCH = 2_000          # rows
+BATCH = 2_000  # rows
 SQLITE_WRITER = 3_040_001  # the library version that the header claims, whatever wrote it
 
-CUSTOMERS = ("customer_id text primary key", "name text", "gender text", "birth_date text", "resident_id text",
-             "phone text", "email text", "card_number text", "city text", "segment text", "opened_at text", "lang text")
-TABLES = {"customers": CUSTOMERS, "applications": applications.COLUMNS, "tickets": tickets.COLUMNS,
-          "annotations": annotators.COLUMNS, "codes": ("code text primary key", "name_en text", "name_zh text")}
+CUSTOMERS = (
+    "customer_id text primary key",
+    "name text",
+    "gender text",
+    "birth_date text",
+    "resident_id text",
+    "phone text",
+    "email text",
+    "card_number text",
+    "city text",
+    "segment text",
+    "opened_at text",
+    "lang text",
+)
+TABLES = {
+    "customers": CUSTOMERS,
+    "applications": applications.COLUMNS,
+    "tickets": tickets.COLUMNS,
+    "annotations": annotators.COLUMNS,
+    "codes": ("code text primary key", "name_en text", "name_zh text"),
+}
 
 
 def sizes(records: int) -> dict[str, int]:
     """Rows of each source. Applications, tickets and complaints add up to `records`; customers come on top."""
     loans, messages = round(records * SHARES[0]), round(records * SHARES[1])
-    return {"customers": max(10, records // 3), "applications": loans, "tickets": messages,
-            "complaints": records - loans - messages}
+    return {
+        "customers": max(10, records // 3),
+        "applications": loans,
+        "tickets": messages,
+        "complaints": records - loans - messages,
+    }
 
 
 def generate(folder: Path, records: int = 6000, seed: int = 7) -> dict[str, int]:
@@ -82,7 +103,8 @@ def build(folder: Path, records: int, seed: int) -> dict[str, int]:
     with Truth(folder / "truth") as truth:
         counts |= write_database(folder / "bank.db", counts, seed, truth)
         counts["complaints_day2"] = complaints.write(
-            folder / "complaints", seed, counts["complaints"], counts["customers"], truth)
+            folder / "complaints", seed, counts["complaints"], counts["customers"], truth
+        )
         counts["documents"] = documents.write(folder / "documents", seed, truth)
         return counts | {f"truth_{kind}": count for kind, count in truth.counts.items()}
 
@@ -127,7 +149,7 @@ def insert_tickets(con: sqlite3.Connection, rows: int, customers: int, seed: int
 
 
 def chunks(items: range) -> Iterator[range]:
-    return (items[at:at + BATCH] for at in range(0, len(items), BATCH))
+    return (items[at : at + BATCH] for at in range(0, len(items), BATCH))
 
 
 def normalise_header(path: Path) -> None:
@@ -138,8 +160,11 @@ def normalise_header(path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.generate", description="Generate the demo bank.",
-                                     epilog="example: python -m demo.generate data/bank --records 6000 --seed 7")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.generate",
+        description="Generate the demo bank.",
+        epilog="example: python -m demo.generate data/bank --records 6000 --seed 7",
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--records", type=int, default=6000, help="applications, tickets and complaints together")
     parser.add_argument("--seed", type=int, default=7)

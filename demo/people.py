@@ -11,15 +11,61 @@ from typing import NamedTuple
 from demo.chance import START, moment, rng
 
 KINDS = ("phone", "resident_id", "card", "email")
-MOBILE_PREFIXES = ("130", "132", "135", "136", "138", "139", "150", "152", "158", "166", "176", "178", "182", "186",
-                   "188", "189", "191", "198")
+MOBILE_PREFIXES = (
+    "130",
+    "132",
+    "135",
+    "136",
+    "138",
+    "139",
+    "150",
+    "152",
+    "158",
+    "166",
+    "176",
+    "178",
+    "182",
+    "186",
+    "188",
+    "189",
+    "191",
+    "198",
+)
 CARD_PREFIXES = {"4": 16, "51": 16, "53": 16, "622202": 19, "621700": 19, "622848": 19, "625912": 16, "62280": 17}
 REGIONS = ("110101", "310104", "330106", "420106", "440305", "510104", "320102", "350203", "530102", "320106")
-FAMILY = (("Wang", "王"), ("Li", "李"), ("Zhang", "张"), ("Liu", "刘"), ("Chen", "陈"), ("Yang", "杨"), ("Zhao", "赵"),
-          ("Huang", "黄"), ("Zhou", "周"), ("Wu", "吴"), ("Xu", "徐"), ("Sun", "孙"), ("Ma", "马"), ("Zhu", "朱"))
-GIVEN = (("Wei", "伟"), ("Fang", "芳"), ("Na", "娜"), ("Min", "敏"), ("Jing", "静"),
-         ("Qiang", "强"), ("Lei", "磊"), ("Yang", "洋"), ("Yan", "艳"), ("Jie", "杰"),
-         ("Juan", "娟"), ("Tao", "涛"), ("Ming", "明"), ("Xia", "霞"), ("Ping", "平"))
+FAMILY = (
+    ("Wang", "王"),
+    ("Li", "李"),
+    ("Zhang", "张"),
+    ("Liu", "刘"),
+    ("Chen", "陈"),
+    ("Yang", "杨"),
+    ("Zhao", "赵"),
+    ("Huang", "黄"),
+    ("Zhou", "周"),
+    ("Wu", "吴"),
+    ("Xu", "徐"),
+    ("Sun", "孙"),
+    ("Ma", "马"),
+    ("Zhu", "朱"),
+)
+GIVEN = (
+    ("Wei", "伟"),
+    ("Fang", "芳"),
+    ("Na", "娜"),
+    ("Min", "敏"),
+    ("Jing", "静"),
+    ("Qiang", "强"),
+    ("Lei", "磊"),
+    ("Yang", "洋"),
+    ("Yan", "艳"),
+    ("Jie", "杰"),
+    ("Juan", "娟"),
+    ("Tao", "涛"),
+    ("Ming", "明"),
+    ("Xia", "霞"),
+    ("Ping", "平"),
+)
 CITIES = ("Hangzhou", "Shanghai", "Chengdu", "Wuhan", "Shenzhen", "Nanjing", "Xiamen", "Suzhou", "Kunming")
 FULLWIDTH = {i: i + 0xFEE0 for i in range(0x21, 0x7F)}
 
@@ -91,20 +137,34 @@ def customer(seed: int, index: int, customers: int) -> Customer:
     email = f"{given[0]}.{family[0]}{r.randrange(10, 9999)}@example.{r.choice(['com', 'org', 'net'])}".lower()
     opened = moment((index + r.random()) / customers) if r.random() < 0.6 else START
     return Customer(
-        f"C{index + 1:07d}", name, "female" if woman else "male", born.isoformat(), resident_id(r, born, woman),
-        phone(r), email, card(r), r.choice(CITIES), r.choice(["mass", "mass", "mass", "affluent", "private"]),
-        opened.isoformat(sep=" "), lang)
+        f"C{index + 1:07d}",
+        name,
+        "female" if woman else "male",
+        born.isoformat(),
+        resident_id(r, born, woman),
+        phone(r),
+        email,
+        card(r),
+        r.choice(CITIES),
+        r.choice(["mass", "mass", "mass", "affluent", "private"]),
+        opened.isoformat(sep=" "),
+        lang,
+    )
 
 
 def value_of(person: Customer, kind: str) -> str:
-    return {"phone": person.phone, "resident_id": person.resident_id, "card": person.card_number,
-            "email": person.email}[kind]
+    return {
+        "phone": person.phone,
+        "resident_id": person.resident_id,
+        "card": person.card_number,
+        "email": person.email,
+    }[kind]
 
 
 def grouped(number: str, sizes: tuple[int, ...], mark: str) -> str:
     parts, at = [], 0
     for size in sizes:
-        parts.append(number[at:at + size])
+        parts.append(number[at : at + size])
         at += size
     return mark.join([*parts, number[at:]] if at < len(number) else parts)
 
@@ -112,12 +172,31 @@ def grouped(number: str, sizes: tuple[int, ...], mark: str) -> str:
 def written(r: random.Random, kind: str, value: str) -> str:
     """The value as a person writes it: plain, spaced, with hyphens, with a country code, or full-width."""
     plain = {
-        "phone": lambda: [value, value, grouped(value, (3, 4), " "), grouped(value, (3, 4), "-"), f"+86 {value}",
-                          f"+86{value}", f"+86-{grouped(value, (3, 4), '-')}", value.translate(FULLWIDTH)],
-        "resident_id": lambda: [value, value, value, grouped(value, (6, 8), " "), value.lower(),
-                                value.translate(FULLWIDTH)],
-        "card": lambda: [value, grouped(value, (4,) * 4, " "), grouped(value, (4,) * 4, "-"), value,
-                         value.translate(FULLWIDTH)],
+        "phone": lambda: [
+            value,
+            value,
+            grouped(value, (3, 4), " "),
+            grouped(value, (3, 4), "-"),
+            f"+86 {value}",
+            f"+86{value}",
+            f"+86-{grouped(value, (3, 4), '-')}",
+            value.translate(FULLWIDTH),
+        ],
+        "resident_id": lambda: [
+            value,
+            value,
+            value,
+            grouped(value, (6, 8), " "),
+            value.lower(),
+            value.translate(FULLWIDTH),
+        ],
+        "card": lambda: [
+            value,
+            grouped(value, (4,) * 4, " "),
+            grouped(value, (4,) * 4, "-"),
+            value,
+            value.translate(FULLWIDTH),
+        ],
         "email": lambda: [value, value, value.upper(), value.translate(FULLWIDTH)],
     }
     return r.choice(plain[kind]())

@@ -17,7 +17,8 @@ class Document(NamedTuple):
 
 UNREADABLE = ("broken", "sealed")  # nobody can read the personal values of these
 
-HANDBOOK_EN = ("""
+HANDBOOK_EN = (
+    """
 Finelake Bank - Policy Handbook, Chapter 4: Payment cards
 
 4.1 Loss and theft. A card that is reported lost or stolen is blocked within
@@ -32,7 +33,8 @@ The amount is credited provisionally if no decision is made in ten days.
 
 Worked example: the holder of card {card} disputed a payment
 of 1,280.00 yuan and was called back on {phone} the same day.
-""", """
+""",
+    """
 Chapter 5: Fees
 
 5.1 The annual fee of a credit card is 120.00 yuan. It is waived when twelve
@@ -45,9 +47,11 @@ at least 15.00 yuan.
 
 Requests under this chapter go to {email} and quote the form
 number 2019070100345678901 on the first page.
-""")
+""",
+)
 
-HANDBOOK_ZH = ("""
+HANDBOOK_ZH = (
+    """
 精湖银行 业务手册 第六章 个人贷款
 
 6.1 申请人年满十八周岁，有稳定的收入来源，信用记录良好。
@@ -60,7 +64,8 @@ HANDBOOK_ZH = ("""
 
 示例：客户身份证号{resident_id}申请装修贷款八万元，
 联系电话{phone}已经核实。
-""", """
+""",
+    """
 第七章 电子银行
 
 7.1 连续五次输错密码，登录权限锁定二十四小时。
@@ -72,9 +77,11 @@ HANDBOOK_ZH = ("""
 7.4 客户转错账户的，银行协助联系收款人，但不保证追回。
 
 疑难问题请发邮件到{email}处理，回执编号20190701003456。
-""")
+""",
+)
 
-NOTICE = ("""
+NOTICE = (
+    """
 Finelake Bank            Branch notice
 精湖银行                 网点公告
 
@@ -87,7 +94,8 @@ at nine and closes at five.
 调整为上午九点至下午五点。
 
 Questions: please call {phone}
-""", """
+""",
+    """
 Rates of exchange are shown at the counter.
 外汇牌价以柜台公布为准。
 
@@ -97,9 +105,11 @@ one working day ahead.
 
 Lost cards: report at once.
 银行卡遗失请立即挂失。
-""")
+""",
+)
 
-PRICES_EN = ("""
+PRICES_EN = (
+    """
 Price list for private customers
 This list applies from the day it is published. Prices are in yuan and include tax.
 Service | Price | Remark
@@ -110,9 +120,11 @@ Cross-border transfer | 80.00 | per order
 Paper statement | 10.00 | per month
 Early repayment | 0.00 | after one year
 The price desk answers questions at {email}.
-""",)
+""",
+)
 
-CONTACTS_ZH = ("""
+CONTACTS_ZH = (
+    """
 各网点联系表
 本表仅供内部使用，请勿外传。
 网点 | 业务 | 联系方式
@@ -121,13 +133,21 @@ CONTACTS_ZH = ("""
 成都高新 | 外汇 | {email}
 武汉江岸 | 销户 | 见内网
 如有变动请及时通知办公室。
-""",)
+""",
+)
 
 DOCUMENTS = (
-    Document("handbook_cards_en.pdf", "pdf", "en", "Policy Handbook: cards and fees", datetime(2018, 4, 12, 9, 30),
-             HANDBOOK_EN),
-    Document("handbook_loans_zh.pdf", "pdf", "zh", "业务手册：贷款与电子银行", datetime(2019, 7, 1, 14, 0),
-             HANDBOOK_ZH),
+    Document(
+        "handbook_cards_en.pdf",
+        "pdf",
+        "en",
+        "Policy Handbook: cards and fees",
+        datetime(2018, 4, 12, 9, 30),
+        HANDBOOK_EN,
+    ),
+    Document(
+        "handbook_loans_zh.pdf", "pdf", "zh", "业务手册：贷款与电子银行", datetime(2019, 7, 1, 14, 0), HANDBOOK_ZH
+    ),
     Document("branch_notice_scan.pdf", "scan", "zh", "Branch notice", datetime(2021, 2, 20, 10, 15), NOTICE),
     Document("price_list_en.docx", "docx", "en", "Price list", datetime(2022, 1, 3, 8, 0), PRICES_EN),
     Document("branch_contacts_zh.docx", "docx", "zh", "网点联系表", datetime(2023, 9, 18, 16, 45), CONTACTS_ZH),

@@ -23,11 +23,22 @@ from demo.people import Customer
 from demo.scenes import CONFUSED_WITH, DAYS, PRODUCT_LINES, SCENE_SLOTS, SCENES
 from demo.truth import Truth
 
-COLUMNS = ("ticket_id text primary key", "customer_id text", "created_at text", "product_line text", "channel text",
-           "lang text", "body text", "scene text", "satisfaction integer", "resolved text", "reply text")
+COLUMNS = (
+    "ticket_id text primary key",
+    "customer_id text",
+    "created_at text",
+    "product_line text",
+    "channel text",
+    "lang text",
+    "body text",
+    "scene text",
+    "satisfaction integer",
+    "resolved text",
+    "reply text",
+)
 
-LATE_FROM = 0.85       # the last part of the time line, where new wordings appear
-LATE_SHARE = 0.45      # how many messages use one there
+LATE_FROM = 0.85  # the last part of the time line, where new wordings appear
+LATE_SHARE = 0.45  # how many messages use one there
 COPIES = 0.03
 WRONG_LABELS = 0.02
 COPY_KINDS = {"edited": 0.3, "reordered": 0.2, "punctuated": 0.2, "fullwidth": 0.15, "exact": 0.15}
@@ -115,8 +126,20 @@ def original(seed: int, index: int, rows: int, customers: int) -> Ticket:
     message = draft(r, scene, ctx, person)
     body, spans = finish(message, person.lang)
     reply, reply_spans = answer(r, scene, person.lang, message) if r.random() < 0.92 else (None, [])
-    return Ticket(f"T{index + 1:07d}", person, when, person.lang, scene, message, body, spans, reply, reply_spans,
-                  r.choices((1, 2, 3, 4, 5), weights=(2, 3, 4, 5, 3))[0], chance.weighted(r, CHANNELS))
+    return Ticket(
+        f"T{index + 1:07d}",
+        person,
+        when,
+        person.lang,
+        scene,
+        message,
+        body,
+        spans,
+        reply,
+        reply_spans,
+        r.choices((1, 2, 3, 4, 5), weights=(2, 3, 4, 5, 3))[0],
+        chance.weighted(r, CHANNELS),
+    )
 
 
 def is_copy(seed: int, index: int) -> bool:
@@ -160,8 +183,19 @@ def row(t: Ticket, seed: int, truth: Truth) -> tuple[object, ...]:
         truth.add("near_duplicates", source="tickets", a=t.copy_of, b=t.key, kind=t.copy_kind)
     note_numbers(truth, "tickets", t.key, "body", t.spans)
     note_numbers(truth, "tickets", t.key, "reply", t.reply_spans)
-    return (t.key, t.person.customer_id, t.when.isoformat(sep=" "), PRODUCT_LINES[t.scene], channel, t.lang, t.body,
-            scene, satisfaction, "yes" if r.random() < 0.55 + 0.08 * t.satisfaction else "no", t.reply)
+    return (
+        t.key,
+        t.person.customer_id,
+        t.when.isoformat(sep=" "),
+        PRODUCT_LINES[t.scene],
+        channel,
+        t.lang,
+        t.body,
+        scene,
+        satisfaction,
+        "yes" if r.random() < 0.55 + 0.08 * t.satisfaction else "no",
+        t.reply,
+    )
 
 
 def lose(r: random.Random, truth: Truth, key: str, column: str, value: object, share: float) -> object:

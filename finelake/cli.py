@@ -9,6 +9,7 @@ from finelake import __version__, demo, history, init, pull, repair, repro, run,
 from lake.errors import UserError
 from lake.project import find_root
 
+DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 COMMANDS = {
     "demo": demo,
     "init": init,
@@ -24,12 +25,11 @@ COMMANDS = {
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(prog="finelake", description=__doc__.partition(";")[0].replace("`", "") + ".")
-    top.description = "From a company's records to a fine-tuned model, reproducibly."
+    top = argparse.ArgumentParser(prog="finelake", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"finelake {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        summary = module.__doc__.strip().split("\n")[0]
+        summary = str(module.__doc__).strip().split("\n")[0]
         command = commands.add_parser(
             name,
             help=summary,

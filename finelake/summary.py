@@ -60,3 +60,13 @@ def _print(title: str, rows: list[tuple]) -> None:
 
 def _text(cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def _scores(scores: dict) -> list[tuple]:
+    """One row a metric: the model's figure with its interval, then the baselines'."""
+    systems = [name for name in ("model", "majority", "tfidf") if name in scores]
+    return [(metric, *[f"{name} {_interval(scores[name][metric])}" for name in systems]) for metric in scores["model"]]
+
+
+def _interval(score: dict[str, float]) -> str:
+    return f"{score['value']:.3g} ({score['low']:.3g} to {score['high']:.3g})"

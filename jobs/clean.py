@@ -8,13 +8,10 @@ from typing import Literal
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StringType
 
-from jobs import stage
-from jobs.stage import REJECTS, Frames, Stage, extend
+from jobs.stage import CLEANED, REJECTS, Frames, Stage
 from jobs.text import normalise
 
-RECORDS = extend(stage.RECORDS, imputed=ArrayType(StringType()))
 GROUP = ("source", "business_key")
 MAD_TO_SIGMA = 1.4826  # the sigma of a normal distribution, in median absolute deviations
 # Sums of doubles depend on their order in the last digits; a decision must not.
@@ -63,7 +60,7 @@ class Params:
 
 STAGE = Stage(
     reads=("ingest.records",),
-    writes={"records": RECORDS, "rejects": REJECTS},
+    writes={"records": CLEANED, "rejects": REJECTS},
     params=Params,
     conserves=("records", "ingest.records"),
 )
@@ -78,7 +75,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").localCheckpoint(eager=False)
     rejects = judged.where(F.col("reason").isNotNull())
     return {
-        "records": impute(kept, params.missing).select(*RECORDS.fieldNames()),
+        "records": impute(kept, params.missing).select(*CLEANED.fieldNames()),
         "rejects": rejects.select(
             "record_id", "source", F.lit("clean").alias("stage"), "reason", F.col("columns").alias("detail")
         ),

@@ -26,8 +26,7 @@ from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from jobs import clean
-from jobs.stage import REJECTS, Frames, Stage, extend, struct
+from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, struct
 from jobs.text import match_key
 
 BITS = 64
@@ -39,7 +38,6 @@ LINKS = 16  # most pairs that one hash gives in one table
 SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
 
-RECORDS = extend(clean.RECORDS, cluster=StringType())
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
 SIGNATURE = struct(digest=StringType(), simhash=LongType(), length=IntegerType(), key=StringType())
 
@@ -79,7 +77,7 @@ class Params:
 
 STAGE = Stage(
     reads=("clean.records",),
-    writes={"records": RECORDS, "duplicates": DUPLICATES, "rejects": REJECTS},
+    writes={"records": CLUSTERED, "duplicates": DUPLICATES, "rejects": REJECTS},
     params=Params,
     conserves=("records", "clean.records"),
 )
@@ -95,7 +93,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~_among("source", params.protect)
     gone = judged.where(removed)
     return {
-        "records": judged.where(~removed).select(*RECORDS.fieldNames()),
+        "records": judged.where(~removed).select(*CLUSTERED.fieldNames()),
         "duplicates": gone.select(F.col("record_id").alias("removed"), F.col("cluster").alias("kept"), *_measures()),
         "rejects": gone.select(
             "record_id",

@@ -15,21 +15,19 @@ import pandas as pd
 import phonenumbers
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, IntegerType, LongType, MapType, StringType
+from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 from stdnum import luhn
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
-from jobs import dedup
-from jobs.stage import ANNOTATIONS, REJECTS, Frames, Stage, extend, struct
+from jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, struct
 from jobs.text import normalise
 
 # The most specific first: where two overlap, the first stays.
 KINDS = ("email", "resident_id", "card", "phone", "ip")
 
-RECORDS = extend(dedup.RECORDS, masked=MapType(StringType(), IntegerType()))
 COUNTS = struct(source=StringType(), lang=StringType(), kind=StringType(), count=LongType())
-MASKED = struct(
+FOUND = struct(
     text=StringType(), source_key=StringType(), values=ArrayType(StringType()), counts=ArrayType(IntegerType())
 )
 QUOTE = struct(quote=StringType(), start=IntegerType())
@@ -49,7 +47,7 @@ class Params:
 
 STAGE = Stage(
     reads=("dedup.records", "ingest.annotations"),
-    writes={"records": RECORDS, "counts": COUNTS, "annotations": ANNOTATIONS, "rejects": REJECTS},
+    writes={"records": MASKED, "counts": COUNTS, "annotations": ANNOTATIONS, "rejects": REJECTS},
     params=Params,
     conserves=("annotations", "ingest.annotations"),
 )
@@ -80,10 +78,10 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 def mask_records(records: DataFrame, kinds: Sequence[str]) -> DataFrame:
     """`records` with text, source_key and every fact masked, and `masked`: how many of each kind (only those found)."""
 
-    @F.pandas_udf(MASKED)  # type: ignore[call-overload]
+    @F.pandas_udf(FOUND)  # type: ignore[call-overload]
     def masked(texts: pd.Series, keys: pd.Series, values: pd.Series) -> pd.DataFrame:
         rows = [_mask_row(*row, kinds) for row in zip(texts, keys, values, strict=True)]
-        return pd.DataFrame(rows, columns=MASKED.fieldNames())
+        return pd.DataFrame(rows, columns=FOUND.fieldNames())
 
     found = records.withColumn("found", masked("text", "source_key", F.map_values("facts")))
     counts = F.map_from_arrays(F.array(*[F.lit(kind) for kind in kinds]), F.col("found.counts"))
@@ -93,7 +91,7 @@ def mask_records(records: DataFrame, kinds: Sequence[str]) -> DataFrame:
         "facts": F.map_from_arrays(F.map_keys("facts"), F.col("found.values")),
         "masked": F.map_filter(counts, lambda _, number: number > 0),
     }
-    return found.withColumns(new).select(*RECORDS.fieldNames())
+    return found.withColumns(new).select(*MASKED.fieldNames())
 
 
 def _mask_row(text: str | None, key: str | None, values: Sequence[str] | None, kinds: Sequence[str]) -> tuple:

@@ -16,7 +16,6 @@ from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots
-from lake.errors import UserError
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
 from lake.runs import parse_run

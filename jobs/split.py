@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BooleanType, DoubleType, IntegerType, MapType, StringType
+from pyspark.sql.types import BooleanType, DoubleType, StringType
 
-from jobs.stage import RECORDS, REJECTS, Frames, Stage, extend, struct
+from jobs.stage import MASKED, REJECTS, Frames, Stage, extend, struct
 from lake.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -34,15 +34,7 @@ REASONS = (  # of rejects
     "text_crosses_cut",
 )
 
-SPLIT_RECORDS = extend(
-    RECORDS,
-    imputed=ArrayType(StringType()),
-    cluster=StringType(),
-    masked=MapType(StringType(), IntegerType()),
-    scene=StringType(),
-    difficulty=StringType(),
-    split=StringType(),
-)
+SPLIT_RECORDS = extend(MASKED, scene=StringType(), difficulty=StringType(), split=StringType())
 REPORT = struct(
     promise=StringType(), kept=BooleanType(), expected=DoubleType(), actual=DoubleType(), detail=StringType()
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import (
+    ArrayType,
     DoubleType,
     IntegerType,
     MapType,
@@ -53,6 +54,12 @@ ANNOTATIONS = struct(
 def extend(schema: StructType, **types) -> StructType:
     """`schema` with further columns behind it."""
     return StructType([*schema.fields, *struct(**types).fields])
+
+
+# What each stage adds to a record; here and not in the stages, so that no stage depends on another's module.
+CLEANED = extend(RECORDS, imputed=ArrayType(StringType()))  # names of the imputed fields
+CLUSTERED = extend(CLEANED, cluster=StringType())  # record_id of the survivor among near-duplicates
+MASKED = extend(CLUSTERED, masked=MapType(StringType(), IntegerType()))  # how many by kind
 
 
 @dataclass(frozen=True)

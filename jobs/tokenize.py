@@ -1,4 +1,4 @@
-"""tokenize: the rows that a training run selects, as constant-length samples in shards whose layout follows from content."""
+"""tokenize: the rows a training run selects, as constant-length samples in shards that follow from content alone."""
 
 import hashlib
 import json
@@ -79,7 +79,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
     """Every selected record is in exactly one sample or reject."""
     selected = select(frames["split.records"], params.run).count()
-    used = outputs["samples"].agg(F.sum(F.size("record_ids"))).first()[0] or 0
+    used = outputs["samples"].select(F.explode("record_ids")).count()
     return {"selected records": (selected, used + outputs["rejects"].count())}
 
 
@@ -134,7 +134,7 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
             named = frame[["record_id", "source", "part"]]
             yield named.assign(input_ids=list(inputs), labels=list(labels), problem=list(problems))
 
-    return chosen.mapInPandas(batches, ENCODED)
+    return chosen.mapInPandas(batches, ENCODED)  # type: ignore[arg-type]
 
 
 def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: dict[str, int]):
@@ -145,7 +145,7 @@ def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer and what a run needs of it. The tokenizers library alone: transformers takes workers 10 s to import."""
+    """A tokenizer and what a run needs of it (the tokenizers library: workers would import transformers for 10 s)."""
 
     tokenizer: Tokenizer
     end: int  # token behind a reply

@@ -66,7 +66,7 @@ def content_hash(frame: DataFrame) -> tuple[int, str]:
     row = F.to_json(F.struct(*_canonical_fields(frame)), {"ignoreNullFields": "false"})
     digest = frame.select(F.md5(row.cast("binary")).alias("digest"))
     lanes = [F.conv(F.substring("digest", 8 * lane + 1, 8), 16, 10).cast("long") for lane in range(LANES)]
-    sums = digest.agg(F.count("*"), *[F.sum(lane) for lane in lanes]).first()
+    (sums,) = digest.agg(F.count("*"), *[F.sum(lane) for lane in lanes]).collect()
     rows, totals = sums[0], [total or 0 for total in sums[1:]]
     content = sum(total << (32 * (LANES - 1 - lane)) for lane, total in enumerate(totals)) % 2**128
     return rows, f"{content:032x}"

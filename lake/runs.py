@@ -162,7 +162,9 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
     for key in (*SHARED, *SECTIONS):
         # dvc.yaml names each of them, so each has to be there.
         if key not in entry:
-            raise UserError(f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)")
+            raise UserError(
+                f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)"
+            )
     flat = {key: entry[key] for key in SHARED}
     for section, known in SECTIONS.items():
         values = entry[section] or {}

@@ -155,8 +155,9 @@ def problems(lake_root: str, table: Table) -> Iterator[str]:
             continue
         if not file.exists():
             yield f"table {table.path}, version {version}: the data file {path} is missing"
-        elif file.stat().st_size != size:
-            yield f"table {table.path}, version {version}: the data file {path} was altered ({file.stat().st_size} bytes, written with {size})"
+        elif (found := file.stat().st_size) != size:
+            reason = f"was altered ({found} bytes, written with {size})"
+            yield f"table {table.path}, version {version}: the data file {path} {reason}"
 
 
 def intact(lake_root: str, table: Table) -> bool:
@@ -165,7 +166,7 @@ def intact(lake_root: str, table: Table) -> bool:
 
 
 def require(lake_root: str, stage: str, table: Table) -> int:
-    """The version that holds a table pinned by `stage`. UserError names what is missing and the command that repairs it."""
+    """The version that holds a table pinned by `stage`. UserError names what is missing and what repairs it."""
     for problem in problems(lake_root, table):
         raise UserError(f"{problem}; rebuild it with `finelake repair {stage}`")
     version = find_version(lake_root, table)

@@ -98,8 +98,12 @@ def test_planted_near_duplicates_share_a_cluster(tables, root):
     found = [clusters[source, a] == clusters[source, b] for source, a, b in pairs]
     assert sum(found) >= 0.9 * len(found)
     planted = {b for _, _, b in pairs} | {a for _, a, _ in pairs}
-    removed = [key for (key,) in tables.sql(
-        "select c.source_key from dedup.duplicates d join clean.records c on c.record_id = d.removed").fetchall()]
+    removed = [
+        key
+        for (key,) in tables.sql(
+            "select c.source_key from dedup.duplicates d join clean.records c on c.record_id = d.removed"
+        ).fetchall()
+    ]
     assert sum(key in planted for key in removed) >= 0.8 * len(removed)
 
 

@@ -17,9 +17,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from lake.errors import UserError
-from lake.project import Settings
+from lake.project import Settings, publish_folder
 from lake.runs import END, PAD, PROMPT, REPLY, Base, Run, render
-from training.model import publish
 from training.progress import Progress
 from training.records import read_records
 
@@ -111,7 +110,7 @@ def _copy_files(source: Path, patterns: Iterable[str], target: Path) -> None:
     new = _fresh(target)
     for path in sorted({path for pattern in patterns for path in source.glob(pattern)}):
         shutil.copyfile(path, new / path.name)
-    publish(new, target)
+    publish_folder(new, target)
 
 
 def _fresh(target: Path) -> Path:
@@ -133,7 +132,7 @@ def from_scratch(base: Base, seed: int, texts: Sequence[str], folder: Path, name
     model = pretrain(base, seed, tokens, tokenizer.get_vocab_size(), Progress(name, base.steps))
     new = _fresh(folder / "base")
     model.save_pretrained(new)  # type: ignore[operator]
-    publish(new, folder / "base")
+    publish_folder(new, folder / "base")
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
@@ -168,7 +167,7 @@ def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, additional_special_tokens=[PROMPT, REPLY]
     ).save_pretrained(new)
-    publish(new, folder)
+    publish_folder(new, folder)
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:

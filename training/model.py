@@ -9,7 +9,6 @@ Weights are safetensors, no code is ever loaded with them. A model folder stands
 """
 
 import json
-import os
 import shutil
 import warnings
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Pretrained
 from transformers.utils import logging
 
 from lake.errors import UserError
-from lake.project import write_atomically
+from lake.project import publish_folder, write_atomically
 from lake.runs import Run
 from training.loader import IGNORED, Batch
 
@@ -215,7 +214,7 @@ def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folde
     for path in sorted(tokenizer.iterdir()):
         shutil.copyfile(path, new / path.name)
     write_description(new, Description(run.task, labels, run.scale))
-    publish(new, folder)
+    publish_folder(new, folder)
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -236,26 +235,3 @@ def load(folder: Path) -> tuple[Model, Description]:
         model = Classifier(body, body.config.hidden_size, len(description.labels), description.scale)
         model.head.load_state_dict(load_file(folder / HEAD))
     return model.eval(), description
-
-
-def publish(new: Path, folder: Path) -> None:
-    """Flush a finished folder to the disk and rename it into place."""
-    for path in sorted(new.rglob("*")):
-        flush(path)
-    flush(new)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.rename(folder, old)
-    os.rename(new, folder)
-    flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

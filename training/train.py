@@ -303,7 +303,7 @@ def save_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, state: Stat
     dist.barrier()
     if dist.get_rank() == 0:
         for path in (folder / tag).iterdir():
-            models.flush(path)
+            project.flush(path)
         write_atomically(folder / "latest", tag)
         for old in sorted(folder.glob("step-*"))[:-KEPT]:
             shutil.rmtree(old)

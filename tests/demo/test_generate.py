@@ -144,8 +144,13 @@ def test_outliers_gaps_and_wrong_labels_are_in_the_tables(bank):
     for fact in truth(bank, "outliers"):
         assert tables[fact["source"]][fact["key"]][fact["field"]] == fact["value"] >= 99 * fact["true"]
     gaps = {(fact["source"], fact["key"], fact["field"]) for fact in truth(bank, "missing")}
-    null = {(table, key, column) for table, found in tables.items() for key, row in found.items()
-            for column, value in row.items() if value is None and column != "reply"}
+    null = {
+        (table, key, column)
+        for table, found in tables.items()
+        for key, row in found.items()
+        for column, value in row.items()
+        if value is None and column != "reply"
+    }
     assert gaps == null
     true = {fact["key"]: fact["scene"] for fact in truth(bank, "scenes")}
     wrong = {key for key, ticket in tables["tickets"].items() if ticket["scene"] != true[key]}
@@ -183,7 +188,7 @@ def painted(text, labels):
     marks = ["O"] * len(text)
     for label, quote, start in labels:
         if label:
-            marks[start:start + len(quote)] = [label] * len(quote)
+            marks[start : start + len(quote)] = [label] * len(quote)
     return marks
 
 
@@ -207,7 +212,7 @@ def test_marks_quote_the_body_and_never_personal_data(bank):
         assert row["label"] in allowed[row["layer"]] | {None, "__disputed__"}
         if row["quote"]:
             start = row["start"]
-            assert tickets[row["record_key"]]["body"][start:start + len(row["quote"])] == row["quote"]
+            assert tickets[row["record_key"]]["body"][start : start + len(row["quote"])] == row["quote"]
             assert not any(value in row["quote"] for value in personal[row["record_key"]])
 
 

@@ -55,7 +55,7 @@ def test_outside_a_project(capsys, tmp_path, monkeypatch):
         (("run", "claen"), "claen is no stage; did you mean clean?"),
         (("run", "train"), "train belongs to a training run"),
         (("run", "clean@intent"), "clean is shared by all training runs"),
-        (("run", "tokenize@intent"), "params.yaml: intent is not a known key"),
+        (("run", "tokenize@intent"), "params.yaml: runs.intent is not a known key"),
         (("run", "clean"), "snapshots/ingest.json does not exist: the stage ingest has not run yet"),
         (("pull", "notes"), "the source notes is no API"),
         (("pull", "notse"), "did you mean sources.notes?"),
@@ -69,15 +69,21 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, arguments, message):
     assert message in refused(capsys, *arguments)
 
 
+RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}, evaluate: {}, "
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("cleann: {}", "params.yaml: cleann is not a known key; did you mean clean?"),
-        ("clean: {sigma: 2}", "params.yaml: clean.sigma is not a known key; did you mean clean.sigmas?"),
-        ("clean: {sigmas: many}", "params.yaml: clean.sigmas must be a number"),
+        (
+            "clean: {outliers: {sigma: 2}}",
+            "clean.outliers.sigma is not a known key; did you mean clean.outliers.sigmas?",
+        ),
+        ("clean: {outliers: {sigmas: many}}", "params.yaml: clean.outliers.sigmas must be a number"),
         ("split: {ratios: {train: 0.5, validation: 0.1, test: 0.1}}", "params.yaml: split"),
         (
-            "runs: {a: {task: classify, base: {kind: package}}}",
+            RUN + "base: {kind: package}}}",
             "params.yaml: runs.a.base: base kind package needs a name",
         ),
     ],

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from jobs import clean
-from jobs.stage import RECORDS, REJECTS
+from jobs.stage import CLEANED, RECORDS, REJECTS
 from lake.errors import UserError
 from lake.params import parse
 
@@ -94,7 +94,7 @@ MISSING = [
 
 def test_missing_values_are_filled_from_the_earlier_rows(spark):
     outputs = run(spark, MISSING, missing={"fit_before": "2020-02-01", "max_categories": 2})
-    assert shape(outputs["records"].schema) == shape(clean.RECORDS)
+    assert shape(outputs["records"].schema) == shape(CLEANED)
     assert kept(outputs, "numbers", "facts", "imputed") == {
         "1": ({"n": 1.0, "m": 5.0}, {"channel": "web", "note": "alpha"}, []),
         "2": ({"n": 2.0, "m": 6.0}, {"channel": "web", "note": "beta"}, ["numbers.m"]),

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jobs import clean, dedup
+from jobs import dedup
+from jobs.stage import CLEANED
 from jobs.text import match_key
 from lake.errors import UserError
 from lake.params import parse
@@ -147,7 +148,7 @@ CLUSTERS = {
 
 
 def run(spark, partitions=2, **params):
-    frame = spark.createDataFrame(ROWS, clean.RECORDS).repartition(partitions)
+    frame = spark.createDataFrame(ROWS, CLEANED).repartition(partitions)
     outputs = dedup.build({"clean.records": frame}, parse(dedup.Params, params, "dedup"))
     for name, schema in dedup.STAGE.writes.items():
         assert shape(outputs[name].schema) == shape(schema)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import dedup, mask
-from jobs.stage import ANNOTATIONS
+from jobs import mask
+from jobs.stage import ANNOTATIONS, CLUSTERED
 from lake.errors import UserError
 from lake.params import parse
 
@@ -120,7 +120,7 @@ def shape(schema):
 
 def run(spark, partitions=1, **params):
     frames = {
-        "dedup.records": spark.createDataFrame(RECORDS, dedup.RECORDS).repartition(partitions),
+        "dedup.records": spark.createDataFrame(RECORDS, CLUSTERED).repartition(partitions),
         "ingest.annotations": spark.createDataFrame(LABELS, ANNOTATIONS).repartition(partitions),
     }
     outputs = mask.build(frames, parse(mask.Params, params, "mask"))

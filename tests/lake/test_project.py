@@ -3,7 +3,7 @@
 import pytest
 
 from lake.errors import UserError
-from lake.project import find_root, settings, write_atomically
+from lake.project import find_root, publish_folder, settings, write_atomically
 
 
 def test_the_nearest_folder_above_with_params_is_the_project(tmp_path):
@@ -35,3 +35,13 @@ def test_an_atomic_write_leaves_the_file_alone(tmp_path):
     write_atomically(tmp_path / "a" / "b.json", "x")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
     assert (tmp_path / "a" / "b.json").read_text() == "x"
+
+
+def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
+    for text in ("one", "two"):
+        new = tmp_path / ".model.new"
+        new.mkdir()
+        (new / "a").write_text(text)
+        publish_folder(new, tmp_path / "model")
+        assert (tmp_path / "model" / "a").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -93,13 +93,3 @@ def test_pickled_weights_are_refused(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(UserError, match="no weights in safetensors format"):
         models.load_body(tmp_path, "classify")
-
-
-def test_a_kill_while_publishing_leaves_the_old_folder_or_the_new_one(tmp_path):
-    for text in ("one", "two"):
-        new = tmp_path / ".model.new"
-        new.mkdir()
-        (new / "a").write_text(text)
-        models.publish(new, tmp_path / "model")
-        assert (tmp_path / "model" / "a").read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -1,0 +1,84 @@
+"""dvc.yaml: what a stage declares is what it reads."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finelake.run import DATA
+from lake.runs import SECTIONS, SHARED, Run, parse_run
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = ROOT / "finelake" / "templates"
+RUN_STAGES = ("base", "tokenize", "train", "evaluate")
+
+
+def stages(path: Path) -> dict[str, dict]:
+    """The stages of a dvc.yaml; those of a run as their template."""
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+    return {name: stage.get("do", stage) for name, stage in found.items()}
+
+
+STAGES = stages(ROOT / "dvc.yaml")
+
+
+def test_every_run_key_belongs_to_one_section():
+    keys = [*SHARED, *[key for section in SECTIONS.values() for key in section]]
+    assert sorted(keys) == sorted(field.name for field in dataclasses.fields(Run))
+
+
+@pytest.mark.parametrize("stage", RUN_STAGES)
+def test_a_stage_of_a_run_declares_the_parameters_that_its_code_reads(stage):
+    entry = STAGES[stage]
+    sources = [
+        ROOT / path for path in entry["deps"] if path.startswith(("jobs/", "training/")) and path.endswith(".py")
+    ]
+    own = next(path for path in sources if path.stem == stage)
+    read = set(re.findall(r"\brun\.([a-z_]+)\b", own.read_text(encoding="utf-8")))
+    section_of = {key: section for section, keys in SECTIONS.items() for key in keys} | {key: key for key in SHARED}
+    needed = {section_of[key] for key in read if key in section_of}
+    declared = {key.removeprefix("runs.${key}.") for key in entry["params"]}
+    assert needed <= declared
+
+
+@pytest.mark.parametrize("stage", DATA)
+def test_a_data_stage_declares_its_own_section_and_module(stage):
+    assert STAGES[stage]["params"] == ["sources" if stage == "ingest" else stage]
+    assert f"jobs/{stage}.py" in STAGES[stage]["deps"]
+    assert STAGES[stage]["cmd"] == f"finelake run {stage}"
+
+
+def test_every_module_a_stage_imports_from_its_own_package_is_a_dependency():
+    """The frame around the stages aside: it writes no row of a table."""
+    frame = {"jobs/stage.py", "jobs/session.py", "training/progress.py"}
+    for stage, entry in STAGES.items():
+        for path in [path for path in entry["deps"] if path.endswith(".py")]:
+            text = (ROOT / path).read_text(encoding="utf-8")
+            package = path.split("/")[0]
+            imported = {f"{package}/{name}.py" for name in re.findall(rf"^from {package}\.(\w+) import", text, re.M)}
+            for names in re.findall(rf"^from {package} import (.+)$", text, re.M):
+                imported |= {f"{package}/{name.split(' as ')[0].strip()}.py" for name in names.split(",")}
+            assert imported - frame <= set(entry["deps"]), (stage, path)
+
+
+def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code():
+    template = stages(TEMPLATES / "dvc.yaml.in")
+    assert {name: stage["cmd"] for name, stage in template.items()} == {
+        name: stage["cmd"] for name, stage in STAGES.items()
+    }
+    for name, stage in template.items():
+        assert stage["params"] == ["finelake", *STAGES[name]["params"]]
+        outside = [path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "data/"))]
+        assert [path for path in stage["deps"] if path != "data"] == outside
+
+
+@pytest.mark.parametrize("path", [ROOT / "params.yaml", TEMPLATES / "params.yaml.in"])
+def test_the_parameters_that_are_shipped_parse(path):
+    from jobs.sources import parse_sources
+
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    parse_sources(content["sources"])
+    for name in content["runs"]:
+        parse_run(content, name)
