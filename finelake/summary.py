@@ -12,7 +12,8 @@ ROWS = """
                (select count(*) from ingest.rejects) as rejected
         union all select 2, 'clean', (select count(*) from clean.records), (select count(*) from clean.rejects)
         union all select 3, 'dedup', (select count(*) from dedup.records), (select count(*) from dedup.rejects)
-        union all select 4, 'mask', (select count(*) from mask.records), (select count(*) from mask.rejects)
+        union all select 4, 'mask', (select count(*) from mask.records),
+               (select count(*) from mask.rejects where record_id in (select record_id from dedup.records))
         union all select 5, 'split', (select count(*) from split.records), (select count(*) from split.rejects)
     ) order by place"""
 REJECTS = """
@@ -32,8 +33,11 @@ def print_summary(root: Path) -> None:
     """Print the tables' and the models' figures, and where to look further."""
     connection = connect(root, settings(root).lake)
     print()
-    _print("Rows by stage", connection.sql(ROWS).fetchall())
-    _print("Rejected, by reason", connection.sql(REJECTS).fetchall())
+    _print("Records by stage (kept, rejected)", connection.sql(ROWS).fetchall())
+    _print(
+        "Rejected, by reason (record_gone: annotations of records that were rejected before)",
+        connection.sql(REJECTS).fetchall(),
+    )
     _print("Masked personal data, by kind", connection.sql(MASKED).fetchall())
     _print("Agreement of annotators (layer, units, kappa, gate, passed)", connection.sql(AGREEMENT).fetchall())
     _print("Labels, by who decided", connection.sql(DECIDED).fetchall())
