@@ -4,6 +4,7 @@ Parameters and pinned tables are checked first, so that a mistake shows in a sec
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -23,12 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", help="stages to bring up to date (all when none is named)")
 
 
-def main(options: argparse.Namespace) -> int:
-    return reproduce(options.root, options.targets)
+def main(options: argparse.Namespace) -> None:
+    reproduce(options.root, options.targets)
 
 
-def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> int:
-    """Run `dvc repro` and print where the time went; DVC's exit code, 2 for a user's mistake."""
+def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> None:
+    """Run `dvc repro` and print where the time went. UserError when a stage failed."""
     from jobs.runner import LOG
     from jobs.session import shared_jvm
 
@@ -40,16 +41,17 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     started = time.monotonic()
     with _jvm_for(root, targets, options, chosen, shared_jvm, root / LOG) as variables:
         code = dvc(["repro", *options, *targets], root, variables).wait()
-    _print_timings(root, time.monotonic() - started)
+    taken = timings.read(root)
+    if taken:
+        _print_timings(taken, time.monotonic() - started)
     if code:
         raise UserError(f"a stage failed, see above (Spark's own log is {LOG}); mend it and run `finelake repro` again")
-    return code
+    if not taken:
+        print("Nothing to do: every stage is up to date.")
 
 
 def _jvm_for(root: Path, targets: list[str], options: tuple[str, ...], chosen: Settings, shared_jvm, log: Path):
     """A warm JVM where a stage will need one; nothing where everything is up to date."""
-    import contextlib
-
     if "--force" not in options and up_to_date(root, targets):
         return contextlib.nullcontext({})
     return shared_jvm(chosen.master, chosen.memory, log)
@@ -74,11 +76,7 @@ def dvc(arguments: list[str], root: Path, variables: dict[str, str] | None = Non
     return subprocess.Popen(command, cwd=root, env=environment() | (variables or {}))
 
 
-def _print_timings(root: Path, total: float) -> None:
-    taken = timings.read(root)
-    if not taken:
-        print("Nothing to do: every stage is up to date.")
-        return
+def _print_timings(taken: list[tuple[str, float]], total: float) -> None:
     print("\nWhere the time went")
     for stage, seconds in taken:
         print(f"  {stage:<20} {seconds:7.1f} s")
