@@ -6,6 +6,7 @@ The data stages run in Spark, those of a training run (base@RUN, train@RUN, eval
 import argparse
 import difflib
 import importlib
+import os
 import time
 from pathlib import Path
 
@@ -58,9 +59,20 @@ def _run_data(root: Path, stage: str) -> None:
 
 
 def _run_training(root: Path, name: str, run_name: str) -> None:
+    _quiet_libraries()
     content = load(root / PARAMS)
     module = importlib.import_module(f"training.{name}")
     module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
+
+
+def _quiet_libraries() -> None:
+    """No progress bars and warnings of libraries between a stage's own lines."""
+    import torch
+    from transformers.utils import logging
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    logging.disable_progress_bar()
 
 
 def _check_stage(stage: str, name: str, run_name: str) -> None:
