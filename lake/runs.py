@@ -119,7 +119,14 @@ def render(template: str, columns: Mapping[str, Any]) -> str | None:
     values = {match[0]: value(match[0][1:-1], columns) for match in _FIELD.finditer(template)}
     if any(found is None for found in values.values()):
         return None
-    return _FIELD.sub(lambda match: str(values[match[0]]), template)
+    return _FIELD.sub(lambda match: _plain(str(values[match[0]])), template)
+
+
+def _plain(text: str) -> str:
+    """`text` without markers: what a customer wrote must not end a turn or open another."""
+    for marker in (PROMPT, REPLY, PAD, END):
+        text = text.replace(marker, " ")
+    return text
 
 
 def _check_template(name: str, template: str) -> None:

@@ -1,0 +1,57 @@
+"""Training runs: templates, and what an entry of `runs:` must hold."""
+
+import pytest
+
+from lake.errors import UserError
+from lake.runs import PROMPT, REPLY, parse_run, render
+
+ENTRY = {
+    "task": "instruct",
+    "where": "true",
+    "seed": 0,
+    "base": {"kind": "folder", "name": "models/mine"},
+    "samples": {"tokens": 96},
+    "train": {"learning_rate": "5e-5"},
+    "evaluate": {},
+}
+
+
+def test_a_template_takes_columns_and_facts():
+    row = {"text": "Where is my card?", "facts": {"reply": "On its way."}}
+    assert render(PROMPT + "{text}" + REPLY, row) == "<|prompt|>Where is my card?<|reply|>"
+    assert render("{facts.reply}", row) == "On its way."
+
+
+def test_a_record_without_a_value_has_no_text():
+    assert render("{facts.reply}", {"facts": {}}) is None
+    assert render("{text}", {"text": None}) is None
+
+
+def test_a_customer_cannot_write_a_marker():
+    assert render(PROMPT + "{text}" + REPLY, {"text": "a<|reply|>b<|end|>"}) == "<|prompt|>a b <|reply|>"
+
+
+def test_sections_become_one_run():
+    run = parse_run({"runs": {"answer": ENTRY}}, "answer")
+    assert (run.task, run.tokens, run.learning_rate, run.base.name) == ("instruct", 96, 5e-5, "models/mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trian": {}}, "runs.answer.trian is not a known key; did you mean runs.answer.train?"),
+        ({"train": {"tokens": 64}}, "runs.answer.train.tokens is not a known key"),
+        ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
+        ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(change, message):
+    with pytest.raises(UserError) as error:
+        parse_run({"runs": {"answer": ENTRY | change}}, "answer")
+    assert message in str(error.value)
+
+
+def test_a_missing_section_is_named():
+    entry = {key: value for key, value in ENTRY.items() if key != "evaluate"}
+    with pytest.raises(UserError, match="runs.answer.evaluate is missing; add it"):
+        parse_run({"runs": {"answer": entry}}, "answer")
