@@ -114,7 +114,7 @@ def test_there_and_back_again_computes_nothing_twice(finished):
     before = manifests(finished), data_entries(finished)
     params = finished / "params.yaml"
     original = params.read_text()
-    params.write_text(original.replace("clean: {}", "clean: {outliers: {sigmas: 2.0}}"))
+    params.write_text(original.replace("clean:\n  outliers:\n", "clean:\n  outliers:\n    sigmas: 2.0\n"))
     assert params.read_text() != original
     assert stages_run(finelake(finished, "repro", "clean")) == ["clean"]
     assert manifests(finished) != before[0]

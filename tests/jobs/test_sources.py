@@ -82,7 +82,7 @@ def test_no_source_at_all_is_refused():
 
 
 def test_secrets_stay_out_of_sources_and_messages():
-    source = parsed(DATABASE | {"url": "jdbc:postgresql://h/b", "password": "${PW}"}, {"PW": "tell-nobody"})
+    source = parsed(DATABASE | {"url": "jdbc:postgresql://h/b", "password": "${PW}"})
     assert "tell-nobody" not in repr(source)
     assert expand(source.password, "x", {"PW": "tell-nobody"}) == "tell-nobody"
     assert harmless("cannot reach jdbc:postgresql://h/b?password=tell-nobody now\nat java") == "cannot reach ... now"
