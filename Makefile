@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a newcomer needs; `make` alone is what CI runs first.
+# `make demo` and `make test` are all a newcomer needs; `make` alone checks a change.
 PYTHON ?= python3.11
 BIN := .venv/bin
 

@@ -7,6 +7,7 @@ import argparse
 
 from finelake.repro import reproduce
 from finelake.verify import broken_stages
+from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
 
@@ -19,13 +20,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    order = ["ingest", "clean", "dedup", "mask", "annotate", "split"]
     broken = broken_stages(options.root, lake)
     unknown = [stage for stage in options.stages if stage not in broken]
     if unknown:
         raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")
     chosen = [stage for stage in broken if not options.stages or stage in options.stages]
-    chosen.sort(key=lambda stage: order.index(stage) if stage in order else len(order))
+    # What a stage reads is rebuilt before it; those of training runs read the data stages.
+    chosen.sort(key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
     for stage in chosen:
         print(f"Rebuilding {stage}")
         reproduce(options.root, [stage], ("--force", "--single-item"))

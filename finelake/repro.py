@@ -4,7 +4,6 @@ Parameters and pinned tables are checked first, so that a mistake shows in a sec
 """
 
 import argparse
-import contextlib
 import os
 import subprocess
 import sys
@@ -30,32 +29,30 @@ def main(options: argparse.Namespace) -> None:
 
 def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> None:
     """Run `dvc repro` and print where the time went. UserError when a stage failed."""
-    from jobs.runner import LOG
-    from jobs.session import shared_jvm
-
     check(root)
     chosen = settings(root)
-    if "--force" not in options:
+    forced = "--force" in options
+    if not forced:
         check_tables(root, chosen.lake)
     timings.start(root)
-    started = time.monotonic()
-    with _jvm_for(root, targets, options, chosen, shared_jvm, root / LOG) as variables:
-        code = dvc(["repro", *options, *targets], root, variables).wait()
-    _refresh_lock(root)
-    taken = timings.read(root)
-    if taken:
-        _print_timings(taken, time.monotonic() - started)
-    if code:
-        raise UserError(f"a stage failed, see above (Spark's own log is {LOG}); mend it and run `finelake repro` again")
-    if not taken:
+    if forced or not up_to_date(root, targets):
+        _run_dvc(root, ["repro", *options, *targets], chosen)
+    if not timings.read(root):
         print("Nothing to do: every stage is up to date.")
 
 
-def _jvm_for(root: Path, targets: list[str], options: tuple[str, ...], chosen: Settings, shared_jvm, log: Path):
-    """A warm JVM where a stage will need one; nothing where everything is up to date."""
-    if "--force" not in options and up_to_date(root, targets):
-        return contextlib.nullcontext({})
-    return shared_jvm(chosen.master, chosen.memory, log)
+def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
+    from jobs.runner import LOG
+    from jobs.session import shared_jvm
+
+    started = time.monotonic()
+    with shared_jvm(chosen.master, chosen.memory, root / LOG) as variables:
+        command = [sys.executable, "-m", "dvc", *arguments]
+        code = subprocess.run(command, cwd=root, env=environment() | variables).returncode
+    _refresh_lock(root)
+    _print_timings(timings.read(root), time.monotonic() - started)
+    if code:
+        raise UserError(f"a stage failed, see above (Spark's own log is {LOG}); mend it and run `finelake repro` again")
 
 
 def up_to_date(root: Path, targets: list[str]) -> bool:
@@ -69,12 +66,6 @@ def up_to_date(root: Path, targets: list[str]) -> bool:
 def environment() -> dict[str, str]:
     """The environment in which dvc.yaml's commands find this installation's `finelake`."""
     return os.environ | {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-
-
-def dvc(arguments: list[str], root: Path, variables: dict[str, str] | None = None) -> subprocess.Popen:
-    """Start DVC on the project."""
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.Popen(command, cwd=root, env=environment() | (variables or {}))
 
 
 def _refresh_lock(root: Path) -> None:
@@ -91,6 +82,8 @@ def _refresh_lock(root: Path) -> None:
 
 
 def _print_timings(taken: list[tuple[str, float]], total: float) -> None:
+    if not taken:
+        return
     print("\nWhere the time went")
     for stage, seconds in taken:
         print(f"  {stage:<20} {seconds:7.1f} s")

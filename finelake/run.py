@@ -6,18 +6,17 @@ The data stages run in Spark, those of a training run (base@RUN, train@RUN, eval
 import argparse
 import difflib
 import importlib
-import os
 import time
 from pathlib import Path
 
 from finelake import __version__, timings
+from jobs import STAGES
 from lake import runs
 from lake.errors import UserError
 from lake.params import load
 from lake.project import PARAMS, settings
 
 EXAMPLE = "  finelake run clean\n  finelake run train@intent"
-DATA = ("ingest", "clean", "dedup", "mask", "annotate", "split")
 TRAINING = ("base", "train", "evaluate")
 RUN = (*TRAINING, "tokenize")
 
@@ -59,28 +58,17 @@ def _run_data(root: Path, stage: str) -> None:
 
 
 def _run_training(root: Path, name: str, run_name: str) -> None:
-    _quiet_libraries()
     content = load(root / PARAMS)
     module = importlib.import_module(f"training.{name}")
     module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
 
 
-def _quiet_libraries() -> None:
-    """No progress bars and warnings of libraries between a stage's own lines."""
-    import torch
-    from transformers.utils import logging
-
-    if not torch.cuda.is_available():
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    logging.disable_progress_bar()
-
-
 def _check_stage(stage: str, name: str, run_name: str) -> None:
-    if name not in (*DATA, *RUN):
-        near = difflib.get_close_matches(name, (*DATA, *RUN), n=1)
-        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*DATA, *RUN))}"
+    if name not in (*STAGES, *RUN):
+        near = difflib.get_close_matches(name, (*STAGES, *RUN), n=1)
+        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*STAGES, *RUN))}"
         raise UserError(f"{stage} is no stage; {mend}")
     if name in RUN and not run_name:
         raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
-    if name in DATA and run_name:
+    if name in STAGES and run_name:
         raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")

@@ -9,7 +9,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.stage import CLEANED, REJECTS, Frames, Stage
+from jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects
 from jobs.text import normalise
 
 GROUP = ("source", "business_key")
@@ -73,12 +73,10 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     found = outliers(records, params.outliers)
     judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason())
     kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").localCheckpoint(eager=False)
-    rejects = judged.where(F.col("reason").isNotNull())
+    dropped = judged.where(F.col("reason").isNotNull())
     return {
         "records": impute(kept, params.missing).select(*CLEANED.fieldNames()),
-        "rejects": rejects.select(
-            "record_id", "source", F.lit("clean").alias("stage"), "reason", F.col("columns").alias("detail")
-        ),
+        "rejects": rejects(dropped, "clean", F.col("reason"), F.col("columns")),
     }
 
 
@@ -124,7 +122,7 @@ def _sorted(column: Column) -> Column:
 
 def outliers(records: DataFrame, params: Outliers) -> DataFrame:
     """record_id and `columns` (names, comma-separated, sorted) of the records that hold an outlier."""
-    values = _values(records, "numbers").where(~_among("name", params.excluded))
+    values = _values(records, "numbers").where(~among("name", params.excluded))
     values = values.withColumn("value", _scaled(F.col("value"), params.log))
     judge = {"sigma": _beyond_sigma, "mad": _beyond_mad, "none": lambda values, _: values.where(F.lit(False))}
     far = judge[params.method](values, params)
@@ -137,7 +135,7 @@ def _values(records: DataFrame, name: str) -> DataFrame:
 
 
 def _scaled(value: Column, log: Sequence[str]) -> Column:
-    return F.when(_among("name", log), F.signum(value) * F.log1p(F.abs(value))).otherwise(value)
+    return F.when(among("name", log), F.signum(value) * F.log1p(F.abs(value))).otherwise(value)
 
 
 def _beyond_sigma(values: DataFrame, params: Outliers) -> DataFrame:
@@ -181,10 +179,6 @@ def _limit(sigma: Column, centre: Column, params: Outliers) -> Column:
     return sigma * (params.sigmas * (1 + SLACK)) + F.abs(centre) * SLACK
 
 
-def _among(name: str, values: Sequence[str]) -> Column:
-    return F.col(name).isin(*values) if values else F.lit(False)
-
-
 # --- missing values --------------------------------------------------------------------------------------------------
 
 
@@ -212,15 +206,15 @@ def _fit_rows(records: DataFrame, params: Missing) -> DataFrame:
 
 
 def _medians(fit: DataFrame, params: Missing) -> DataFrame:
-    values = _values(fit, "numbers").where(~_among("name", params.excluded))
+    values = _values(fit, "numbers").where(~among("name", params.excluded))
     return _both_levels(values).groupBy(*GROUP, "name").agg(F.median("value").alias("value"))
 
 
 def _modes(fit: DataFrame, params: Missing) -> DataFrame:
     """The most frequent value of each fact that may be filled in; of several, the smallest."""
-    values = _values(fit, "facts").where(~_among("name", params.excluded))
+    values = _values(fit, "facts").where(~among("name", params.excluded))
     if params.mode_for is not None:
-        values = values.where(_among("name", params.mode_for))
+        values = values.where(among("name", params.mode_for))
     counts = _both_levels(values).groupBy(*GROUP, "name", "value").agg((-F.count("value")).alias("order"))
     best = F.min(F.struct("order", "value"))["value"].alias("value")
     modes = counts.groupBy(*GROUP, "name").agg(best, F.count("value").alias("categories"))

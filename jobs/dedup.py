@@ -26,7 +26,7 @@ from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, struct
+from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import match_key
 
 BITS = 64
@@ -90,18 +90,12 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     unique = collapse(records).localCheckpoint(eager=False)
     merged = merge(unique, edges(unique, params))
     judged = assign(records, unique, merged)
-    removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~_among("source", params.protect)
+    removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~among("source", params.protect)
     gone = judged.where(removed)
     return {
         "records": judged.where(~removed).select(*CLUSTERED.fieldNames()),
         "duplicates": gone.select(F.col("record_id").alias("removed"), F.col("cluster").alias("kept"), *_measures()),
-        "rejects": gone.select(
-            "record_id",
-            "source",
-            F.lit("dedup").alias("stage"),
-            F.lit("duplicate").alias("reason"),
-            F.col("cluster").alias("detail"),
-        ),
+        "rejects": rejects(gone, "dedup", F.lit("duplicate"), F.col("cluster")),
     }
 
 
@@ -110,7 +104,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 
 def sign(records: DataFrame, params: Params) -> DataFrame:
     """`records` with the signature of their text (null where there is none) and their rank as a survivor."""
-    text = F.when(~_among("source", params.exclude), F.col("text"))
+    text = F.when(~among("source", params.exclude), F.col("text"))
     return records.select("*", signature(text).alias("signature"), _rank(params).alias("rank")).select(
         *records.columns, "signature.*", "rank"
     )
@@ -147,7 +141,7 @@ def _rank(params: Params) -> Column:
     """Smaller is better: protected, then oldest (no time last), then most complete, then smallest record_id."""
     filled = _filled("numbers") + _filled("facts")
     return F.struct(
-        (~_among("source", params.protect)).alias("open"),
+        (~among("source", params.protect)).alias("open"),
         F.col("occurred_at").isNull().alias("undated"),
         "occurred_at",
         (F.coalesce(F.size("imputed"), F.lit(0)) - filled).alias("incomplete"),
@@ -157,10 +151,6 @@ def _rank(params: Params) -> Column:
 
 def _filled(name: str) -> Column:
     return F.coalesce(F.size(F.filter(F.map_values(name), lambda value: value.isNotNull())), F.lit(0))
-
-
-def _among(name: str, values: Sequence[str]) -> Column:
-    return F.col(name).isin(*values) if values else F.lit(False)
 
 
 # --- SimHash ---------------------------------------------------------------------------------------------------------

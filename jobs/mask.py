@@ -20,7 +20,7 @@ from stdnum import luhn
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
-from jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, struct
+from jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
 from jobs.text import normalise
 
 # The most specific first: where two overlap, the first stays.
@@ -62,13 +62,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
         "records": masked,
         "counts": count(masked),
         "annotations": mask_annotations(annotations, records, params.kinds),
-        "rejects": gone.select(
-            "record_id",
-            "source",
-            F.lit("mask").alias("stage"),
-            F.lit("record_gone").alias("reason"),
-            F.col("layer").alias("detail"),
-        ),
+        "rejects": rejects(gone, "mask", F.lit("record_gone"), F.col("layer")),
     }
 
 

@@ -6,7 +6,6 @@ killed anywhere repeats at most one page, under the same name, and loses none.
 
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import tenacity
 
 from jobs.sources import Api, dig, expand
 from lake.errors import UserError
+from lake.project import write_atomically
 
 CURSOR = "_cursor.json"
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -124,21 +124,6 @@ def canonical(value: Any) -> bytes:
     """The one JSON text of a value: sorted keys, no spaces, UTF-8. ValueError for NaN and infinities."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode("utf-8", "surrogatepass")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file has its old content or the new one, whole, whenever the machine stops."""
-    scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 # ---------------------------------------------------------------- checks

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from jobs import sources
+from jobs import STAGES, sources
 from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
@@ -20,7 +20,6 @@ from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
 from lake.runs import parse_run
 
-STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split", "tokenize")
 LOG = Path(".finelake/spark.log")
 
 
@@ -104,9 +103,10 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
 def check_params(root: Path) -> None:
     """Every section of params.yaml parses; UserError names the first that does not."""
     content = load(root / PARAMS)
-    unknown_key(content, ("finelake", "sources", "runs", *STAGES[1:-1]), "")
+    with_section = STAGES[1:]  # ingest reads `sources`
+    unknown_key(content, ("finelake", "sources", "runs", *with_section), "")
     sources.parse_sources(content.get("sources"))
-    for name in STAGES[1:-1]:
+    for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
     for run_name in content.get("runs") or {}:
         parse_run(content, run_name)

@@ -21,7 +21,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType
 
-from jobs.stage import MASKED, REJECTS, Frames, Stage, extend, struct
+from jobs.stage import MASKED, REJECTS, Frames, Stage, among, extend, rejects, struct
 from lake.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -86,14 +86,13 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """Records with scene, difficulty and split; the report on each promise; rejects."""
     _check_given(frames["mask.records"], params.given)
     rows = _labelled(frames["mask.records"], frames["annotate.gold"], params.long_text)
-    rows = rows.withColumn("given", F.col("source").isin(*params.given))
+    rows = rows.withColumn("given", among("source", params.given))
     placed = _placed(rows, params).persist()
+    dropped = placed.where(F.col("reason").isNotNull())
     return {
         "records": placed.where(F.col("reason").isNull()).select(SPLIT_RECORDS.names),
         "report": rows.sparkSession.createDataFrame(_report(placed, params), REPORT),
-        "rejects": placed.where(F.col("reason").isNotNull()).select(
-            "record_id", "source", F.lit("split").alias("stage"), "reason", "detail"
-        ),
+        "rejects": rejects(dropped, "split", F.col("reason"), F.col("detail")),
     }
 
 

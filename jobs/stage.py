@@ -1,9 +1,10 @@
-"""What a stage is, and the schemas that several stages share."""
+"""What a stage is, and the schemas and expressions that several stages share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     DoubleType,
@@ -54,6 +55,17 @@ ANNOTATIONS = struct(
 def extend(schema: StructType, **types) -> StructType:
     """`schema` with further columns behind it."""
     return StructType([*schema.fields, *struct(**types).fields])
+
+
+def rejects(rows: DataFrame, stage: str, reason: Column, detail: Column) -> DataFrame:
+    """The rows as REJECTS: they have record_id and source; the detail never holds text or personal data."""
+    told = (F.lit(stage).alias("stage"), reason.alias("reason"), detail.alias("detail"))
+    return rows.select("record_id", "source", *told)
+
+
+def among(name: str, values: Sequence[str]) -> Column:
+    """Whether the column is one of `values`; false where there is none."""
+    return F.col(name).isin(*values) if values else F.lit(False)
 
 
 # What each stage adds to a record; here and not in the stages, so that no stage depends on another's module.

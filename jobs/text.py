@@ -71,9 +71,3 @@ def match_key(text: str | None) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     text = _BETWEEN.sub(".", _GROUPED.sub("", _INVISIBLE.sub("", text)))
     return _DROPPED.sub("", text)
-
-
-def han_share(text: str) -> float:
-    """The share of Han characters among the letters and digits of a text, 0.0 for none."""
-    letters = sum(map(str.isalnum, text))
-    return len(_HAN.findall(text)) / letters if letters else 0.0

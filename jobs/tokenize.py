@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 from tokenizers import Tokenizer
 
-from jobs.stage import REJECTS, Frames, Stage, struct
+from jobs.stage import REJECTS, Frames, Stage, rejects, struct
 from lake.errors import UserError
 from lake.runs import Run, render, value
 
@@ -72,7 +72,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     return {
         "samples": _samples(kept, run),
         "classes": chosen.sparkSession.createDataFrame(list(enumerate(classes)), CLASSES),
-        "rejects": _rejects(encoded),
+        "rejects": rejects(encoded.where(F.col("problem").isNotNull()), "tokenize", F.col("problem"), F.col("part")),
     }
 
 
@@ -110,16 +110,6 @@ def _label(run: Run) -> Column:
     """scene, or facts.reply for an entry of a map."""
     column, _, key = run.label.partition(".")
     return F.col(column)[key] if key else F.col(column)
-
-
-def _rejects(encoded: DataFrame) -> DataFrame:
-    return encoded.where(F.col("problem").isNotNull()).select(
-        "record_id",
-        "source",
-        F.lit("tokenize").alias("stage"),
-        F.col("problem").alias("reason"),
-        F.col("part").alias("detail"),
-    )
 
 
 def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[str]) -> DataFrame:

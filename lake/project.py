@@ -48,15 +48,14 @@ def settings(root: Path) -> Settings:
     )
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that a reader sees the old file or the whole new one, whatever is killed in between."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old one or the whole new one, whatever is killed in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    flush(temporary)
     os.replace(temporary, path)
+    flush(path.parent)
 
 
 def publish_folder(new: Path, folder: Path) -> None:

@@ -134,25 +134,28 @@ def _version(commit: dict) -> Version:
 
 def find_version(lake_root: str, table: Table) -> int | None:
     """The newest version that holds the table's content, or None."""
-    for version in history(lake_root, table.path):
-        if (version.content, version.schema) == (table.content, table.schema):
-            return version.number
-    return None
+    return _matching(history(lake_root, table.path), table)
+
+
+def _matching(versions: list[Version], table: Table) -> int | None:
+    pinned = (table.content, table.schema)
+    return next((version.number for version in versions if (version.content, version.schema) == pinned), None)
 
 
 def problems(lake_root: str, table: Table) -> Iterator[str]:
     """What keeps a pinned table from being read: a missing table, version or file, or a file of another size."""
-    if not history(lake_root, table.path):
+    versions = history(lake_root, table.path)
+    if not versions:
         yield f"table {table.path} is missing from the lake {lake_root}"
         return
-    version = find_version(lake_root, table)
+    version = _matching(versions, table)
     if version is None:
         yield f"table {table.path} has no version with the pinned content {table.content}"
         return
+    if "://" in lake_root:
+        return
     for path, size in _added(lake_root, table.path, version):
         file = Path(lake_root, table.path, path)
-        if "://" in lake_root:
-            continue
         if not file.exists():
             yield f"table {table.path}, version {version}: the data file {path} is missing"
         elif (found := file.stat().st_size) != size:

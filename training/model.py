@@ -19,15 +19,12 @@ from peft import LoraConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from lake.errors import UserError
 from lake.project import publish_folder, write_atomically
 from lake.runs import Run
 from training.loader import IGNORED, Batch
 
-logging.disable_progress_bar()
-logging.set_verbosity_error()
 # PEFT 0.21 asks transformers 5 for an attribute by its older name.
 warnings.filterwarnings("ignore", category=FutureWarning, message="`is_gradient_checkpointing`")
 
@@ -183,6 +180,11 @@ def parameter_groups(model: nn.Module, run: Run) -> list[dict]:
         {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
         for (peak, decay), parameters in groups.items()
     ]
+
+
+def trained_parameters(model: nn.Module) -> int:
+    """How many numbers training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -17,25 +17,19 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import deepspeed
 import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
 
-# Read by DeepSpeed when it is imported: without a GPU it would look for one and warn.
-if not torch.cuda.is_available():
-    os.environ.setdefault("DS_ACCELERATOR", "cpu")
-os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "error")
-
-import deepspeed  # noqa: E402
-import torch.distributed as dist  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-from lake import params, project  # noqa: E402
-from lake.errors import UserError  # noqa: E402
-from lake.project import PARAMS, Settings, write_atomically  # noqa: E402
-from lake.runs import Run, parse_run  # noqa: E402
-from training import model as models  # noqa: E402
-from training.loader import Loader, scan  # noqa: E402
-from training.progress import Progress, write_csv, write_json  # noqa: E402
-from training.samples import Part, open_samples  # noqa: E402
+from lake import params, project
+from lake.errors import UserError
+from lake.project import PARAMS, Settings, write_atomically
+from lake.runs import Run, parse_run
+from training import model as models
+from training.loader import Loader, scan
+from training.progress import Progress, write_csv, write_json
+from training.samples import Part, open_samples
 
 # DeepSpeed 0.19 calls torch by an older name.
 warnings.filterwarnings("ignore", category=FutureWarning, message="`torch.distributed.all_gather_into_tensor`")
@@ -187,15 +181,15 @@ def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str
 
 def _finish(model: models.Model, job: Job, state: State, loader: Loader, world_size: int) -> None:
     models.restore(model, load_file(job.checkpoints / "best.safetensors"))
+    figures = _figures(job, state, loader, world_size, models.trained_parameters(model))
     models.save(model, job.run, job.labels, job.tokenizer, job.model)
     write_csv(job.curves, state.curve)
-    write_json(job.metrics, _figures(job, state, loader, world_size))
+    write_json(job.metrics, figures)
     shutil.rmtree(job.checkpoints)
 
 
-def _figures(job: Job, state: State, loader: Loader, world_size: int) -> dict:
+def _figures(job: Job, state: State, loader: Loader, world_size: int, trained: int) -> dict:
     best = next((row for row in state.validation if row["epoch"] == state.best_epoch), {})
-    trained = sum(p.numel() for p in models.build(job.run, job.base, len(job.labels)).parameters() if p.requires_grad)
     speeds = [row["tokens_per_second"] for row in state.curve]
     return {
         "steps": state.epoch * loader.steps,
@@ -276,9 +270,8 @@ def _without_compiled_ops() -> None:
 
 def _engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
     share = run.batch_size // dist.get_world_size() // run.accumulation
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     # ZeRO fills whole buckets at each step; the default of 500 million numbers costs a small model seconds.
-    bucket = min(-(-trained // 1024) * 1024, 48 * 2**20)
+    bucket = min(-(-models.trained_parameters(model) // 1024) * 1024, 48 * 2**20)
     zero = {"stage": run.zero_stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     config = {
         "train_micro_batch_size_per_gpu": share,

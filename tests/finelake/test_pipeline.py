@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finelake.run import DATA
+from jobs import STAGES as DATA
 from lake.runs import SECTIONS, SHARED, Run, parse_run
 
 ROOT = Path(__file__).parents[2]

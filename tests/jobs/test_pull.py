@@ -1,6 +1,7 @@
 """The pull against an API on loopback that misbehaves on request."""
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -8,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from jobs import pull as module
 from jobs.pull import PullResult, canonical, pull, retry_after
 from jobs.sources import Api
 from lake.errors import UserError
@@ -99,7 +99,7 @@ def test_a_kill_at_any_write_ends_in_the_same_files(tmp_path, service, monkeypat
     steps = iter(range(1000))
 
     def killed_at(name):
-        real = getattr(module.os, name)
+        real = getattr(os, name)
 
         def step(*arguments):
             if next(steps) == point:
@@ -110,7 +110,7 @@ def test_a_kill_at_any_write_ends_in_the_same_files(tmp_path, service, monkeypat
 
     with monkeypatch.context() as patch:
         for name in ("fsync", "replace"):
-            patch.setattr(module.os, name, killed_at(name))
+            patch.setattr(os, name, killed_at(name))
         with pytest.raises(Killed):
             pull(tmp_path, "complaints", api(service))
     pull(tmp_path, "complaints", api(service))

@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.text import han_share, match_key, normalise
+from jobs.text import match_key, normalise
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,3 @@ def test_match_key_keeps_apart(left, right):
 @pytest.mark.parametrize("text", [None, "", " ", "?!。……"])
 def test_match_key_of_nothing(text):
     assert match_key(text) == ""
-
-
-def test_han_share():
-    assert [han_share(text) for text in ("", "!!", "abc", "你好", "你a")] == [0.0, 0.0, 0.0, 1.0, 0.5]
