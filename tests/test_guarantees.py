@@ -60,6 +60,20 @@ def test_a_stage_that_needs_java_says_so(finished):
     small.run_dvc(finished, "checkout", "--force")
 
 
+def test_a_lost_file_is_named_before_anything_runs_and_only_its_stage_is_rebuilt(finished):
+    before = small.manifests(finished)
+    table = snapshots.read_manifest(finished, "mask")["records"]
+    file = Path(snapshots.files(settings(finished).lake, "mask", table)[0])
+    file.unlink()
+    for command in (("verify",), ("repro", "split"), ("run", "split")):
+        said = small.run(finished, *command, code=2, **NO_JAVA)
+        assert f"{file.name} is missing" in said and "finelake repair" in said
+        assert small.stages_run(said) == []
+    assert small.stages_run(small.run(finished, "repair")) == ["mask"]
+    assert small.manifests(finished) == before
+    assert small.run(finished, "repro", "split").endswith("Nothing to do: every stage is up to date.\n")
+
+
 def test_a_flipped_byte_is_named_and_its_stage_alone_rebuilt(finished):
     before = small.manifests(finished)
     lake = settings(finished).lake
