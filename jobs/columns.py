@@ -48,6 +48,8 @@ NUMERIC = re.compile(
     r"(?:u|big|small|tiny|medium)?int(?:eger)?\d*(?![a-z])|real|float|half|double|dec|num|null|untyped", re.IGNORECASE
 )
 
+FLOATING = re.compile(r"half|float|double|real", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Column:
@@ -61,12 +63,13 @@ class Column:
 def assign(name: str, source: Mapped, found: Mapping[str, str]) -> list[Column]:
     """What becomes of each column that was found (name -> type).
 
-    UserError for a mapped column that is missing, a number that is none, and a column that nothing maps where
-    `other_columns` refuses it.
+    UserError for a mapped column that is missing, a number that is none, a floating key, and a column that nothing
+    maps where `other_columns` refuses it.
     """
     require(name, source, found, _place(source))
-    _check_numbers(name, source, found)
     mapped = uses(source)
+    _check_numbers(name, source, found)
+    _check_keys(name, mapped, found)
     others = [column for column in found if column not in mapped and column not in source.ignored]
     if others and source.other_columns == "refuse":
         raise UserError(
@@ -117,6 +120,16 @@ def _check_numbers(name: str, source: Mapped, found: Mapping[str, str]) -> None:
             raise UserError(
                 f"source {name}: {column} is mapped under numbers, but its type is {found[column]}; "
                 f"map it under facts, or make it a number in the source"
+            )
+
+
+def _check_keys(name: str, mapped: Mapping[str, Sequence[str]], found: Mapping[str, str]) -> None:
+    """A key that was widened to a floating number reads 1.0 where it was 1: every record would be a new one."""
+    for column in (one for one in found if {"key", "record_key"} & set(mapped.get(one, ()))):
+        if any(FLOATING.match(kind) for kind in found[column].split("|")):
+            raise UserError(
+                f"source {name}: {column} is a key, but its type is {found[column]}, which writes 1 as 1.0; "
+                f"make it text or a whole number in the source"
             )
 
 

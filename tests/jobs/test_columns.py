@@ -70,6 +70,13 @@ def test_a_number_that_became_something_else_is_refused(kind):
     )
 
 
+def test_a_key_that_became_a_floating_number_is_refused():
+    assert refused(FILES | {"format": "parquet"}, FOUND | {"id": "double|int64"}) == (
+        "source x: id is a key, but its type is double|int64, which writes 1 as 1.0; "
+        "make it text or a whole number in the source"
+    )
+
+
 def test_texts_of_untyped_sources_may_be_numbers_objects_not():
     for kind in ("text", "number|text", "null"):
         assert assign("x", parsed(API | {"numbers": ["n"]}), FOUND | {"n": kind})[-1] == Column("n", kind, "number")
