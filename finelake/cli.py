@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, verify
+from finelake import __version__, demo, diff, history, init, pull, repair, repro, run, sql, trace, verify
 from lake.errors import UserError
 from lake.project import find_root
 
@@ -18,6 +18,8 @@ COMMANDS = {
     "run": run,
     "sql": sql,
     "history": history,
+    "diff": diff,
+    "trace": trace,
     "verify": verify,
     "repair": repair,
 }

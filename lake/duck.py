@@ -14,7 +14,7 @@ import duckdb
 
 from lake.errors import UserError
 from lake.revisions import manifests_at
-from lake.snapshots import Table, arrow_schema, files, manifests
+from lake.snapshots import Table, arrow_schema, files, manifests, problems
 
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
@@ -39,7 +39,7 @@ def connect(
     for schema in {schema for schema, _ in tables}:
         connection.execute(f"create schema {quoted(schema)}")
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
-        opened = {name: pool.submit(files, lake_root, *tables[name]) for name in named or tables}
+        opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
     for name, paths in opened.items():
         if query is None or named or paths.exception() is None:
             create_view(connection, name, lake_root, *tables[name], paths.result())
@@ -52,6 +52,17 @@ def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[st
     return {
         (schema_name(stage), name): (stage, table) for stage, tables in stages.items() for name, table in tables.items()
     }
+
+
+def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = None) -> list[str]:
+    """`lake.snapshots.files`, whose UserError for a table of another revision says how to rebuild it there."""
+    try:
+        return files(lake_root, stage, table)
+    except UserError:
+        problem = None if rev is None else next(problems(lake_root, table), None)
+        if problem is None:
+            raise
+    raise UserError(f"{problem}, as {rev} pins it; check {rev} out, `dvc checkout` and run `finelake repair {stage}`")
 
 
 def _named(query: str, tables: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -134,12 +145,12 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRel
     UserError for a query that DuckDB does not understand and for a statement that would change anything.
     """
     check_reads(query)
-    with _sentences():
+    with sentences():
         return connection.sql(query)
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
     """Turn DuckDB's errors into UserErrors, and what it makes of Ctrl-C into a KeyboardInterrupt again."""
     try:
         yield
@@ -175,7 +186,7 @@ def check_reads(query: str) -> None:
 
 def _kinds(query: str) -> list[str]:
     """The types of the statements in a query, such as SELECT."""
-    with _sentences():
+    with sentences():
         found = duckdb.extract_statements(query)
     # DuckDB turns a pivot into a select and, before it, a temporary type that has no text in the query.
     return [statement.type.name for statement in found if statement.type.name != "CREATE" or statement.query]
@@ -199,7 +210,7 @@ def split(text: str) -> tuple[list[str], str]:
 
 def copy(answer: duckdb.DuckDBPyRelation, form: str, path: str) -> None:
     """Write an answer to a file in one of FORMATS, row group by row group. UserError when the query fails."""
-    with _sentences():
+    with sentences():
         answer.query("answer", f"copy (from answer) to {literal(path)} ({FORMATS[form]})")
 
 
@@ -229,7 +240,7 @@ def stream(connection: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelatio
 
 def texts(answer: duckdb.DuckDBPyRelation, limit: int) -> list[tuple[str | None, ...]]:
     """The first rows of an answer, each value as DuckDB writes it. UserError when the query fails."""
-    with _sentences():
+    with sentences():
         return answer.query("answer", f"select columns(*)::varchar from answer limit {limit}").fetchall()
 
 
