@@ -80,7 +80,8 @@ def _label_sentences(step: Row) -> Iterator[str]:
         place = "" if label["start"] is None else f" at {label['start']} to {label['end']}"
         yield f"{label['layer']}: {label['label']}{place}, {label['decided_by']}"
     for said in step.get("annotations", []):
-        yield f"{said['role']} {said['annotator']} on {said['layer']}: {', '.join(label or 'nothing' for label in said['labels'])}"
+        labels = ", ".join(label or "nothing" for label in said["labels"])
+        yield f"{said['role']} {said['annotator']} on {said['layer']}: {labels}"
     for open_unit in step.get("todo", []):
         yield f"{open_unit['layer']} needs a human: {open_unit['reason']}"
 
