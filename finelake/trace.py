@@ -49,7 +49,7 @@ def _shown(value: Any) -> str:
     return "not known" if value is None else str(value)
 
 
-def _sentences(step: Row, id: str) -> Iterator[str]:
+def _sentences(step: Row, record: str) -> Iterator[str]:
     """What a stage did, a line each."""
     if step["outcome"] == "unseen":
         yield "not seen: the stage ran before its input held the record; run `finelake repro`"
@@ -57,7 +57,7 @@ def _sentences(step: Row, id: str) -> Iterator[str]:
         yield f"rejected: {reject['reason']}" + (f" ({reject['detail']})" if reject["detail"] else "")
     if step.get("imputed"):
         yield f"imputed: {', '.join(step['imputed'])}"
-    if step.get("cluster", id) != id:
+    if step.get("cluster", record) != record:
         yield f"marked as a near-duplicate of {step['cluster']}"
     for other in step.get("replaced_by", []):
         yield f"replaced by {_other(other)}"

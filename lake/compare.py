@@ -77,27 +77,12 @@ def _by_key(
     connection: duckdb.DuckDBPyConnection, shared: dict[str, str], key: tuple[str, ...], sizes: list[int], examples: int
 ) -> Rows:
     values = [name for name in shared if name not in key]
-    keys = [f"k{place}" for place in range(len(key))]
-    hashes = [f"v{place}" for place in range(len(values))]
-    named = [f"{quoted(name)} as {column}" for name, column in zip(key, keys, strict=True)]
-    named += [
-        f"hash({comparable(name, shared[name])}) as {column}" for name, column in zip(values, hashes, strict=True)
-    ]
-    side = f"(select {', '.join(named)}, true as here from "
-    connection.execute(f"""
-        create or replace temp table differences as
-        select {", ".join(f"coalesce(b.{column}, a.{column}) as {column}" for column in keys)},
-               case when b.here is null then 'added' when a.here is null then 'removed' else 'changed' end as kind,
-               [{", ".join(f"b.{column} <> a.{column}" for column in hashes)}]::boolean[] as differs
-        from {side}{BEFORE}) b full join {side}{AFTER}) a
-          on {" and ".join(f"b.{column} is not distinct from a.{column}" for column in keys)}
-        where b.here is null or a.here is null{"".join(f" or b.{column} <> a.{column}" for column in hashes)}""")
+    shown = _match(connection, [quoted(name) for name in key], [comparable(name, shared[name]) for name in values])
     counts = dict(connection.execute("select kind, count(*) from differences group by kind").fetchall())
     changed = connection.execute(
         "select place, count(*) from (select unnest(differs) as differs, generate_subscripts(differs, 1) as place "
         "from differences where kind = 'changed') where differs group by place order by place"
     ).fetchall()
-    shown = f"concat_ws(' ', {', '.join(keys)})"
     return Rows(
         key=key,
         before=sizes[0],
@@ -106,6 +91,26 @@ def _by_key(
         changed_columns={values[place - 1]: number for place, number in changed},
         examples={kind: _examples(connection, shown, f"differences where kind = '{kind}'", examples) for kind in KINDS},
     )
+
+
+def _match(connection: duckdb.DuckDBPyConnection, key: Sequence[str], values: Sequence[str]) -> str:
+    """Make the table `differences`: the key (k0, …), kind and, for a changed row, which values differ.
+
+    `key` and `values` are SQL expressions. Returns the expression that shows a key as text.
+    """
+    keys, hashes = ([f"{letter}{place}" for place in range(len(of))] for letter, of in (("k", key), ("v", values)))
+    named = [f"{expression} as {name}" for expression, name in zip(key, keys, strict=True)]
+    named += [f"hash({expression}) as {name}" for expression, name in zip(values, hashes, strict=True)]
+    side = f"(select {', '.join(named)}, true as here from "
+    connection.execute(f"""
+        create or replace temp table differences as
+        select {", ".join(f"coalesce(b.{name}, a.{name}) as {name}" for name in keys)},
+               case when b.here is null then 'added' when a.here is null then 'removed' else 'changed' end as kind,
+               [{", ".join(f"b.{name} <> a.{name}" for name in hashes)}]::boolean[] as differs
+        from {side}{BEFORE}) b full join {side}{AFTER}) a
+          on {" and ".join(f"b.{name} is not distinct from a.{name}" for name in keys)}
+        where b.here is null or a.here is null{"".join(f" or b.{name} <> a.{name}" for name in hashes)}""")
+    return f"concat_ws(' ', {', '.join(keys)})"
 
 
 def _as_multiset(
@@ -121,7 +126,7 @@ def _as_multiset(
         group by row having sum(more) <> 0""")
     total = "select coalesce(sum(greatest(more, 0)), 0)::bigint, coalesce(sum(greatest(-more, 0)), 0)::bigint"
     added, removed = connection.execute(f"{total} from differences").fetchone()  # type: ignore[misc]
-    listed = {"added": (AFTER, ">"), "removed": (BEFORE, "<")} if ID in shared else {}
+    listed = {"added": (AFTER, "more > 0"), "removed": (BEFORE, "more < 0")} if ID in shared else {}
     return Rows(
         key=(),
         before=sizes[0],
@@ -129,9 +134,9 @@ def _as_multiset(
         counts={"added": added, "removed": removed},
         examples={
             kind: _examples(
-                connection, ID, f"{view} where {row} in (select row from differences where more {sign} 0)", examples
+                connection, ID, f"{view} where {row} in (select row from differences where {side})", examples
             )
-            for kind, (view, sign) in listed.items()
+            for kind, (view, side) in listed.items()
         },
     )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from lake.snapshots import Table, arrow_schema, files, manifests, problems
 
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
+SPILLED = f"duckdb-{platform.node()}-"  # then the process: several machines may share a project's folder
 OPENED_AT_ONCE = 8  # tables: on an object store each waits for several answers
 INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
 NUMBERS = {*INTEGERS, *(f"u{name}" for name in INTEGERS), "float", "double", "decimal"}  # DuckDB's types
@@ -36,7 +38,7 @@ def connect(
     tables = pinned(root, rev)
     named = [] if query is None else _named(query, tables)
     connection = open_database(root, memory)
-    for schema in {schema for schema, _ in tables}:
+    for schema in dict.fromkeys(schema for schema, _ in tables):
         connection.execute(f"create schema {quoted(schema)}")
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
@@ -85,7 +87,7 @@ def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection
     # Nothing may be downloaded and installed while a question is asked.
     connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
     # DuckDB makes the folder when it first spills and removes it when it closes.
-    folder = scratch / f"duckdb-{os.getpid()}-{secrets.token_hex(4)}"
+    folder = scratch / f"{SPILLED}{os.getpid()}-{secrets.token_hex(4)}"
     connection.execute(f"set temp_directory = {literal(str(folder))}")
     try:
         connection.execute(f"set memory_limit = {literal(memory)}")
@@ -95,10 +97,10 @@ def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection
 
 
 def _remove_abandoned(scratch: Path) -> None:
-    """Remove what questions that were killed had spilled."""
-    for folder in scratch.glob("duckdb-*"):
+    """Remove what questions that were killed on this machine had spilled."""
+    for folder in scratch.glob(f"{SPILLED}*"):
         try:
-            os.kill(int(folder.name.split("-")[1]), 0)
+            os.kill(int(folder.name.removeprefix(SPILLED).split("-")[0]), 0)
         except ProcessLookupError:
             shutil.rmtree(folder, ignore_errors=True)
         except PermissionError:

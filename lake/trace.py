@@ -65,70 +65,74 @@ def find(tables: Tables, wanted: str) -> str:
     return found.pop()
 
 
-def trace(tables: Tables, root: Path, rev: str | None, id: str) -> Row:
+def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     """What happened to a record: its origin, and a step for each stage that saw it, with its outcome.
 
     outcome is kept, rejected, or unseen (the stage ran before its input held the record). The steps of training runs
     (tokenize@…) name the sample, and under `trained` the figures of the model that was trained on it.
     """
-    steps = list(_record_steps(tables, id))
+    steps = list(_record_steps(tables, record))
     kept = [step["stage"] for step in steps if step["outcome"] == "kept"]
-    origin = _origin(tables, kept[-1], id) if kept else dict.fromkeys(ORIGIN)
+    origin = _origin(tables, kept[-1], record) if kept else dict.fromkeys(ORIGIN)
     if not kept:
         origin["source"] = next((step["rejects"][0]["source"] for step in steps if step["rejects"]), None)
-    if "mask" in kept:
-        steps.insert(len(ADDED) - 1, _labels(tables, id))
+    if "mask" in kept and ("annotate", "gold") in tables.pinned:
+        steps.insert(len(ADDED) - 1, _labels(tables, record))
     runs = [stage for stage in dict(tables.pinned.values()) if stage.startswith("tokenize@")]
-    steps += [step for stage in runs if (step := _sample(tables, root, rev, stage, id))]
-    return {"record_id": id, **origin, "steps": steps}
+    steps += [step for stage in runs if (step := _sample(tables, root, rev, stage, record))]
+    return {"record_id": record, **origin, "steps": steps}
 
 
-def _origin(tables: Tables, stage: str, id: str) -> Row:
+def _origin(tables: Tables, stage: str, record: str) -> Row:
     """Where the record came from, as the last stage that kept it has it: source_key is masked from `mask` on."""
-    return tables.rows(stage, "records", ", ".join(ORIGIN), "record_id = ?", id)[0]
+    return tables.rows(stage, "records", ", ".join(ORIGIN), "record_id = ?", record)[0]
 
 
-def _record_steps(tables: Tables, id: str) -> Iterator[Row]:
+def _record_steps(tables: Tables, record: str) -> Iterator[Row]:
     """A step for each stage that has run, up to the one that kept the record no more."""
     for stage, columns in ADDED.items():
         if (stage, "records") not in tables.pinned:
             return
-        found = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", id)
-        rejects = [] if found else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", id)
+        found = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", record)
+        rejects = [] if found else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record)
         outcome = "kept" if found else "rejected" if rejects else "unseen"
         step = {"stage": stage, "outcome": outcome, "rejects": rejects}
         step |= {column: found[0][column] for column in columns if found}
         if stage == "dedup":
-            step["replaced_by"] = tables.rows(
-                stage, "duplicates", "kept as record_id, distance, similarity", "removed = ?", id
-            )
-            step["replaces"] = tables.rows(
-                stage, "duplicates", "removed as record_id, distance, similarity", "kept = ?", id
-            )
+            step["replaced_by"] = _duplicates(tables, "kept", "removed", record)
+            step["replaces"] = _duplicates(tables, "removed", "kept", record)
         yield step
         if not found:
             return
 
 
-def _labels(tables: Tables, id: str) -> Row:
+def _duplicates(tables: Tables, other: str, own: str, record: str) -> list[Row]:
+    """The records that stand in the column `other` of the duplicates where `record` stands in `own`."""
+    columns = f"{other} as record_id, distance, similarity"
+    return tables.rows("dedup", "duplicates", columns, f"{own} = ?", record)
+
+
+def _labels(tables: Tables, record: str) -> Row:
     """The labels of a record, who said what, and what still needs a human."""
     said = "layer, annotator, role, list(label order by start, label) as labels"
     return {
         "stage": "annotate",
         "outcome": "kept",
-        "rejects": tables.rows("annotate", "rejects", "source, reason, detail", "record_id = ?", id),
-        "labels": tables.rows("annotate", "gold", 'layer, label, start, "end", decided_by', "record_id = ?", id),
-        "annotations": tables.rows("mask", "annotations", said, "record_id = ? group by layer, annotator, role", id),
-        "todo": tables.rows("annotate", "todo", "layer, reason", "record_id = ?", id),
+        "rejects": tables.rows("annotate", "rejects", "source, reason, detail", "record_id = ?", record),
+        "labels": tables.rows("annotate", "gold", 'layer, label, start, "end", decided_by', "record_id = ?", record),
+        "annotations": tables.rows(
+            "mask", "annotations", said, "record_id = ? group by layer, annotator, role", record
+        ),
+        "todo": tables.rows("annotate", "todo", "layer, reason", "record_id = ?", record),
     }
 
 
-def _sample(tables: Tables, root: Path, rev: str | None, stage: str, id: str) -> Row | None:
+def _sample(tables: Tables, root: Path, rev: str | None, stage: str, record: str) -> Row | None:
     """The sample of a training run that holds the record, and the model that learned from it."""
     schema, run = duck.schema_name(stage), stage.partition("@")[2]
     columns = "part, shard, sample_id, len(record_ids) as records"
-    samples = tables.rows(schema, "samples", columns, "list_contains(record_ids, ?)", id)
-    rejects = tables.rows(schema, "rejects", "source, reason, detail", "record_id = ?", id)
+    samples = tables.rows(schema, "samples", columns, "list_contains(record_ids, ?)", record)
+    rejects = tables.rows(schema, "rejects", "source, reason, detail", "record_id = ?", record)
     if not samples and not rejects:
         return None
     learned = bool(samples) and samples[0]["part"] == "train" and _is_trained(root, rev, run)

@@ -105,6 +105,15 @@ def test_a_query_needs_only_the_tables_that_it_names(broken):
         connect(*broken)
 
 
+def test_a_table_of_another_revision_is_mended_there(broken, monkeypatch):
+    root, lake = broken
+    monkeypatch.setattr(duck, "manifests_at", lambda root, rev: manifests(root))
+    with pytest.raises(
+        UserError, match="as old pins it; check old out, `dvc checkout` and run `finelake repair clean`"
+    ):
+        connect(root, lake, rev="old", query="from clean.records")
+
+
 def test_a_query_that_names_no_table_sees_those_that_are_whole(broken):
     tables = ask(connect(*broken, query="show all tables"), "show all tables").project("schema, name").fetchall()
     assert sorted(tables) == [("clean", "rejects"), ("tokenize_my-run", "samples")]
@@ -162,14 +171,14 @@ from lake import duck
 root = Path(sys.argv[1])
 connection = duck.open_database(root, "60MB")
 connection.execute("create table wide as select repeat(range::varchar, 10) from range(1000000)")
-assert [path.name.split("-")[1] for path in (root / ".finelake").iterdir()] == [str(os.getpid())]
+assert [path.name.rsplit("-", 2)[1] for path in (root / ".finelake").iterdir()] == [str(os.getpid())]
 """
 
 
 def test_what_was_spilled_is_removed(tmp_path):
     abandoned = subprocess.Popen([sys.executable, "-c", ""])
     abandoned.wait()
-    (tmp_path / ".finelake" / f"duckdb-{abandoned.pid}-0a").mkdir(parents=True)
+    (tmp_path / ".finelake" / f"{duck.SPILLED}{abandoned.pid}-0a").mkdir(parents=True)
     subprocess.run([sys.executable, "-c", SPILLING, str(tmp_path)], check=True, env=os.environ)
     assert list((tmp_path / ".finelake").iterdir()) == []
 
