@@ -31,26 +31,38 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
     UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
     NothingPinned for a revision without dvc.lock.
     """
-    commit = resolve(root, rev)
     found = {}
     for stage, entry in lock(root, rev).items():
-        for path in outputs(entry):
+        for path, md5 in outputs(entry).items():
             if path.startswith(f"{FOLDER}/"):
-                found[stage] = parse_manifest(
-                    _text(root, rev, commit, path, outputs(entry)[path]), f"{path} of {rev}", stage
-                )
+                found[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
     return dict(sorted(found.items()))
 
 
 def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
     """The text of a stage's output file as it was at a revision; None where that stage had not written it."""
     md5 = outputs(lock(root, rev).get(stage, {})).get(path)
-    return None if md5 is None else _text(root, rev, resolve(root, rev), path, md5)
+    return None if md5 is None else _output(root, rev, path, md5)
 
 
-def _text(root: Path, rev: str, commit: str, path: str, md5: str) -> str:
-    committed = _try_git(root, "ls-tree", "--name-only", commit, f"./{path}").strip()
-    return _git(root, "show", f"{commit}:./{path}") if committed else _cached(root, rev, path, md5)
+def _output(root: Path, rev: str, path: str, md5: str) -> str:
+    cached = Path(_cache(root)(md5))
+    if cached.exists():
+        return cached.read_text(encoding="utf-8")
+    text = _committed(root, resolve(root, rev), path)
+    if text is None:
+        raise UserError(
+            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
+            f"or check {rev} out and run `finelake repro`"
+        )
+    return text
+
+
+def _committed(root: Path, commit: str, path: str) -> str | None:
+    """A file of the project as Git holds it; None where the commit has no such file."""
+    # Asked for first, so that a file that cannot be read is not taken for one that is not there.
+    listed = _git(root, "ls-tree", "--name-only", commit, f"./{path}")
+    return _git(root, "show", f"{commit}:./{path}") if listed else None
 
 
 def revisions(root: Path) -> dict[str, str]:
@@ -96,19 +108,18 @@ def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
 
     UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
     """
-    if rev is None:
-        file = root / LOCK
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
+    where = "the work tree" if rev is None else rev
+    if rev is not None:
+        text = _committed(root, resolve(root, rev), LOCK)
     else:
-        text = _try_git(root, "show", f"{resolve(root, rev)}:./{LOCK}")
-        if not text:
-            mend = "name a commit that was made after `finelake repro`"
-            raise NothingPinned(f"{rev} pins no tables: it holds no {LOCK}; {mend}")
+        text = (root / LOCK).read_text(encoding="utf-8") if (root / LOCK).exists() else ""
+    if text is None:
+        mend = "name a commit that was made after `finelake repro`"
+        raise NothingPinned(f"{where} pins no tables: it holds no {LOCK}; {mend}")
     try:
         stages = (yaml.load(text, _loader()) or {}).get("stages") or {}
         return {str(stage): dict(entry) for stage, entry in stages.items()}
     except (yaml.YAMLError, AttributeError, TypeError, ValueError):
-        where = "the work tree" if rev is None else rev
         raise UserError(f"{LOCK} of {where} is not DVC's (it was altered or cut); check it out from Git") from None
 
 
@@ -120,17 +131,6 @@ def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
 def _loader() -> Any:
     """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _cached(root: Path, rev: str, path: str, md5: str) -> str:
-    file = Path(_cache(root)(md5))
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
-            f"or check {rev} out and run `finelake repro`"
-        ) from None
 
 
 @functools.cache
