@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     before, after = (_pinned(options, rev) for rev in (options.before, options.after))
-    columns, rows, drifts = _same(before[1]) if before[1] == after[1] else _compare(options, before, after)
+    columns, rows, drifts = _same(before[1]) if before[1] == after[1] else _compare(options, *after)
     if options.format == "json":
         answer = {"table": options.table, "before": options.before, "after": options.after}
         parts = {"columns": columns, "rows": rows, "drift": drifts}
@@ -83,13 +83,14 @@ def _same(table: Table) -> Answer:
     return Columns(), Rows(key=(), before=table.rows, after=table.rows, counts=dict.fromkeys(compare.KINDS, 0)), []
 
 
-def _compare(options: argparse.Namespace, before: tuple[str, Table], after: tuple[str, Table]) -> Answer:
+def _compare(options: argparse.Namespace, stage: str, table: Table) -> Answer:
     lake = settings(options.root).lake
-    with duck.open_database(options.root, options.memory) as connection, duck.sentences():
-        sides = ((compare.BEFORE, options.before, before), (compare.AFTER, options.after, after))
-        for view, rev, (stage, table) in sides:
-            paths = duck.pinned_files(lake, stage, table, _revision(rev))
-            duck.create_view(connection, ("main", view), lake, stage, table, paths)
+    name = f"{duck.quoted(duck.schema_name(stage))}.{duck.quoted(options.table.rpartition('.')[2])}"
+    opened = duck.connect(options.root, lake, _revision(options.before), options.memory, f"from {name}")
+    with opened as connection, duck.sentences():
+        connection.execute(f"create view {compare.BEFORE} as from {name}")
+        paths = duck.pinned_files(lake, stage, table, _revision(options.after))
+        duck.create_view(connection, ("main", compare.AFTER), lake, stage, table, paths)
         columns = compare.columns(connection)
         rows = compare.rows(
             connection, columns.shared, KEYS.get(options.table.rpartition(".")[2], ()), options.examples

@@ -53,7 +53,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _answer(query: str, options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    with duck.connect(options.root, lake, options.rev, query, options.memory) as connection:
+    with duck.connect(options.root, lake, options.rev, options.memory, query) as connection:
         answer = duck.ask(connection, query)
         if options.output:
             _write(answer, options.format, options.output)

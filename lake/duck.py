@@ -27,7 +27,7 @@ FORMATS = {"csv": "format csv, header true", "json": "format json", "parquet": "
 
 
 def connect(
-    root: Path, lake_root: str, rev: str | None = None, query: str | None = None, memory: str = MEMORY
+    root: Path, lake_root: str, rev: str | None = None, memory: str = MEMORY, query: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with one view for each table that the work tree's manifests, or those of `rev`, pin.
 

@@ -36,7 +36,7 @@ def settings(root: Path) -> Settings:
     """The settings of this run, from FINELAKE_LAKE, FINELAKE_MASTER, FINELAKE_MEMORY and FINELAKE_RANKS."""
     lake = os.environ.get("FINELAKE_LAKE", "lakehouse")
     if "://" not in lake:
-        lake = str((root / lake).resolve())
+        lake = str((_project_of(root) / lake).resolve())
     ranks = os.environ.get("FINELAKE_RANKS", "1")
     if not ranks.isdigit() or ranks == "0":
         raise UserError(f"FINELAKE_RANKS is {ranks!r}, not a number of processes; set it to 1 or more")
@@ -46,6 +46,12 @@ def settings(root: Path) -> Settings:
         memory=os.environ.get("FINELAKE_MEMORY", "2g"),
         ranks=int(ranks),
     )
+
+
+def _project_of(root: Path) -> Path:
+    """The project itself, where `root` is one of the copies in which DVC runs queued experiments."""
+    place = root.as_posix().find("/.dvc/tmp/exps/")
+    return root if place < 0 else Path(root.as_posix()[:place])
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
