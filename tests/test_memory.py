@@ -57,7 +57,8 @@ def records(spark):
     from pyspark.sql import functions as F
 
     equal = record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
-    large = record_frame(spark.range(200), "large", F.repeat(F.md5(F.col("id").cast("string")), LARGE // 32))
+    letters = F.translate(F.md5(F.col("id").cast("string")), "0123456789", "ghijklmnop")
+    large = record_frame(spark.range(200), "large", F.repeat(letters, LARGE // 32))
     numbers = record_frame(spark.range(1), "numbers", F.repeat(F.concat(F.lit("call 13812345678 "), "id"), LARGE // 18))
     return equal.unionByName(large).unionByName(numbers)
 

@@ -1,8 +1,14 @@
 """Readers: what each gives, through the real drivers."""
 
 import json
+import os
+import shutil
+import socket
 import sqlite3
+import subprocess
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -253,3 +259,59 @@ def test_json_columns_are_refused_when_their_rows_are_seen(spark, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": 1, "at": "2020", "body": "b", "ID": 2}\n')
     with pytest.raises(UserError, match="source x has columns that nothing maps: ID; "):
         raw(spark, tmp_path, FILES | {"path": "*.jsonl", "format": "jsonl"})
+
+
+# ---------------------------------------------------------------- a real PostgreSQL
+
+
+@pytest.fixture
+def postgres():
+    """(port, function that runs SQL) of a server for this test; it refuses to run as root."""
+    if not shutil.which("initdb"):
+        pytest.skip("no PostgreSQL here")
+    folder = Path(tempfile.mkdtemp(prefix="finelake-postgres-"))
+    user = "nobody" if os.getuid() == 0 else None
+    if user:
+        shutil.chown(folder, user=user)
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, user=user, extra_groups=[] if user else None, stdout=subprocess.DEVNULL)
+
+    run("initdb", "-D", f"{folder}/data", "-U", "bank", "-A", "trust", "--no-sync")
+    run("pg_ctl", "-D", f"{folder}/data", "-o", f"-p {port} -k {folder} -h 127.0.0.1", "-l", f"{folder}/log", "start")
+    try:
+        yield port, lambda sql: run("psql", "-h", "127.0.0.1", "-p", port, "-U", "bank", "-d", "postgres", "-qc", sql)
+    finally:
+        run("pg_ctl", "-D", f"{folder}/data", "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_columns_of_postgresql(spark, tmp_path, postgres):
+    port, run = postgres
+    columns = (
+        "id bigint, at timestamptz, body text, amount numeric(20,2), price money, tags text[], doc jsonb, raw bytea"
+    )
+    run(f"create table tickets ({columns})")
+    run("insert into tickets values (1, '2020-01-01 08:00+08', 'a', 0.5, 12.5, '{a,b}', '{\"a\": 1}', '\\x00ff')")
+    fields = DATABASE | {"url": f"jdbc:postgresql://127.0.0.1:{port}/postgres", "user": "bank"}
+    with pytest.raises(UserError, match="source x has columns that nothing maps: amount, price, tags, doc, raw; "):
+        raw(spark, tmp_path, fields)
+    with pytest.raises(UserError, match="source x: price is mapped under numbers, but its type is string; "):
+        raw(spark, tmp_path, fields | {"numbers": ["price"]})
+    frames = read_all(spark, tmp_path, parse_sources({"x": fields | {"numbers": ["amount"], "other_columns": "take"}}))
+    assert [tuple(row)[1:] for row in frames["columns"].collect()] == [
+        ("id", "bigint", "key"),
+        ("at", "timestamp", "time"),
+        ("body", "string", "text"),
+        ("amount", "decimal(20,2)", "number"),
+        ("price", "string", "taken"),
+        ("tags", "array<string>", "taken"),
+        ("doc", "string", "taken"),
+        ("raw", "binary", "taken"),
+    ]
+    assert rows(frames["source.x"].drop("_reason", "_detail", "_order")) == [
+        ("x", "1", "2020-01-01 00:00:00+00", "a", "0.50", "$12.50", "{a,b}", '{"a": 1}', "\\x00ff")
+    ]
