@@ -1,5 +1,6 @@
 """DuckDB over the pinned tables: every table a view, stage.table, without Spark."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -13,15 +14,35 @@ def connect(root: Path, lake_root: str) -> duckdb.DuckDBPyConnection:
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
     """
+    connection = open_database()
+    create_views(connection, lake_root, manifests(root))
+    return connection
+
+
+def open_database() -> duckdb.DuckDBPyConnection:
+    """An empty in-memory DuckDB that installs nothing while a question is asked."""
     connection = duckdb.connect()
-    # Neither version lies on disk next to a project; nothing may be installed while a question is asked.
     connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
-    for stage, tables in manifests(root).items():
-        schema = stage.replace("@", "_")
-        connection.execute(f"create schema {quoted(schema)}")
+    return connection
+
+
+def create_views(
+    connection: duckdb.DuckDBPyConnection,
+    lake_root: str,
+    pinned: Mapping[str, Mapping[str, Table]],
+    prefix: str = "",
+) -> None:
+    """Make each table of `pinned` (by stage and name) a view; `prefix` stands before the schema's name."""
+    for stage, tables in pinned.items():
+        schema = prefix + schema_name(stage)
+        connection.execute(f"create schema if not exists {quoted(schema)}")
         for name, table in tables.items():
             _create_view(connection, (schema, name), lake_root, stage, table)
-    return connection
+
+
+def schema_name(stage: str) -> str:
+    """The schema of a stage's views: clean; tokenize_intent for tokenize@intent."""
+    return stage.replace("@", "_")
 
 
 def _create_view(
