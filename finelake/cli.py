@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, vacuum, verify
+from finelake import __version__, demo, history, init, pull, quality, repair, repro, run, sql, vacuum, verify
 from lake.errors import UserError, disk_is_full, full_disk
 from lake.project import find_root, settings
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "run": run,
     "sql": sql,
     "history": history,
+    "quality": quality,
     "verify": verify,
     "repair": repair,
     "vacuum": vacuum,

@@ -1,62 +1,64 @@
 """DuckDB over the pinned tables: every table a view, stage.table, without Spark."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
 from lake.errors import UserError
+from lake.revisions import manifests_at
 from lake.snapshots import Table, arrow_schema, files, manifests
 
 
-def connect(root: Path, lake_root: str) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with one view for each table that the work tree's manifests pin.
+MEMORY = "1GiB"
+SCRATCH = ".finelake"
+
+
+def connect(root: Path, lake_root: str, rev: str | None = None, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with one view for each table that the work tree's manifests, or those of `rev`, pin.
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
     """
-    connection = open_database()
-    create_views(connection, lake_root, manifests(root))
-    return connection
-
-
-def open_database() -> duckdb.DuckDBPyConnection:
-    """An empty in-memory DuckDB that installs nothing while a question is asked."""
-    connection = duckdb.connect()
-    connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
-    return connection
-
-
-def create_views(
-    connection: duckdb.DuckDBPyConnection,
-    lake_root: str,
-    pinned: Mapping[str, Mapping[str, Table]],
-    prefix: str = "",
-) -> None:
-    """Make each table of `pinned` (by stage and name) a view; `prefix` stands before the schema's name."""
-    for stage, tables in pinned.items():
-        schema = prefix + schema_name(stage)
-        connection.execute(f"create schema if not exists {quoted(schema)}")
+    connection = open_database(root, memory)
+    for stage, tables in (manifests(root) if rev is None else manifests_at(root, rev)).items():
+        connection.execute(f"create schema {quoted(schema_name(stage))}")
         for name, table in tables.items():
-            _create_view(connection, (schema, name), lake_root, stage, table)
+            paths = files(lake_root, stage, table)
+            create_view(connection, (schema_name(stage), name), lake_root, stage, table, paths)
+    return connection
+
+
+def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory DuckDB that keeps to `memory` and spills into the project's scratch folder."""
+    connection = duckdb.connect()
+    # Nothing may be downloaded and installed while a question is asked.
+    connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
+    connection.execute(f"set temp_directory = {literal(str(root / SCRATCH / 'duckdb'))}")
+    connection.execute(f"set memory_limit = {literal(memory)}")
+    return connection
 
 
 def schema_name(stage: str) -> str:
-    """The schema of a stage's views: clean; tokenize_intent for tokenize@intent."""
+    """The schema of a stage's views: tokenize_intent for tokenize@intent."""
     return stage.replace("@", "_")
 
 
-def _create_view(
-    connection: duckdb.DuckDBPyConnection, name: tuple[str, str], lake_root: str, stage: str, table: Table
+def create_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: tuple[str, str],
+    lake_root: str,
+    stage: str,
+    table: Table,
+    paths: list[str],
 ) -> None:
     """Make a pinned table a view; exactly its files are read, never the folder, and a table without rows has none."""
-    paths = files(lake_root, stage, table)
     if paths:
         listed = ", ".join(literal(path) for path in paths)
-        rows = f"read_parquet([{listed}], hive_partitioning = true)"
+        rows = f"select * from read_parquet([{listed}], hive_partitioning = true)"
     else:
-        rows = quoted("empty " + ".".join(name))
-        connection.register("empty " + ".".join(name), arrow_schema(lake_root, stage, table).empty_table())
-    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as select * from {rows}")
+        columns = connection.from_arrow(arrow_schema(lake_root, stage, table).empty_table())
+        typed = zip(columns.columns, columns.types, strict=True)
+        rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
+    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
 
 
 def quoted(identifier: str) -> str:

@@ -8,6 +8,7 @@ import difflib
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,25 +17,25 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
-from lake.duck import create_views, open_database, quoted, schema_name
+from lake.duck import connect, create_view, quoted, schema_name
 from lake.errors import UserError
 from lake.params import unknown_key
 from lake.revisions import manifests_at
-from lake.snapshots import Table
+from lake.snapshots import Table, files
 
 SHIPPED = Path(__file__).parent / "checks"
 OWN = Path("quality")  # a project's own checks, below its root
 PREVIOUS = "previous"  # in `needs`: the same table as it was pinned before
 EXAMPLES = 5  # failing rows that are shown
 MEMORY = "600MB"  # DuckDB's share of the GiB that a run of all checks may take; what does not fit goes to the disk
-SPILL = Path(".finelake/duckdb")
+ASKED_AT_ONCE = 2
 
 # Tables in which personal data stand as they came; of their rows only these columns are shown.
 UNMASKED = re.compile(r'\b(ingest|clean|dedup)"?\.')
-SHOWN = frozenset(
-    "record_id removed kept cluster source stage reason layer role lang occurred_at rows kept rejected share limit "
-    "psi days newest column problem distance similarity before now".split()
-)
+SHOWN = {
+    *("record_id", "removed", "kept", "cluster", "source", "stage", "layer", "role", "lang", "reason", "column"),
+    *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),
+}
 
 Severity = Literal["error", "warn"]
 Status = Literal["passed", "warning", "error", "skipped"]
@@ -73,7 +74,7 @@ class Check:
     name: str
     file: str  # as messages name it
     law: str
-    tables: tuple[str, ...]  # each is checked by itself; tokenize@*.samples: those of every training run
+    tables: tuple[str, ...]  # each is checked by itself; *.records: of every stage, tokenize@*.samples: of every run
     sql: str
     needs: tuple[str, ...] = ()  # further tables that have to be pinned, and PREVIOUS
     severity: Severity = "error"
@@ -184,7 +185,7 @@ def _entry(key: str, text: str, before: Mapping[str, Any]) -> dict[str, Any]:
 def _tables(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if not re.fullmatch(r"[a-z]+(@(\*|[^.,\s]+))?\.[a-z_]+", name):
+        if not re.fullmatch(r"(\*|[a-z]+(@\S+)?)\.[a-z_]+", name):
             raise ValueError(f"{name!r} is no table; write stage.table, as in clean.records or tokenize@*.samples")
     return names
 
@@ -232,25 +233,24 @@ ENTRIES = {
 
 
 def run_checks(
-    root: Path, lake_root: str, checks: Sequence[Check], pinned: Manifests, previous_rev: str
+    root: Path, lake_root: str, checks: Sequence[Check], pinned: Manifests, rev: str | None = None
 ) -> Iterator[Result]:
-    """Ask each check of each of its tables in `pinned`; `previous_rev` is the revision that pinned `previous`.
+    """Ask each check of each of its tables in `pinned`, which the work tree or `rev` pins.
 
-    UserError for a table that the lake lacks, and for a query that DuckDB cannot run.
+    `previous` is what HEAD, or the parent of `rev`, pins. UserError for a table that the lake lacks, and for a query
+    that DuckDB cannot run.
     """
-    connection = open_database()
-    (root / SPILL).mkdir(parents=True, exist_ok=True)
-    connection.execute("set memory_limit = $limit", {"limit": MEMORY})
-    connection.execute("set temp_directory = $folder", {"folder": str(root / SPILL)})
+    connection = connect(root, lake_root, rev=rev, memory=MEMORY)
     # The order of rows means nothing to a check, and keeping it costs memory.
-    connection.execute("set preserve_insertion_order = false")
-    create_views(connection, lake_root, pinned)
+    connection.execute("set global preserve_insertion_order = false")
     present = table_names(pinned)
-    compared = {table for check in checks if check.compares for table in check.tables} & present
-    absent = _create_previous(connection, root, lake_root, compared, previous_rev) if compared else {}
-    for check in checks:
-        for table in matching(check.tables, present):
-            yield skipped(check, table, present, absent) or ask(connection, check, table)
+    compared = {table for check in checks if check.compares for table in matching(check.tables, present)} & present
+    before = f"{rev}^" if rev else "HEAD"
+    absent = _create_previous(connection, root, lake_root, compared, before) if compared else {}
+    asked = [(check, table) for check in checks for table in matching(check.tables, present)]
+    # A lake's files are few, so one query rarely keeps all cores busy.
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        yield from pool.map(lambda pair: skipped(*pair, present, absent) or ask(connection.cursor(), *pair), asked)
 
 
 def table_names(pinned: Manifests) -> set[str]:
@@ -273,9 +273,13 @@ def _create_previous(
             absent[table] = f"{rev} pins no {table}"
             continue
         try:
-            create_views(connection, lake_root, {stage: {name: pinned[stage][name]}}, prefix=f"{PREVIOUS}_")
+            paths = files(lake_root, stage, pinned[stage][name])
         except UserError as error:
             absent[table] = f"of {rev}: {str(error).split(';')[0]}"
+            continue
+        schema = f"{PREVIOUS}_{schema_name(stage)}"
+        connection.execute(f"create schema if not exists {quoted(schema)}")
+        create_view(connection, (schema, name), lake_root, stage, pinned[stage][name], paths)
     return absent
 
 
@@ -302,6 +306,7 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
     started = time.monotonic()
     stage, _, name = table.partition(".")
     try:
+        connection.execute("set timezone = 'UTC'")
         _name_tables(connection, schema_name(stage), name, check.compares)
         connection.execute(f"create or replace temp table failing as\n{check.sql}", dict(check.values))
         (rows,), (failing,) = _one(connection, "this"), _one(connection, "failing")

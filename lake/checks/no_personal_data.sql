@@ -4,17 +4,15 @@
 -- values: {personal: [email, resident_id, card, phone, ip]}
 with
 bodies as (
-    select record_id, translate(
-        concat_ws(
-            chr(10), *columns(lambda name: name in ('text', 'facts', 'source_key', 'label', 'quote', 'detail'))
-        ),
-        '０１２３４５６７８９＠．－　', '0123456789@.- '
+    select record_id, concat_ws(
+        chr(10), *columns(lambda name: name in ('text', 'facts', 'source_key', 'label', 'quote', 'detail'))
     ) as body
     from this
 ),
+-- Few texts hold a sign or figures enough to be worth a closer look.
 suspects as materialized (
-    select record_id, body from bodies
-    where regexp_matches(body, '@|[0-9](?:[ .()-]{0,2}[0-9]){8}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]')
+    select record_id, translate(body, '０１２３４５６７８９＠．－　', '0123456789@.- ') as body from bodies
+    where regexp_matches(body, '[@＠]|[0-9０-９][0-9０-９ ．－　.()-]{8}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]')
 ),
 -- Each number with up to 20 characters before it and a little behind it, which say what it is.
 pieces as (
@@ -22,8 +20,8 @@ pieces as (
         body, '[^0-9]{0,20}[0-9]{11,}[Xx]?(?:\.[0-9]|[A-Za-z])?'
     )) as piece from suspects
     union all select record_id, 'groups', unnest(regexp_extract_all(
-        body, '[^0-9]{0,20}(?:1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}(?:[ -][0-9]{4}){3}|[0-9]{6}[ -][0-9]{8}[ -]'
-        || '[0-9]{3}[0-9Xx])(?:[ -]?[0-9]|\.[0-9])?'
+        body, '[^0-9]{0,20}(?:1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?'
+        || '|[0-9]{6}[ -][0-9]{8}[ -][0-9]{3}[0-9Xx])(?:\.[0-9])?'
     )) from suspects
     union all select record_id, 'foreign', unnest(regexp_extract_all(
         body, '[^0-9]{0,20}(?:\+ ?[1-9][0-9]?[ (.-]{0,2}[0-9][0-9 ().-]{6,16}[0-9]'
@@ -40,8 +38,8 @@ numbers as (
         -- An order number, an amount, or a part of a code or of a decimal number.
         regexp_matches(
             before,
-            '(?i)(?:order|ref|reference|invoice|transaction|case|ticket|tracking|confirmation|complaint|订单|单号|流水|编号'
-            || '|交易|参考|合同|凭证|案件|工单|运单|票号|批次)[^0-9]{0,12}$'
+            '(?i)(?:order|ref|reference|invoice|transaction|case|ticket|tracking|confirmation|complaint'
+            || '|订单|单号|流水|编号|交易|参考|合同|凭证|案件|工单|运单|票号|批次)[^0-9,;!?，。；！？]{0,8}$'
         )
         or regexp_matches(before, '[¥$€£]$') or before = '.' or regexp_matches(written, '\.[0-9]$')
         or (regexp_matches(before, '[A-Z]$') and not regexp_matches(before, '(?:TEL|PHONE|MOB|QQ|WX|VX|CARD|NO|FAX)$'))
@@ -66,7 +64,8 @@ judged as (
                 else substr('0246813579', substr(number, length(number) - i, 1)::int + 1, 1)::int
             end)) % 10 = 0
             then 'card'
-        when not is_code and shape <> 'foreign' and regexp_full_match(number, '(?:00)?(?:86)?1[3-9][0-9]{9}') then 'phone'
+        when not is_code and shape <> 'foreign' and regexp_full_match(number, '(?:00)?(?:86)?1[3-9][0-9]{9}')
+            then 'phone'
         when not is_code and shape = 'foreign' and length(number) between 9 and 15
             and regexp_matches(written, '[0-9]$') then 'phone'
     end as kind
@@ -79,7 +78,7 @@ others as (
     select record_id, 'ip' from (
         select record_id, unnest(regexp_extract_all(body, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
     )
-    where regexp_full_match(chain, '(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])')
+    where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){4}')
 ),
 failing as (
     select record_id, kind, count(*) as "values" from (from judged union all from others)

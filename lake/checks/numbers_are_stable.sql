@@ -4,28 +4,38 @@
 -- severity: warn
 -- values: {psi: 0.2, psi_rows: 200}
 with
-after as (select source, unnest(map_keys(numbers)) as name, unnest(map_values(numbers)) as value from this),
-earlier as (select source, unnest(map_keys(numbers)) as name, unnest(map_values(numbers)) as value from previous),
+after as (
+    select source, unnest(map_keys(numbers)) as "column", unnest(map_values(numbers)) as value from this
+),
+earlier as (
+    select source, unnest(map_keys(numbers)) as "column", unnest(map_values(numbers)) as value from previous
+),
 deciles as (
-    select source, name, quantile_cont(value, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) as edges
+    select source, "column", quantile_cont(value, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) as edges
     from earlier group by all
 ),
-counts as (
-    select source, name, value, count(*) as now, 0 as before from after group by all
-    union all select source, name, value, 0, count(*) from earlier group by all
+placed as (
+    select source, "column", value, 1 as now, 0 as before from after
+    union all select source, "column", value, 0, 1 from earlier
 ),
 bins as (
-    select source, name, len(list_filter(edges, lambda edge: edge <= value)) as bin,
+    select source, "column",
+        -- How many of the deciles lie at or below the value.
+        (value >= edges[1])::int + (value >= edges[2])::int + (value >= edges[3])::int + (value >= edges[4])::int
+        + (value >= edges[5])::int + (value >= edges[6])::int + (value >= edges[7])::int + (value >= edges[8])::int
+        + (value >= edges[9])::int as bin,
         sum(now) as now, sum(before) as before
-    from counts join deciles using (source, name) group by all
+    from placed join deciles using (source, "column") group by all
 ),
 shares as (
-    select source, name, (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
+    select source, "column",
+        (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
         sum(now) over per as now, sum(before) over per as before
-    from bins window per as (partition by source, name)
+    from bins window per as (partition by source, "column")
 ),
 stability as (
-    select source, name, round(sum((p - q) * ln(p / q)), 3) as psi, any_value(now) as now, any_value(before) as before
+    select source, "column", round(sum((p - q) * ln(p / q)), 3) as psi,
+        any_value(now) as now, any_value(before) as before
     from shares group by all
 ),
 failing as (select * from stability where psi > $psi and least(now, before) >= $psi_rows)

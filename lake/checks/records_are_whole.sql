@@ -1,5 +1,5 @@
 -- A record says where it is from, when it happened and in which language, and has a text or a number.
--- table: ingest.records, clean.records, dedup.records, mask.records, split.records
+-- table: ingest.records, clean.records, split.records
 with
 failing as (
     select record_id, source, occurred_at, lang from this

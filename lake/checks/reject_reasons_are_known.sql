@@ -1,5 +1,5 @@
 -- A rejected row names its stage and a reason from that stage's list.
--- table: ingest.rejects, clean.rejects, dedup.rejects, mask.rejects, annotate.rejects, split.rejects, tokenize@*.rejects
+-- table: *.rejects
 with
 known as (
     select stage, unnest(reasons) as reason from (values

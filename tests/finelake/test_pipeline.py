@@ -70,7 +70,9 @@ def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code(
     }
     for name, stage in template.items():
         assert stage["params"] == ["finelake", *STAGES[name]["params"]]
-        outside = [path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "data/"))]
+        outside = [
+            path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "lake/", "data/"))
+        ]
         assert [path for path in stage["deps"] if path != "data"] == outside
 
 
