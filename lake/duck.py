@@ -8,7 +8,6 @@ from lake.errors import UserError
 from lake.revisions import manifests_at
 from lake.snapshots import Table, arrow_schema, files, manifests
 
-
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
 

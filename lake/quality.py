@@ -248,9 +248,13 @@ def run_checks(
     before = f"{rev}^" if rev else "HEAD"
     absent = _create_previous(connection, root, lake_root, compared, before) if compared else {}
     asked = [(check, table) for check in checks for table in matching(check.tables, present)]
-    # A lake's files are few, so one query rarely keeps all cores busy.
+
+    def answer(pair: tuple[Check, str]) -> Result:
+        return skipped(*pair, present=present, absent=absent) or ask(connection.cursor(), *pair)
+
+    # The files of a table are few, so one query rarely keeps all cores busy.
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        yield from pool.map(lambda pair: skipped(*pair, present, absent) or ask(connection.cursor(), *pair), asked)
+        yield from pool.map(answer, asked)
 
 
 def table_names(pinned: Manifests) -> set[str]:
