@@ -83,6 +83,7 @@ def run(root: Path, chosen: Settings) -> None:
 
     Tables of training runs are left out: they come after this stage and may still be those of older data.
     """
+    (root / VERDICT).unlink(missing_ok=True)
     pinned = {stage: tables for stage, tables in manifests(root).items() if stage in STAGES}
     checks = load_checks(root)
     results = [

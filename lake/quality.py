@@ -243,10 +243,11 @@ def run_checks(
     connection = connect(root, lake_root, rev=rev, memory=MEMORY)
     # The order of rows means nothing to a check, and keeping it costs memory.
     connection.execute("set global preserve_insertion_order = false")
-    present = table_names(pinned)
+    tables = {f"{stage}.{name}": table for stage, named in pinned.items() for name, table in named.items()}
+    present = set(tables)
     compared = {table for check in checks if check.compares for table in matching(check.tables, present)} & present
     before = f"{rev}^" if rev else "HEAD"
-    absent = _create_previous(connection, root, lake_root, compared, before) if compared else {}
+    absent = _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
     asked = [(check, table) for check in checks for table in matching(check.tables, present)]
 
     def answer(pair: tuple[Check, str]) -> Result:
@@ -257,34 +258,37 @@ def run_checks(
         yield from pool.map(answer, asked)
 
 
-def table_names(pinned: Manifests) -> set[str]:
-    """stage.table of each pinned table."""
-    return {f"{stage}.{name}" for stage, tables in pinned.items() for name in tables}
-
-
 def _create_previous(
-    connection: duckdb.DuckDBPyConnection, root: Path, lake_root: str, tables: Collection[str], rev: str
+    connection: duckdb.DuckDBPyConnection, root: Path, lake_root: str, tables: Mapping[str, Table], rev: str
 ) -> dict[str, str]:
-    """Make the tables that a revision pinned views as well; returns why not, for those it could not be done for."""
+    """Make `tables` as a revision pinned them views as well; returns why not, for those it could not be done for."""
+    if not tables:
+        return {}
     try:
         pinned = manifests_at(root, rev)
     except UserError as error:
-        return dict.fromkeys(tables, str(error).split(";")[0])
+        return dict.fromkeys(tables, _first(error))
     absent = {}
-    for table in sorted(tables):
+    for table, now in tables.items():
         stage, _, name = table.partition(".")
-        if name not in pinned.get(stage, {}):
-            absent[table] = f"{rev} pins no {table}"
+        before = pinned.get(stage, {}).get(name)
+        if before is None or before.schema != now.schema:
+            absent[table] = f"{rev} pins {'no' if before is None else 'other columns of'} {table}"
             continue
         try:
-            paths = files(lake_root, stage, pinned[stage][name])
+            paths = files(lake_root, stage, before)
         except UserError as error:
-            absent[table] = f"of {rev}: {str(error).split(';')[0]}"
+            absent[table] = f"of {rev}: {_first(error)}"
             continue
         schema = f"{PREVIOUS}_{schema_name(stage)}"
         connection.execute(f"create schema if not exists {quoted(schema)}")
-        create_view(connection, (schema, name), lake_root, stage, pinned[stage][name], paths)
+        create_view(connection, (schema, name), lake_root, stage, before, paths)
     return absent
+
+
+def _first(error: UserError) -> str:
+    """The sentence without its mend."""
+    return str(error).split(";")[0]
 
 
 def matching(patterns: Sequence[str], present: Collection[str]) -> list[str]:

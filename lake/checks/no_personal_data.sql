@@ -25,7 +25,10 @@ pieces as (
     )) from suspects
     union all select record_id, 'foreign', unnest(regexp_extract_all(
         body, '[^0-9]{0,20}(?:\+ ?[1-9][0-9]?[ (.-]{0,2}[0-9][0-9 ().-]{6,16}[0-9]'
-        || '|\(?[2-9][0-9]{2}(?:\) ?|[.-])[2-9][0-9]{2}[.-][0-9]{4}|\(?0[1-9][0-9]{1,2}\)?[ -][2-8][0-9]{6,7})[0-9-]?'
+        || '|\(?[2-9][0-9]{2}(?:\) ?|[.-])[2-9][0-9]{2}[.-][0-9]{4})[0-9-]?'
+    )) from suspects
+    union all select record_id, 'landline', unnest(regexp_extract_all(
+        body, '(?i)(?:tel|phone|call|fax|电话|座机|传真|致电|拨打)[^0-9]{0,8}0[1-9][0-9]{1,2}\)?[ -]?[2-8][0-9]{6,7}'
     )) from suspects
 ),
 split as (
@@ -39,7 +42,8 @@ numbers as (
         regexp_matches(
             before,
             '(?i)(?:order|ref|reference|invoice|transaction|case|ticket|tracking|confirmation|complaint'
-            || '|订单|单号|流水|编号|交易|参考|合同|凭证|案件|工单|运单|票号|批次)[^0-9,;!?，。；！？]{0,8}$'
+            || '|订单|单号|流水|编号|交易|参考|合同|凭证|案件|工单|运单|票号|批次)(?:号码?| ?(?:no|nr|number|id))?'
+            || '[ :：#._-]{0,4}(?:是|为|is)?[ :：#]{0,3}$'
         )
         or regexp_matches(before, '[¥$€£]$') or before = '.' or regexp_matches(written, '\.[0-9]$')
         or (regexp_matches(before, '[A-Z]$') and not regexp_matches(before, '(?:TEL|PHONE|MOB|QQ|WX|VX|CARD|NO|FAX)$'))
@@ -56,18 +60,23 @@ judged as (
             ))::int % 11, 1) = right(number, 1)
             then 'resident_id'
         when not is_code
-            and regexp_full_match(number, '(?:62|4|5[1-5]|2[2-7]|35|3[47]|6011|65)[0-9]{11,17}')
-            and length(number) >= 13
+            -- What UnionPay, Visa, Mastercard, JCB, American Express and Discover issue.
+            and regexp_full_match(
+                number,
+                '62[0-9]{14,17}|4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|5[1-5][0-9]{14}|35[0-9]{14}|3[47][0-9]{13}'
+                || '|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}|6(?:011|5[0-9]{2})[0-9]{12}'
+            )
             -- Luhn: every second digit from the right counts twice, its digits summed.
             and list_sum(list_transform(range(length(number)), lambda i: case
                 when i % 2 = 0 then substr(number, length(number) - i, 1)::int
                 else substr('0246813579', substr(number, length(number) - i, 1)::int + 1, 1)::int
             end)) % 10 = 0
             then 'card'
-        when not is_code and shape <> 'foreign' and regexp_full_match(number, '(?:00)?(?:86)?1[3-9][0-9]{9}')
+        when not is_code and shape in ('run', 'groups') and regexp_full_match(number, '(?:00)?(?:86)?1[3-9][0-9]{9}')
             then 'phone'
-        when not is_code and shape = 'foreign' and length(number) between 9 and 15
+        when not is_code and shape = 'foreign' and length(number) between 10 and 14
             and regexp_matches(written, '[0-9]$') then 'phone'
+        when shape = 'landline' then 'phone'
     end as kind
     from numbers
 ),
@@ -78,7 +87,7 @@ others as (
     select record_id, 'ip' from (
         select record_id, unnest(regexp_extract_all(body, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
     )
-    where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){4}')
+    where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){4}')
 ),
 failing as (
     select record_id, kind, count(*) as "values" from (from judged union all from others)

@@ -540,6 +540,9 @@ PERSONAL = {
     "电话010-62345678": ["phone"],
     "call (415) 555-0132": ["phone"],
     "+44 20 7946 0958": ["phone"],
+    "0755-26012345": [],  # nothing says that it is a telephone
+    "order number is 4111 1111 1111 1111": [],
+    "合同的电话是13812345678": ["phone"],
     "身份证11010519491231002X": ["resident_id"],
     "身份证 110105 19491231 0021": [],  # wrong check digit
     "卡号6222 0212 3456 7890 128": ["card"],
@@ -580,8 +583,8 @@ def test_personal_data_are_found_wherever_text_stands(project, table, column):
     assert ask(project, CHECKS["no_personal_data"], table).failing > 0
 
 
-def test_reasons_are_those_of_the_stages():
-    from jobs import annotate, ingest, split
+def test_reasons_and_kinds_are_those_of_the_stages():
+    from jobs import annotate, ingest, mask, split
 
     sql = CHECKS["reject_reasons_are_known"].sql
     lists = duckdb.sql(
@@ -591,6 +594,8 @@ def test_reasons_are_those_of_the_stages():
     assert known["ingest"] == set(ingest.REASONS)
     assert known["annotate"] == set(annotate.REASONS)
     assert known["split"] == set(split.REASONS)
+    assert set(CHECKS["no_personal_data"].values["personal"]) == set(mask.KINDS)
+    assert all(f"'{kind}'" in CHECKS["masked_kinds_are_known"].sql for kind in mask.KINDS)
     for stage in ("clean", "dedup", "mask", "tokenize"):
         code = (Path(__file__).parents[2] / "jobs" / f"{stage}.py").read_text(encoding="utf-8")
         assert all(f'"{reason}"' in code for reason in known[stage]), stage

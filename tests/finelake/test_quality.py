@@ -1,0 +1,218 @@
+"""`finelake quality` and its stage: formats exactly, exit codes, what is written."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from deltalake.transaction import CommitProperties
+
+from finelake import cli, quality, quality_report
+from lake.quality import SHIPPED, Result, parse_check
+from lake.snapshots import Table, write_manifest
+
+ROOT = Path(__file__).parents[2]
+CHECKS = {
+    "holds": "-- Texts are there.\n-- table: mask.records\nfrom this where text is null",
+    "warns": "-- Texts are short.\n-- table: mask.records\n-- severity: warn\nfrom this where length(text) > 3",
+    "fails": "-- No text is <b>.\n-- table: mask.records\nfrom this where text = '<b>'",
+    "waits": "-- Gold is there.\n-- table: annotate.gold\nselect 1",
+    "grows": "-- More than before.\n-- table: mask.records\n-- needs: previous\nselect 1",
+}
+
+
+def pin(root: Path, stage: str, **tables: pa.Table) -> None:
+    pins = {}
+    for name, rows in tables.items():
+        pins[name] = Table(f"{stage}/{name}", len(rows), "a" * 32, f"{len(rows):032x}")
+        properties = CommitProperties(custom_metadata={"userMetadata": pins[name].metadata({})})
+        write_deltalake(root / "lakehouse" / stage / name, rows, mode="overwrite", commit_properties=properties)
+    write_manifest(root, stage, pins)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """mask.records of two rows, one source, and the five checks above alone."""
+    shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.sql")))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.csv").write_text("id,date,text\n1,2024-01-01,hello\n")
+    (tmp_path / "params.yaml").write_text(
+        "sources:\n  notes: {kind: files, path: data/notes.csv, format: csv, key: id, occurred_at: date, text: text}\n"
+        f"quality: {{skip: [{shipped}]}}\n"
+    )
+    (tmp_path / "quality").mkdir()
+    for name, text in CHECKS.items():
+        (tmp_path / "quality" / f"{name}.sql").write_text(text)
+    pin(tmp_path, "mask", records=pa.table({"record_id": ["1", "2"], "text": ["<b>", "long"]}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def finelake(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as exit:
+        cli.main(list(arguments))
+    captured = capsys.readouterr()
+    return exit.value.code, captured.out, captured.err
+
+
+def test_text_has_the_worst_first_and_failing_rows_below(capsys, project):
+    code, out, _ = finelake(capsys, "quality")
+    assert code == 2
+    outside = f"{project} lies in no Git repository, so it has no revision HEAD"
+    assert out == (
+        "error    fails  mask.records   1 of 2 rows (error_if > 0)\n"
+        "           record_id=1, text=<b>\n"
+        "warning  warns  mask.records   1 of 2 rows (warn_if > 0)\n"
+        "           record_id=2, text=long\n"
+        f"skipped  grows  mask.records   {outside}\n"
+        "skipped  waits  annotate.gold  annotate.gold is not pinned\n"
+        "passed   holds  mask.records   0 of 2 rows\n"
+        "1 error, 1 warning, 1 passed, 2 skipped\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("checks", "code"), [((), 2), (("holds",), 0), (("warns", "holds"), 1), (("fails",), 2), (("waits",), 0)]
+)
+def test_exit_codes(capsys, checks, code):
+    assert finelake(capsys, "quality", *checks)[0] == code
+
+
+def test_json(capsys, project):
+    code, out, _ = finelake(capsys, "quality", "fails", "waits", "--format", "json")
+    assert code == 2
+    assert json.loads(out) == {
+        "summary": {"error": 1, "warning": 0, "skipped": 1, "passed": 0},
+        "checks": [
+            {
+                "check": "fails",
+                "table": "mask.records",
+                "law": "No text is <b>.",
+                "severity": "error",
+                "status": "error",
+                "reason": "error_if > 0",
+                "failing": 1,
+                "rows": 2,
+                "examples": [{"record_id": "1", "text": "<b>"}],
+            },
+            {
+                "check": "waits",
+                "table": "annotate.gold",
+                "law": "Gold is there.",
+                "severity": "error",
+                "status": "skipped",
+                "reason": "annotate.gold is not pinned",
+                "failing": 0,
+                "rows": 0,
+                "examples": [],
+            },
+        ],
+    }
+
+
+def results() -> list[Result]:
+    checks = {name: parse_check(text, name, f"quality/{name}.sql") for name, text in CHECKS.items()}
+    return [
+        Result(checks["holds"], "mask.records", "passed", rows=2, seconds=0.25),
+        Result(checks["fails"], "mask.records", "error", "error_if > 0", 2, 1, [{"text": "<b>\x07"}], 0.5),
+        Result(checks["warns"], "mask.records", "warning", "warn_if > 0", 2, 1, [{"text": "long"}]),
+        Result(checks["waits"], "annotate.gold", "skipped", "annotate.gold is not pinned"),
+    ]
+
+
+def test_junit():
+    assert quality_report.as_junit(results()) == (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        "<testsuites>\n"
+        '  <testsuite name="finelake quality" tests="4" failures="1" errors="0" skipped="1" time="0.750">\n'
+        '    <testcase classname="mask.records" name="fails" time="0.500">\n'
+        '      <failure type="error" message="1 of 2 rows (error_if &gt; 0)">No text is &lt;b&gt;.\n'
+        "1 of 2 rows (error_if &gt; 0)\n"
+        "text=&lt;b&gt;</failure>\n"
+        "    </testcase>\n"
+        '    <testcase classname="mask.records" name="warns" time="0.000">\n'
+        "      <system-out>warning: Texts are short.\n"
+        "1 of 2 rows (warn_if &gt; 0)\n"
+        "text=long</system-out>\n"
+        "    </testcase>\n"
+        '    <testcase classname="annotate.gold" name="waits" time="0.000">\n'
+        '      <skipped message="annotate.gold is not pinned" />\n'
+        "    </testcase>\n"
+        '    <testcase classname="mask.records" name="holds" time="0.250" />\n'
+        "  </testsuite>\n"
+        "</testsuites>\n"
+    )
+
+
+def test_the_page_is_whole_escaped_and_needs_nothing_else(capsys, project):
+    code, out, _ = finelake(capsys, "quality", "--format", "html", "--output", "page.html")
+    assert (code, out) == (2, "page.html: 1 error, 1 warning, 1 passed, 2 skipped\n")
+    page = (project / "page.html").read_text()
+    assert "<td>&lt;b&gt;</td>" in page and "<td><b></td>" not in page
+    assert "1 of 2 rows (error_if &gt; 0)" in page
+    assert "http" not in page and "src=" not in page
+    ET.fromstring(page.replace("<!doctype html>", "").replace('<meta charset="utf-8">', "").replace(META, ""))
+
+
+META = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("quality", "hold"), "hold is no check; did you mean holds?"),
+        (("quality", "xyz"), "xyz is no check; `finelake quality --list` names them"),
+        (("quality", "--rev", "main"), "lies in no Git repository"),
+        (("run", "quality@intent"), "quality is shared by all training runs; run `finelake run quality`"),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys, arguments, message):
+    code, out, err = finelake(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err and err.count("\n") == 1
+
+
+def test_the_stage_writes_nothing_that_training_needs_when_a_check_finds_an_error(capsys, project):
+    code, out, err = finelake(capsys, "run", "quality")
+    assert code == 2
+    assert "1 error, 1 warning, 1 passed, 2 skipped; see reports/quality.html" in out
+    assert "the data break fails (mask.records): nothing is trained on them" in err
+    assert (project / "reports" / "quality.html").exists()
+    assert not (project / "reports" / "quality.txt").exists() and not (project / "metrics").exists()
+
+
+def test_the_stage_writes_a_verdict_that_warnings_do_not_change(capsys, project):
+    (project / "quality" / "fails.sql").unlink()
+    assert finelake(capsys, "run", "quality")[0] == 0
+    verdict = (project / "reports" / "quality.txt").read_text()
+    assert verdict == "no errors\n"
+    assert json.loads((project / "metrics" / "quality.json").read_text()) == {"checks": 2, "warnings": {"warns": 1}}
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"]}))
+    assert finelake(capsys, "run", "quality")[0] == 0
+    assert (project / "reports" / "quality.txt").read_text() == verdict
+    assert json.loads((project / "metrics" / "quality.json").read_text()) == {"checks": 2, "warnings": {}}
+
+
+def test_the_stage_leaves_tables_of_training_runs_alone(capsys, project):
+    (project / "quality" / "fails.sql").write_text("-- None.\n-- table: tokenize@*.samples\nselect * from this")
+    pin(project, "tokenize@intent", samples=pa.table({"sample_id": ["1"]}))
+    assert finelake(capsys, "quality", "fails")[0] == 2
+    assert finelake(capsys, "run", "quality")[0] == 0
+
+
+def test_the_table_of_checks_in_the_documentation_is_current(capsys, monkeypatch, tmp_path):
+    (tmp_path / "params.yaml").write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = finelake(capsys, "quality", "--list")
+    assert code == 0
+    found = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    assert out in found, "replace the table in docs/quality.md by the output of `finelake quality --list`"
+
+
+def test_what_depends_on_earlier_versions_is_no_metric():
+    grown = Result(parse_check(CHECKS["grows"], "grows", "g.sql"), "mask.records", "warning", failing=1)
+    assert quality.metrics([*results(), grown]) == {"checks": 3, "warnings": {"warns": 1}}
