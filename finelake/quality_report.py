@@ -39,8 +39,8 @@ def found(result: Result) -> str:
     """What a check found, in a few words."""
     if result.status == "skipped":
         return result.reason
-    counts = f"{result.failing:,} of {result.rows:,} rows" if result.failing <= result.rows else f"{result.failing:,}"
-    return f"{counts} ({result.reason})" if result.reason else counts
+    why = f" ({result.reason})" if result.reason else ""
+    return f"{result.failing:,} failing{why}, {result.rows:,} rows"
 
 
 def _pairs(example: Mapping[str, Any]) -> str:

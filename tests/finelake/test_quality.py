@@ -1,6 +1,7 @@
 """`finelake quality` and its stage: formats exactly, exit codes, what is written."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -26,9 +27,16 @@ CHECKS = {
 def pin(root: Path, stage: str, **tables: pa.Table) -> None:
     pins = {}
     for name, rows in tables.items():
-        pins[name] = Table(f"{stage}/{name}", len(rows), "a" * 32, f"{len(rows):032x}")
+        schema = f"{hash(tuple(rows.schema.names)) % 2**64:032x}"
+        pins[name] = Table(f"{stage}/{name}", len(rows), schema, f"{len(rows):032x}")
         properties = CommitProperties(custom_metadata={"userMetadata": pins[name].metadata({})})
-        write_deltalake(root / "lakehouse" / stage / name, rows, mode="overwrite", commit_properties=properties)
+        write_deltalake(
+            root / "lakehouse" / stage / name,
+            rows,
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=properties,
+        )
     write_manifest(root, stage, pins)
 
 
@@ -62,13 +70,13 @@ def test_text_has_the_worst_first_and_failing_rows_below(capsys, project):
     assert code == 2
     outside = f"{project} lies in no Git repository, so it has no revision HEAD"
     assert out == (
-        "error    fails  mask.records   1 of 2 rows (error_if > 0)\n"
+        "error    fails  mask.records   1 failing (error_if > 0), 2 rows\n"
         "           record_id=1, text=<b>\n"
-        "warning  warns  mask.records   1 of 2 rows (warn_if > 0)\n"
+        "warning  warns  mask.records   1 failing (warn_if > 0), 2 rows\n"
         "           record_id=2, text=long\n"
         f"skipped  grows  mask.records   {outside}\n"
         "skipped  waits  annotate.gold  annotate.gold is not pinned\n"
-        "passed   holds  mask.records   0 of 2 rows\n"
+        "passed   holds  mask.records   0 failing, 2 rows\n"
         "1 error, 1 warning, 1 passed, 2 skipped\n"
     )
 
@@ -129,13 +137,13 @@ def test_junit():
         "<testsuites>\n"
         '  <testsuite name="finelake quality" tests="4" failures="1" errors="0" skipped="1" time="0.750">\n'
         '    <testcase classname="mask.records" name="fails" time="0.500">\n'
-        '      <failure type="error" message="1 of 2 rows (error_if &gt; 0)">No text is &lt;b&gt;.\n'
-        "1 of 2 rows (error_if &gt; 0)\n"
+        '      <failure type="error" message="1 failing (error_if &gt; 0), 2 rows">No text is &lt;b&gt;.\n'
+        "1 failing (error_if &gt; 0), 2 rows\n"
         "text=&lt;b&gt;</failure>\n"
         "    </testcase>\n"
         '    <testcase classname="mask.records" name="warns" time="0.000">\n'
         "      <system-out>warning: Texts are short.\n"
-        "1 of 2 rows (warn_if &gt; 0)\n"
+        "1 failing (warn_if &gt; 0), 2 rows\n"
         "text=long</system-out>\n"
         "    </testcase>\n"
         '    <testcase classname="annotate.gold" name="waits" time="0.000">\n'
@@ -152,7 +160,7 @@ def test_the_page_is_whole_escaped_and_needs_nothing_else(capsys, project):
     assert (code, out) == (2, "page.html: 1 error, 1 warning, 1 passed, 2 skipped\n")
     page = (project / "page.html").read_text()
     assert "<td>&lt;b&gt;</td>" in page and "<td><b></td>" not in page
-    assert "1 of 2 rows (error_if &gt; 0)" in page
+    assert "1 failing (error_if &gt; 0), 2 rows" in page
     assert "http" not in page and "src=" not in page
     ET.fromstring(page.replace("<!doctype html>", "").replace('<meta charset="utf-8">', "").replace(META, ""))
 
@@ -211,6 +219,47 @@ def test_the_table_of_checks_in_the_documentation_is_current(capsys, monkeypatch
     assert code == 0
     found = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
     assert out in found, "replace the table in docs/quality.md by the output of `finelake quality --list`"
+
+
+def commit(root: Path) -> None:
+    """A commit whose dvc.lock names the manifest of mask, which is in Git itself."""
+    lock = {"stages": {"mask": {"outs": [{"path": "snapshots/mask.json", "md5": ""}]}}}
+    (root / "dvc.lock").write_text(json.dumps(lock))
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "-q"], ["add", "dvc.lock", "snapshots"], [*who, "commit", "-q", "-m", "pins"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+
+
+GROWS = "-- More than before.\n-- table: mask.records\n-- needs: previous\nselect 1 from previous having count(*) >= "
+
+
+def test_the_work_tree_is_compared_with_head_and_a_revision_with_its_parent(capsys, project):
+    (project / "quality" / "grows.sql").write_text(GROWS + "(select count(*) from this)")
+    commit(project)
+    pin(project, "mask", records=pa.table({"record_id": ["1", "2", "3"], "text": ["a", "b", "c"]}))
+    assert finelake(capsys, "quality", "grows")[1].startswith("passed   grows  mask.records  0 failing, 3 rows\n")
+    commit(project)
+    assert finelake(capsys, "quality", "grows")[1].startswith(
+        "error    grows  mask.records  1 failing (error_if > 0), 3 rows"
+    )
+    assert finelake(capsys, "quality", "grows", "--rev", "HEAD")[1].startswith("passed   grows")
+    assert finelake(capsys, "quality", "grows", "--rev", "HEAD^")[1].startswith(
+        "skipped  grows  mask.records  Git knows no revision HEAD^^\n"
+    )
+    assert "0 failing, 2 rows" in finelake(capsys, "quality", "holds", "--rev", "HEAD^")[1]
+
+
+def test_an_earlier_version_with_other_columns_or_lost_files_is_not_compared(capsys, project):
+    commit(project)
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"], "lang": ["en"]}))
+    assert "HEAD pins other columns of mask.records" in finelake(capsys, "quality", "grows")[1]
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"]}))
+    for file in sorted((project / "lakehouse" / "mask" / "records").glob("*.parquet"), key=lambda f: f.stat().st_mtime)[
+        :1
+    ]:
+        file.unlink()
+    out = finelake(capsys, "quality", "grows")[1]
+    assert "skipped  grows  mask.records  of HEAD: table mask/records, version 0: the data file" in out
 
 
 def test_what_depends_on_earlier_versions_is_no_metric():
