@@ -44,7 +44,7 @@ def found(result: Result) -> str:
 
 
 def _pairs(example: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in example.items())
+    return ", ".join(f"{name}={' '.join(str(value).split())}" for name, value in example.items())
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -1,6 +1,7 @@
 """The shipped checks: all of them pass on a small whole project, and each finds exactly what breaks its law."""
 
 import hashlib
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,12 @@ BROKEN = {
         "clean.records",
         f"update clean.records set facts = map {{'channel': ''}} where record_id = '{K2}'",
         [{"record_id": K2, "source": "tickets"}],
+    ),
+    "few_records_are_left_out": (
+        "tokenize@intent.rejects",
+        "insert into tokenize_intent.rejects from ("
+        "from dedup.rejects union all from clean.rejects union all from clean.rejects)",
+        [{"rejected": 3, "kept": 8, "share": 0.273}],
     ),
     "few_records_are_duplicates": (
         "dedup.rejects",
@@ -530,6 +537,18 @@ def test_what_breaks_the_law_is_found(project, name):
 
 def test_every_case_is_of_a_shipped_check():
     assert set(BROKEN) == set(CHECKS)
+
+
+def test_every_table_of_every_stage_is_checked(whole):
+    from jobs import STAGES
+
+    written = set()
+    for stage in (*STAGES, "tokenize"):
+        name = stage if stage in STAGES else f"{stage}@intent"
+        written |= {f"{name}.{table}" for table in importlib.import_module(f"jobs.{stage}").STAGE.writes}
+    asked = {table for check in CHECKS.values() for table in matching(check.tables, written)}
+    assert written <= asked
+    assert written <= tables(whole)
 
 
 PERSONAL = {
