@@ -73,7 +73,7 @@ def chosen(checks: list[Check], names: list[str]) -> list[Check]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise UserError(
-                f"{name} is no check; {f'did you mean {near[0]}?' if near else '`finelake quality --list` names them'}"
+                f"{name} is not among the checks; {f'did you mean {near[0]}?' if near else '`finelake quality --list` names them'}"
             )
     return [check for check in checks if not names or check.name in names]
 
@@ -92,7 +92,8 @@ def run(root: Path, chosen: Settings) -> None:
         if not result.table.startswith("tokenize@")
     ]
     write_atomically(root / PAGE, report.as_html(results, "data stages", pinned))
-    print("\n".join(report.lines([result for result in results if result.status in report.FOUND])))
+    for line in report.lines([result for result in results if result.status in report.FOUND]):
+        print(line)
     print(f"quality: {report.summary(results)}; see {PAGE}", flush=True)
     _refuse_errors(results)
     write_atomically(root / METRICS, json.dumps(metrics(results), indent=2) + "\n")

@@ -31,7 +31,7 @@ MEMORY = "600MB"  # DuckDB's share of the GiB that a run of all checks may take;
 ASKED_AT_ONCE = 2
 
 # Tables in which personal data stand as they came; of their rows only these columns are shown.
-UNMASKED = re.compile(r'\b(ingest|clean|dedup)"?\.')
+UNMASKED = re.compile(r'\b(ingest|clean|dedup)("?\s*\.|/)', re.IGNORECASE)
 SHOWN = {
     *("record_id", "removed", "kept", "cluster", "source", "stage", "layer", "role", "lang", "reason", "column"),
     *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),

@@ -172,8 +172,8 @@ META = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("quality", "hold"), "hold is no check; did you mean holds?"),
-        (("quality", "xyz"), "xyz is no check; `finelake quality --list` names them"),
+        (("quality", "hold"), "hold is not among the checks; did you mean holds?"),
+        (("quality", "xyz"), "xyz is not among the checks; `finelake quality --list` names them"),
         (("quality", "--rev", "main"), "lies in no Git repository"),
         (("run", "quality@intent"), "quality is shared by all training runs; run `finelake run quality`"),
     ],

@@ -215,6 +215,7 @@ def test_a_table_of_the_same_stage_needs_no_prefix(database):
         ("mask.records", "select record_id, text from this", ["record_id", "text"]),
         ("mask.records", "select record_id, text from clean.records", ["record_id"]),
         ("mask.records", 'select record_id, text from "clean"."records"', ["record_id"]),
+        ("mask.records", "select record_id, text from CLEAN .records", ["record_id"]),
     ],
 )
 def test_of_tables_before_mask_only_ids_are_shown(database, table, sql, shown):
