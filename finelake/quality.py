@@ -72,9 +72,8 @@ def chosen(checks: list[Check], names: list[str]) -> list[Check]:
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise UserError(
-                f"{name} is not among the checks; {f'did you mean {near[0]}?' if near else '`finelake quality --list` names them'}"
-            )
+            mend = f"did you mean {near[0]}?" if near else "`finelake quality --list` names them"
+            raise UserError(f"{name} is not among the checks; {mend}")
     return [check for check in checks if not names or check.name in names]
 
 
