@@ -28,6 +28,7 @@ def connect(root: Path, lake_root: str, rev: str | None = None, memory: str = ME
 
 def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
     """An empty in-memory DuckDB that keeps to `memory` and spills into the project's scratch folder."""
+    (root / SCRATCH).mkdir(exist_ok=True)
     connection = duckdb.connect()
     # Nothing may be downloaded and installed while a question is asked.
     connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")

@@ -37,6 +37,12 @@ SHOWN = {
     *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),
 }
 
+# Errors of a query or of the machine; all others may name the values of a row.
+TELLING = (
+    *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
+    *(duckdb.OutOfMemoryException, duckdb.IOException),
+)
+
 Severity = Literal["error", "warn"]
 Status = Literal["passed", "warning", "error", "skipped"]
 Manifests = Mapping[str, Mapping[str, Table]]
@@ -338,8 +344,8 @@ def _one(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int]:
 
 
 def _told(error: duckdb.Error) -> str:
-    """The reason of an error; errors about values name them, and values may be personal data."""
-    if isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)):
+    """The reason of an error, without the values of rows: they may be personal data."""
+    if isinstance(error, TELLING):
         return str(error).split("\n")[0]
     return type(error).__name__
 

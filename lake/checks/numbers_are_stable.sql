@@ -14,14 +14,14 @@ deciles as (
     select source, "column", quantile_cont(value, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) as edges
     from earlier group by all
 ),
-counts as (
-    select source, "column", value, count(*) as now, 0 as before from after group by all
-    union all select source, "column", value, 0, count(*) from earlier group by all
+placed as (
+    select source, "column", value, 1 as now, 0 as before from after
+    union all select source, "column", value, 0, 1 from earlier
 ),
 bins as (
     select source, "column", len(list_filter(edges, lambda edge: edge <= value)) as bin,
         sum(now) as now, sum(before) as before
-    from counts join deciles using (source, "column") group by all
+    from placed join deciles using (source, "column") group by all
 ),
 shares as (
     select source, "column",
