@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, history, init, pull, quality, repair, repro, run, sql, vacuum, verify
+from finelake import __version__, demo, diff, history, init, pull, quality, repair, repro, run, sql, trace, vacuum, verify
 from lake.errors import UserError, disk_is_full, full_disk
 from lake.project import find_root, settings
 
@@ -18,6 +18,8 @@ COMMANDS = {
     "run": run,
     "sql": sql,
     "history": history,
+    "diff": diff,
+    "trace": trace,
     "quality": quality,
     "verify": verify,
     "repair": repair,
