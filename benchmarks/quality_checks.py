@@ -251,8 +251,12 @@ def write_project(root: Path, rows: int) -> int:
 def _commit(root: Path) -> None:
     """HEAD pins what the work tree pins: manifests in Git, named by a dvc.lock."""
     paths = [str(path.relative_to(root)) for path in sorted((root / "snapshots").glob("*.json"))]
-    lock = {"stages": {Path(path).stem.replace("-", "@"): {"outs": [{"path": path, "md5": ""}]} for path in paths}}
+    lock = {
+        "stages": {Path(path).stem.replace("-", "@"): {"outs": [{"path": path, "md5": "0" * 32}]} for path in paths}
+    }
     (root / "dvc.lock").write_text(json.dumps(lock))
+    (root / ".dvc").mkdir()
+    (root / ".dvc" / "config").touch()
     who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     for command in (["init", "--quiet"], ["add", "snapshots", "dvc.lock"], [*who, "commit", "--quiet", "-m", "pins"]):
         subprocess.run(["git", *command], cwd=root, check=True)

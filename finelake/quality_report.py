@@ -134,12 +134,19 @@ def as_html(results: Sequence[Result], title: str, pinned: Manifests) -> str:
 
 
 def as_markdown(checks: Sequence[Check]) -> str:
-    """A table of what each check asks of which tables."""
-    lines = ["| check | tables | severity | law |", "|---|---|---|---|"]
-    lines += [f"| {c.name} | {', '.join(c.tables)} | {_severity(c)} | {c.law} |" for c in checks]
+    """A table of what each check asks of which tables, and of the values that can be set."""
+    lines = ["| check | tables | severity | values | law |", "|---|---|---|---|---|"]
+    for check in checks:
+        cells = (check.name, ", ".join(check.tables), _severity(check), _values(check), check.law)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _severity(check: Check) -> str:
     limit = check.error_if if check.severity == "error" else check.warn_if
     return check.severity if str(limit) == "> 0" else f"{check.severity} {limit}"
+
+
+def _values(check: Check) -> str:
+    shown = {name: ", ".join(value) if isinstance(value, list) else value for name, value in check.values.items()}
+    return "; ".join(f"{name} = {value}" for name, value in shown.items())

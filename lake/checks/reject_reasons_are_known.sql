@@ -4,8 +4,9 @@ with
 known as (
     select stage, unnest(reasons) as reason from (values
         ('ingest', [
-            'no_key', 'empty', 'no_time', 'bad_time', 'superseded', 'duplicate_key', 'corrupt_row', 'encrypted',
-            'broken', 'no_text', 'too_large', 'unsupported', 'no_annotator', 'bad_layer', 'bad_role', 'unknown_record'
+            'no_key', 'empty', 'no_time', 'bad_time', 'inexact_number', 'superseded', 'duplicate_key', 'corrupt_row',
+            'encrypted', 'broken', 'no_text', 'too_large', 'unsupported', 'no_annotator', 'bad_layer', 'bad_role',
+            'unknown_record'
         ]),
         ('clean', ['outlier', 'empty']),
         ('dedup', ['duplicate']),

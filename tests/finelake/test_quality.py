@@ -223,8 +223,10 @@ def test_the_table_of_checks_in_the_documentation_is_current(capsys, monkeypatch
 
 def commit(root: Path) -> None:
     """A commit whose dvc.lock names the manifest of mask, which is in Git itself."""
-    lock = {"stages": {"mask": {"outs": [{"path": "snapshots/mask.json", "md5": ""}]}}}
+    lock = {"stages": {"mask": {"outs": [{"path": "snapshots/mask.json", "md5": "0" * 32}]}}}
     (root / "dvc.lock").write_text(json.dumps(lock))
+    (root / ".dvc").mkdir(exist_ok=True)
+    (root / ".dvc" / "config").touch()
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (["init", "-q"], ["add", "dvc.lock", "snapshots"], [*who, "commit", "-q", "-m", "pins"]):
         subprocess.run(["git", *command], cwd=root, check=True)
