@@ -102,6 +102,7 @@ def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
         "ingest": {
             "records": ingested,
             "annotations": marks,
+            "columns": columns(),
             "rejects": rejects(ingested.slice(0, 0), "ingest", "empty"),
         },
         "clean": {"records": clean, "rejects": rejects(ingested.slice(0, rows // 500), "clean", "outlier")},
@@ -149,6 +150,11 @@ def annotations(mask: pa.Table) -> pa.Table:
             "start": repeated(None, 2 * rows, pa.int32()),
         }
     )
+
+
+def columns() -> pa.Table:
+    named = {"source": ["tickets"], "column": ["body"], "type": ["text"], "used_as": ["text"]}
+    return pa.table(named)
 
 
 def counts() -> pa.Table:
