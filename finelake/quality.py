@@ -90,12 +90,14 @@ def run(root: Path, chosen: Settings) -> None:
         for result in quality.run_checks(root, chosen.lake, checks, pinned)
         if not result.table.startswith("tokenize@")
     ]
-    write_atomically(root / PAGE, report.as_html(results, "data stages", pinned))
+    # What was pinned before is no dependency of the stage, so its files say nothing of it.
+    alone = [result for result in results if not result.check.compares]
+    write_atomically(root / PAGE, report.as_html(alone, "data stages, by themselves", pinned))
     for line in report.lines([result for result in results if result.status in report.FOUND]):
         print(line)
     print(f"quality: {report.summary(results)}; see {PAGE}", flush=True)
     _refuse_errors(results)
-    write_atomically(root / METRICS, json.dumps(metrics(results), indent=2) + "\n")
+    write_atomically(root / METRICS, json.dumps(metrics(alone), indent=2) + "\n")
     write_atomically(root / VERDICT, "no errors\n")
 
 
@@ -109,13 +111,10 @@ def _refuse_errors(results: list[Result]) -> None:
 
 
 def metrics(results: list[Result]) -> dict:
-    """How many checks were asked and failing rows by check with a warning; of checks of the pinned data alone.
-
-    What was pinned before is no dependency of the stage, so what depends on it is not one of its outputs.
-    """
-    alone = [result for result in results if not result.check.compares and result.status != "skipped"]
+    """How many checks were asked, and failing rows by check with a warning."""
+    asked = [result for result in results if result.status != "skipped"]
     warned: Counter[str] = Counter()
-    for result in alone:
+    for result in asked:
         if result.status == "warning":
             warned[result.check.name] += result.failing
-    return {"checks": len(alone), "warnings": dict(sorted(warned.items()))}
+    return {"checks": len(asked), "warnings": dict(sorted(warned.items()))}

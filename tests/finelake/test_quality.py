@@ -264,6 +264,16 @@ def test_an_earlier_version_with_other_columns_or_lost_files_is_not_compared(cap
     assert "skipped  grows  mask.records  of HEAD: table mask/records, version 0: the data file" in out
 
 
-def test_what_depends_on_earlier_versions_is_no_metric():
-    grown = Result(parse_check(CHECKS["grows"], "grows", "g.sql"), "mask.records", "warning", failing=1)
-    assert quality.metrics([*results(), grown]) == {"checks": 3, "warnings": {"warns": 1}}
+def test_files_of_the_stage_follow_from_what_is_pinned_now_alone(capsys, project):
+    (project / "quality" / "fails.sql").unlink()
+    (project / "quality" / "grows.sql").write_text(GROWS.replace("needs:", "severity: warn\n-- needs:") + "0")
+    assert "0 errors, 1 warning, 1 passed, 2 skipped" in finelake(capsys, "run", "quality")[1]
+    before = written(project)
+    commit(project)
+    said = finelake(capsys, "run", "quality")[1]
+    assert "warning  grows" in said and "0 errors, 2 warnings, 1 passed, 1 skipped" in said
+    assert written(project) == before
+
+
+def written(project: Path) -> dict[str, str]:
+    return {str(path): (project / path).read_text() for path in (quality.VERDICT, quality.METRICS, quality.PAGE)}
