@@ -5,7 +5,22 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, diff, history, init, pull, repair, repro, run, sql, trace, vacuum, verify
+from finelake import (
+    __version__,
+    demo,
+    diff,
+    history,
+    init,
+    pull,
+    quality,
+    repair,
+    repro,
+    run,
+    sql,
+    trace,
+    vacuum,
+    verify,
+)
 from lake.errors import UserError, disk_is_full, full_disk
 from lake.project import find_root, settings
 
@@ -20,6 +35,7 @@ COMMANDS = {
     "history": history,
     "diff": diff,
     "trace": trace,
+    "quality": quality,
     "verify": verify,
     "repair": repair,
     "vacuum": vacuum,

@@ -19,6 +19,7 @@ from lake import commit, snapshots
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
+from lake.quality import Params as QualityParams
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -110,10 +111,11 @@ def check_params(root: Path) -> None:
     """Every section of params.yaml parses; UserError names the first that does not."""
     content = load(root / PARAMS)
     with_section = STAGES[1:]  # ingest reads `sources`
-    unknown_key(content, ("finelake", "sources", "runs", *with_section), "")
+    unknown_key(content, ("finelake", "sources", "quality", "runs", *with_section), "")
     sources.parse_sources(content.get("sources"))
     for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
+    parse(QualityParams, content.get("quality"), "quality")
     for run_name in content.get("runs") or {}:
         parse_run(content, run_name)
 

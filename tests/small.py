@@ -41,6 +41,7 @@ dedup: {}
 mask: {}
 annotate: {}
 split: {}
+quality: {}
 runs: {}
 """
 # The JVM of a small chain is not worth optimising: half the time a stage.

@@ -165,3 +165,16 @@ def test_the_lock_of_a_dead_process_does_not_block(finished):
     done = subprocess.run([sys.executable, "-c", dead], cwd=finished, env=small.environment())
     assert done.returncode == -9
     small.run_dvc(finished, "repro", "--force", "--single-item", "clean")
+
+
+def test_a_broken_law_stops_what_comes_after_it_and_asking_needs_no_spark(finished):
+    verdict, own = finished / "reports" / "quality.txt", finished / "quality" / "never.sql"
+    said = small.run(finished, "repro", "quality", **NO_JAVA)
+    assert "quality: 0 errors" in said and verdict.read_text() == "no errors\n"
+    own.write_text("-- There are no notes.\n-- table: split.records\nselect record_id from this\n")
+    said = small.run(finished, "repro", "quality", code=2, **NO_JAVA)
+    assert "the data break never (split.records): nothing is trained on them" in said
+    assert not verdict.exists()
+    own.unlink()
+    small.run(finished, "repro", "quality", **NO_JAVA)
+    assert verdict.read_text() == "no errors\n"
