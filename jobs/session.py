@@ -10,6 +10,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from jobs.cluster import is_cluster, properties, cluster_settings, worker_python
 from jobs.jars import jar_paths, java
 
 SETTINGS = {
@@ -27,6 +28,8 @@ SETTINGS = {
     "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
     "spark.databricks.delta.properties.defaults.deletedFileRetentionDuration": "interval 3650 days",
 }
+# What the user's properties may change; the others decide what is computed.
+OPEN = ("spark.ui.enabled", "spark.ui.showConsoleProgress", "spark.log.level")
 LOCAL = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
@@ -37,9 +40,12 @@ PORT, SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
 
 
 def settings(master: str, memory: str) -> dict[str, str]:
-    """Spark's settings for a master such as local[2] and a driver memory such as 2g."""
-    chosen = SETTINGS | {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
-    return chosen | LOCAL if master.startswith("local") else chosen
+    """Spark's settings for a master such as local[2] and a driver memory such as 2g, with the user's own properties."""
+    fixed = {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
+    fixed |= {key: value for key, value in SETTINGS.items() if key not in OPEN}
+    if is_cluster(master):
+        fixed |= cluster_settings()
+    return (SETTINGS if is_cluster(master) else SETTINGS | LOCAL) | fixed | properties(reserved=fixed)
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
@@ -76,9 +82,11 @@ def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
 def _prepare_environment(master: str) -> None:
     java()
     # Without these, workers take the system's Python, and the driver looks up a host name that may not resolve.
+    if is_cluster(master):
+        os.environ |= {"PYSPARK_PYTHON": worker_python(), "PYSPARK_DRIVER_PYTHON": sys.executable}
+        return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def _stop_abandoned_context() -> None:
