@@ -22,11 +22,10 @@ SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Plain Parquet readers must see plain Parquet, and a pinned version must stay for ten years.
+    # The data files are written by Delta, see lake/commit.py: plain Parquet, no values of the rows in any log.
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",
-    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
-    "spark.databricks.delta.properties.defaults.deletedFileRetentionDuration": "interval 3650 days",
+    "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
 }
 # What the user's properties may change; the others decide what is computed.
 OPEN = ("spark.ui.enabled", "spark.ui.showConsoleProgress", "spark.log.level")

@@ -1,17 +1,40 @@
-"""Writing a table: hash the rows, find the content in the lake, commit a new version only when it is not there."""
+"""Writing a table: Spark writes data files and hashes the rows in one pass, delta-rs commits the files.
+
+The data files of each write lie in a folder of their own, TABLE/data/UUID. Spark writes them as a throw-away Delta
+table, so no file is ever renamed (on an object store a rename is a copy); the commit that publishes them is made here,
+in this process, after the last byte is written: an atomic rename in a folder, a conditional put in an object store.
+So a killed writer leaves an unnamed folder and nothing else, and two writers cannot overwrite each other's commit.
+"""
 
 import hashlib
+import json
+import random
+import time
+import uuid
 
-from pyspark import StorageLevel
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, CommitProperties, create_table_with_add_actions
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, TimestampType
 
-from lake.snapshots import Table, find_version, intact, location
+from lake import storage
+from lake.snapshots import Table, find_version, intact
+from lake.storage import location
 
 LANES = 4  # a 128-bit hash is summed as four 32-bit lanes: a long holds 2**31 of them without overflow
-ATTEMPTS = 5  # commits that lost a race against another writer are tried again
+ATTEMPTS = 20  # commits that lost a race against another writer are tried again
+LOG = "_delta_log"
+PROPERTIES = {
+    # Plain Parquet readers must see plain Parquet, and a pinned version must stay for ten years.
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+    # No smallest and largest values in the log: stages read whole tables, and some hold personal data.
+    "delta.dataSkippingNumIndexedCols": "0",
+}
 
 
 def commit(
@@ -19,37 +42,111 @@ def commit(
 ) -> Table:
     """Publish the rows of `frame` as a version of the table at `path`, unless a version already holds them.
 
-    The frame is computed once: it is kept on disk while it is hashed and written.
+    The frame is computed once. UserError when the table's log cannot be read.
     """
-    kept = frame.persist(StorageLevel.DISK_ONLY)
+    batch = f"data/{uuid.uuid4().hex}"
+    folder = f"{path}/{batch}"
     try:
-        rows, content = content_hash(kept)
+        (rows, content), files = _write(frame, lake_root, folder, partition_by)
         table = Table(path=path, rows=rows, schema=schema_hash(schema), content=content)
-        for attempt in range(ATTEMPTS):
-            if intact(lake_root, table):
-                break
-            try:
-                _write(kept, lake_root, table, partition_by)
-            except PySparkException as error:
-                if attempt == ATTEMPTS - 1 or "DELTA_CONCURRENT" not in str(error):
-                    raise
-    finally:
-        kept.unpersist()
+        added = [_under(batch, file) for file in files]
+        published = _publish(lake_root, table, added, schema, partition_by)
+    except BaseException:
+        storage.delete_folders(lake_root, [folder])
+        raise
+    storage.delete_folders(lake_root, [f"{folder}/{LOG}" if published else folder])
     return table
 
 
-def _write(frame: DataFrame, lake_root: str, table: Table, partition_by: tuple[str, ...]) -> None:
-    writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    writer = writer.option("userMetadata", table.metadata())
-    if partition_by:
-        writer = writer.partitionBy(*partition_by)
-    writer.save(location(lake_root, table.path))
-
-
-def read(spark, lake_root: str, table: Table) -> DataFrame:
+def read(spark: SparkSession, lake_root: str, table: Table) -> DataFrame:
     """The pinned rows. The version must be there: see `lake.snapshots.require`."""
     version = find_version(lake_root, table)
     return spark.read.format("delta").option("versionAsOf", version).load(location(lake_root, table.path))
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    frame: DataFrame, lake_root: str, folder: str, partition_by: tuple[str, ...]
+) -> tuple[tuple[int, str], list[AddAction]]:
+    """Write the rows' files below `folder`: (rows, content hash), files with paths relative to `folder`."""
+    seen = Observation()
+    writer = frame.observe(seen, *_sums(frame)).write.format("delta")
+    if partition_by:
+        writer = writer.partitionBy(*partition_by)
+    writer.save(location(lake_root, folder))
+    files = _written(lake_root, folder)
+    rows = sum(json.loads(file.stats)["numRecords"] for file in files)
+    hashed = _combined(seen.get) if rows else (0, f"{0:032x}")
+    if hashed[0] != rows:
+        # Spark promises to count each task once; should it not, the files themselves are counted.
+        hashed = content_hash(frame.sparkSession.read.format("delta").load(location(lake_root, folder)))
+    return hashed, files
+
+
+def _written(lake_root: str, folder: str) -> list[AddAction]:
+    """The files that the one commit of a throw-away Delta table names."""
+    lines = storage.read_bytes(lake_root, f"{folder}/{LOG}/{0:020d}.json").decode().splitlines()
+    adds = [action["add"] for action in map(json.loads, lines) if "add" in action]
+    return [
+        AddAction(a["path"], a["size"], a["partitionValues"], a["modificationTime"], True, a["stats"]) for a in adds
+    ]
+
+
+def _under(batch: str, file: AddAction) -> AddAction:
+    return AddAction(f"{batch}/{file.path}", file.size, file.partition_values, file.modification_time, True, file.stats)
+
+
+# --- committing ------------------------------------------------------------------------------------------------------
+
+
+def _publish(
+    lake_root: str, table: Table, files: list[AddAction], schema: StructType, partition_by: tuple[str, ...]
+) -> bool:
+    """Make the files the newest version; False when a version already holds the content."""
+    digests = storage.sha256(lake_root, [f"{table.path}/{file.path}" for file in files])
+    named = {file.path: digests[f"{table.path}/{file.path}"] for file in files}
+    properties = CommitProperties(custom_metadata={"userMetadata": table.metadata(named)})
+    for attempt in range(ATTEMPTS):
+        if intact(lake_root, table):
+            return False
+        try:
+            _commit_files(lake_root, table, files, Schema.from_json(schema.json()), list(partition_by), properties)
+            return True
+        except (CommitFailedError, DeltaError):
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, 0.05 * (attempt + 1)))
+    return False
+
+
+def _commit_files(
+    lake_root: str,
+    table: Table,
+    files: list[AddAction],
+    schema: Schema,
+    partition_by: list[str],
+    properties: CommitProperties,
+) -> None:
+    try:
+        existing: DeltaTable = storage.open_table(lake_root, table.path)
+    except TableNotFoundError:
+        create_table_with_add_actions(
+            storage.delta_url(lake_root, table.path),
+            schema,
+            files,
+            mode="error",
+            partition_by=partition_by,
+            configuration=PROPERTIES,
+            storage_options=storage.delta_options(lake_root),
+            commit_properties=properties,
+        )
+        return
+    existing.create_write_transaction(files, "overwrite", schema, partition_by, commit_properties=properties)
+
+
+# --- hashing ---------------------------------------------------------------------------------------------------------
 
 
 def schema_hash(schema: StructType) -> str:
@@ -60,16 +157,27 @@ def schema_hash(schema: StructType) -> str:
 def content_hash(frame: DataFrame) -> tuple[int, str]:
     """The number of rows and their order-insensitive hash, 32 hexadecimal digits.
 
-    The sum modulo 2**128 of the rows' MD5 sums: a multiset hash (AdHash; Bellare and Micciancio, 1997), which
-    guards against accidents, not against an adversary.
+    The sum modulo 2**128 of the rows' hashes: a multiset hash (AdHash; Bellare and Micciancio, 1997). A row's hash is
+    two XXH64 sums (Collet) of its canonical JSON, the second behind another prefix. It guards against accidents, not
+    against an adversary.
     """
+    return _combined(frame.agg(*_sums(frame)).collect()[0].asDict())
+
+
+def _sums(frame: DataFrame) -> list[Column]:
+    """Aggregates from which `_combined` makes the hash: `rows` and the sum of each 32-bit lane."""
     row = F.to_json(F.struct(*_canonical_fields(frame)), {"ignoreNullFields": "false"})
-    digest = frame.select(F.md5(row.cast("binary")).alias("digest"))
-    lanes = [F.conv(F.substring("digest", 8 * lane + 1, 8), 16, 10).cast("long") for lane in range(LANES)]
-    (sums,) = digest.agg(F.count("*"), *[F.sum(lane) for lane in lanes]).collect()
-    rows, totals = sums[0], [total or 0 for total in sums[1:]]
-    content = sum(total << (32 * (LANES - 1 - lane)) for lane, total in enumerate(totals)) % 2**128
-    return rows, f"{content:032x}"
+    halves = (F.xxhash64(row), F.xxhash64(F.lit("finelake"), row))
+    lanes = [
+        lane for half in halves for lane in (F.shiftrightunsigned(half, 32), half.bitwiseAND(F.lit(0xFFFFFFFF)))
+    ]
+    return [F.count(F.lit(1)).alias("rows"), *[F.sum(lane).alias(f"lane{place}") for place, lane in enumerate(lanes)]]
+
+
+def _combined(sums: dict[str, int | None]) -> tuple[int, str]:
+    totals = [sums[f"lane{place}"] or 0 for place in range(LANES)]
+    content = sum(total << (32 * (LANES - 1 - place)) for place, total in enumerate(totals)) % 2**128
+    return sums["rows"] or 0, f"{content:032x}"
 
 
 def _canonical_fields(frame: DataFrame) -> list[Column]:

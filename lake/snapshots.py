@@ -8,18 +8,18 @@ loss satisfies the old manifest.
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from lake import storage
 from lake.errors import UserError
 from lake.project import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "snapshots"
 
 
@@ -32,9 +32,10 @@ class Table:
     schema: str  # hash of names, types and nullability, 32 hexadecimal digits
     content: str  # order-insensitive hash of the rows, 32 hexadecimal digits
 
-    def metadata(self) -> str:
-        """What the commit that wrote this content carries."""
-        return json.dumps({"finelake": FORMAT, "rows": self.rows, "schema": self.schema, "content": self.content})
+    def metadata(self, files: Mapping[str, str]) -> str:
+        """What the commit that wrote this content carries; `files`: the SHA-256 of each data file."""
+        pin = {"finelake": FORMAT, "rows": self.rows, "schema": self.schema, "content": self.content}
+        return json.dumps(pin | {"files": dict(sorted(files.items()))})
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Version:
     rows: int | None
     schema: str | None
     content: str | None
+    files: Mapping[str, str]  # SHA-256 by path relative to the table
 
 
 def manifest_path(root: Path, stage: str) -> Path:
@@ -102,18 +104,27 @@ def manifests(root: Path) -> dict[str, dict[str, Table]]:
     return found
 
 
-def location(lake_root: str, path: str) -> str:
-    """The folder or URL of a table."""
-    return f"{lake_root.rstrip('/')}/{path}"
-
-
 def history(lake_root: str, path: str) -> list[Version]:
-    """The versions of a table, newest first; empty when the lake holds no such table."""
+    """The versions of a table, newest first; empty when the lake holds no such table.
+
+    UserError when its Delta log cannot be read.
+    """
     try:
-        commits = DeltaTable(location(lake_root, path)).history()
-    except (TableNotFoundError, DeltaError, OSError):
+        commits = storage.open_table(lake_root, path).history()
+    except TableNotFoundError:
         return []
+    except (DeltaError, OSError) as error:
+        raise UserError(_unreadable(lake_root, path, error)) from None
     return [_version(commit) for commit in commits]
+
+
+def _unreadable(lake_root: str, path: str, error: Exception) -> str:
+    folder, stage = storage.location(lake_root, path), path.rpartition("/")[0].replace("/", "@")
+    reason = " ".join(str(error).split())[:200]
+    return (
+        f"the Delta log of table {path} cannot be read ({reason}); restore {folder}/_delta_log from a backup, "
+        f"or move {folder} away and run `finelake repair {stage}`"
+    )
 
 
 def _version(commit: dict) -> Version:
@@ -129,38 +140,59 @@ def _version(commit: dict) -> Version:
         rows=metadata.get("rows"),
         schema=metadata.get("schema"),
         content=metadata.get("content"),
+        files=metadata.get("files") or {},
     )
 
 
 def find_version(lake_root: str, table: Table) -> int | None:
     """The newest version that holds the table's content, or None."""
-    return _matching(history(lake_root, table.path), table)
+    version = _pinned(history(lake_root, table.path), table)
+    return None if version is None else version.number
 
 
-def _matching(versions: list[Version], table: Table) -> int | None:
-    pinned = (table.content, table.schema)
-    return next((version.number for version in versions if (version.content, version.schema) == pinned), None)
+def _pinned(versions: list[Version], table: Table) -> Version | None:
+    pin = (table.content, table.schema)
+    return next((version for version in versions if (version.content, version.schema) == pin), None)
 
 
-def problems(lake_root: str, table: Table) -> Iterator[str]:
-    """What keeps a pinned table from being read: a missing table, version or file, or a file of another size."""
-    versions = history(lake_root, table.path)
+def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
+    """What keeps a pinned table from being read: a missing table, version or file, or an altered file.
+
+    A file is altered when its size is another than at its commit; with `deep`, when its bytes are.
+    """
+    try:
+        versions = history(lake_root, table.path)
+    except UserError as error:
+        yield str(error)
+        return
     if not versions:
         yield f"table {table.path} is missing from the lake {lake_root}"
         return
-    version = _matching(versions, table)
+    version = _pinned(versions, table)
     if version is None:
         yield f"table {table.path} has no version with the pinned content {table.content}"
         return
-    if "://" in lake_root:
-        return
-    for path, size in _added(lake_root, table.path, version):
-        file = Path(lake_root, table.path, path)
-        if not file.exists():
-            yield f"table {table.path}, version {version}: the data file {path} is missing"
-        elif (found := file.stat().st_size) != size:
-            reason = f"was altered ({found} bytes, written with {size})"
-            yield f"table {table.path}, version {version}: the data file {path} {reason}"
+    yield from _file_problems(lake_root, table.path, version, deep)
+
+
+def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> Iterator[str]:
+    added = _added(lake_root, path, version.number)
+    found = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in added])
+    whole = []
+    for name, size in added:
+        told = f"table {path}, version {version.number}: the data file {name}"
+        here = found.get(f"{path}/{name}")
+        if here is None:
+            yield f"{told} is missing"
+        elif here != size:
+            yield f"{told} was altered ({here} bytes, written with {size})"
+        else:
+            whole.append(name)
+    if deep:
+        digests = storage.sha256(lake_root, [f"{path}/{name}" for name in whole])
+        for name in whole:
+            if digests[f"{path}/{name}"] != version.files.get(name):
+                yield f"table {path}, version {version.number}: the data file {name} was altered (other SHA-256)"
 
 
 def intact(lake_root: str, table: Table) -> bool:
@@ -185,17 +217,17 @@ def files(lake_root: str, stage: str, table: Table) -> list[str]:
     version = require(lake_root, stage, table)
     # File names hold random identifiers, their folders the partition: only the folder may decide the order.
     added = sorted(_added(lake_root, table.path, version), key=lambda item: _partition(item[0]))
-    return [f"{location(lake_root, table.path)}/{path}" for path, _ in added]
+    return [storage.location(lake_root, f"{table.path}/{path}") for path, _ in added]
 
 
 def _partition(path: str) -> list[tuple[str, int | str]]:
-    values = [part.partition("=")[::2] for part in path.split("/")[:-1]]
+    values = [part.partition("=")[::2] for part in path.split("/")[:-1] if "=" in part]
     return [(name, int(value) if value.isdigit() else value) for name, value in values]
 
 
 def _added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
     """(path relative to the table, bytes) of the files of a version."""
-    actions = DeltaTable(location(lake_root, path), version=version).get_add_actions(flatten=True)
+    actions = storage.open_table(lake_root, path, version).get_add_actions(flatten=True)
     columns = {name: actions.column(name).to_pylist() for name in ("path", "size_bytes")}
     return list(zip(columns["path"], columns["size_bytes"], strict=True))
 
@@ -203,4 +235,4 @@ def _added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
 def arrow_schema(lake_root: str, stage: str, table: Table) -> pa.Schema:
     """The columns of a pinned table."""
     version = require(lake_root, stage, table)
-    return pa.schema(DeltaTable(location(lake_root, table.path), version=version).schema().to_arrow())
+    return pa.schema(storage.open_table(lake_root, table.path, version).schema().to_arrow())

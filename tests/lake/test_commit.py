@@ -32,7 +32,7 @@ def test_the_hash_is_of_the_rows_alone(spark, frame):
 
 
 def test_the_hash_is_the_same_on_every_machine(frame):
-    assert content_hash(frame)[1] == "4440b50fea706aca2124f1bbc212aa6b"
+    assert content_hash(frame)[1] == "bbc79bae6b9a1fde52ac6b429114acbe"
 
 
 @pytest.mark.parametrize(

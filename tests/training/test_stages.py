@@ -40,7 +40,7 @@ def commit(root: Path, stage: str, tables: dict[str, tuple[pa.Table, list[str]]]
     for name, (rows, partitions) in tables.items():
         path = snapshots.table_path(stage, name)
         pinned[name] = snapshots.Table(path, rows.num_rows, "s" * 32, name[0] * 32)
-        properties = CommitProperties(custom_metadata={"userMetadata": pinned[name].metadata()})
+        properties = CommitProperties(custom_metadata={"userMetadata": pinned[name].metadata({})})
         write_deltalake(
             str(root / "lakehouse" / path), rows, partition_by=partitions or None, commit_properties=properties
         )

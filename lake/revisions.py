@@ -1,0 +1,151 @@
+"""What other commits pinned: the manifests of any Git revision, without checking it out.
+
+A manifest is an output that DVC caches: a revision's dvc.lock names the MD5 of its text, the text lies in DVC's
+cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) is read from there.
+"""
+
+import functools
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lake.errors import UserError
+from lake.snapshots import FOLDER, Table, parse_manifest
+
+LOCK = "dvc.lock"
+EXPERIMENTS = "refs/exps/"
+# Where only the newest entry is a ref: the older ones stand in its log.
+STASHES = ("refs/stash", "refs/exps/stash", "refs/exps/celery/stash", "refs/exps/celery/failed")
+
+
+class NothingPinned(UserError):
+    """A revision without dvc.lock: no stage had run in the project by then."""
+
+
+def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
+    """The tables that a commit, branch, tag or DVC experiment pinned, by stage: `lake.snapshots.manifests` of then.
+
+    UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
+    NothingPinned for a revision without dvc.lock.
+    """
+    commit = resolve(root, rev)
+    committed = _git(root, "ls-tree", "--name-only", commit, f"./{FOLDER}/").split("\n")
+    found = {}
+    for stage, (path, md5) in _locked(root, rev, commit).items():
+        text = _show(root, commit, path) if path in committed else _cached(root, rev, path, md5)
+        found[stage] = parse_manifest(text, f"{path} of {rev}", stage)
+    return dict(sorted(found.items()))
+
+
+def revisions(root: Path) -> dict[str, str]:
+    """The commit of every ref that may pin tables, by the ref's name, which `manifests_at` understands.
+
+    HEAD, local and remote branches, tags, stashes, and DVC's experiments, finished (exps/…/NAME) and queued. Empty
+    where the project lies in no Git repository or nothing is committed yet.
+    """
+    if not _has_git(root):
+        return {}
+    # A name that a branch and a tag share comes as heads/NAME and tags/NAME, so that each name means one commit.
+    refs = _git(root, "for-each-ref", "--format=%(refname:short) %(symref)").splitlines()
+    names = ["HEAD", *[ref.strip() for ref in refs if ref.endswith(" ")]]
+    for stash in STASHES:
+        names += _try_git(root, "log", "-g", "--format=%gd", stash).split()
+    commits = _git(
+        root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}^{{commit}}\n" for name in names)
+    )
+    # What is no commit, such as HEAD before the first one, comes as "NAME missing".
+    return {name: commit for name, commit in zip(names, commits.splitlines(), strict=True) if " " not in commit}
+
+
+def resolve(root: Path, rev: str) -> str:
+    """The commit id of a revision, 40 hexadecimal digits. UserError when there is no such revision."""
+    if not _has_git(root):
+        raise UserError(f"{root} lies in no Git repository, so it has no revision {rev}; run `git init` and commit")
+    commit = _try_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
+    return commit or _experiment(root, rev)
+
+
+def _experiment(root: Path, name: str) -> str:
+    listed = _git(root, "for-each-ref", "--format=%(refname) %(objectname)", EXPERIMENTS)
+    for ref, commit in map(str.split, listed.splitlines()):
+        if ref.rsplit("/", 1)[-1] == name:
+            return commit
+    raise UserError(
+        f"Git knows no revision {name}; `git branch --all`, `git tag` and `dvc exp list` name those there are"
+    )
+
+
+def _locked(root: Path, rev: str, commit: str) -> dict[str, tuple[str, str]]:
+    """(path, MD5) of the manifests that a commit's dvc.lock names, by stage."""
+    text = _try_git(root, "show", f"{commit}:./{LOCK}")
+    if not text:
+        raise NothingPinned(
+            f"{rev} pins no tables: it holds no {LOCK}; name a commit that was made after `finelake repro`"
+        )
+    try:
+        outs = {
+            stage: {out["path"]: out["md5"] for out in entry.get("outs") or []}
+            for stage, entry in (yaml.load(text, _loader()).get("stages") or {}).items()
+        }
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        raise UserError(f"{LOCK} of {rev} is not DVC's (it was altered or cut); name another commit") from None
+    paths = {
+        stage: next((path for path in listed if path.startswith(f"{FOLDER}/")), None) for stage, listed in outs.items()
+    }
+    return {stage: (path, outs[stage][path]) for stage, path in paths.items() if path}
+
+
+def _loader() -> Any:
+    """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _cached(root: Path, rev: str, path: str, md5: str) -> str:
+    file = Path(_cache(root)(md5))
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
+            f"or check {rev} out and run `finelake repro`"
+        ) from None
+
+
+@functools.cache
+def _cache(root: Path) -> Callable[[str], str]:
+    """The function from an MD5 to its file in DVC's cache, wherever the project's configuration keeps that."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        return Repo(str(root)).cache.local.oid_to_path
+    except NotDvcRepoError:
+        raise UserError(f"{root} is no DVC project; run `dvc init` in it (`--subdir` below Git's root)") from None
+
+
+def _show(root: Path, commit: str, path: str) -> str:
+    return _git(root, "show", f"{commit}:./{path}")
+
+
+def _has_git(root: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (root, *root.parents))
+
+
+def _try_git(root: Path, *arguments: str) -> str:
+    """What git prints; nothing when it fails."""
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True).stdout
+
+
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    """What git prints. UserError when it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, input=stdin, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise UserError("git is not installed; install it and run this again") from None
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split())
+        raise UserError(f"git {arguments[0]} failed in {root} ({reason}); mend the repository") from None
+    return done.stdout
