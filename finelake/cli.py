@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, verify
+from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, submit, verify
 from lake.errors import UserError
 from lake.project import find_root
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "pull": pull,
     "repro": repro,
     "run": run,
+    "submit": submit,
     "sql": sql,
     "history": history,
     "verify": verify,

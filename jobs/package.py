@@ -124,7 +124,7 @@ def _files(distribution: Distribution) -> list[str]:
     if distribution.files is None:
         raise UserError(f"the package {distribution.name} has no list of its files; install it again with pip")
     names = {file.as_posix() for file in distribution.files if file.parts[0] != ".." and file.suffix != ".pyc"}
-    return sorted(name for name in names if os.path.isfile(distribution.locate_file(name)))
+    return sorted(name for name in names if Path(str(distribution.locate_file(name))).is_file())
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
