@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, submit, verify
-from lake.errors import UserError
-from lake.project import find_root
+from finelake import __version__, demo, history, init, pull, repair, repro, run, sql, submit, vacuum, verify
+from lake.errors import UserError, disk_is_full, full_disk
+from lake.project import find_root, settings
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 COMMANDS = {
@@ -21,6 +21,7 @@ COMMANDS = {
     "history": history,
     "verify": verify,
     "repair": repair,
+    "vacuum": vacuum,
 }
 
 
@@ -51,15 +52,26 @@ def main(arguments: list[str] | None = None) -> None:
             options.root = find_root(Path.cwd())
             os.chdir(options.root)
         code = module.main(options)
+    except BrokenPipeError:
+        code = 0
     except UserError as error:
         print(f"finelake: {error}", file=sys.stderr)
         code = 2
+    except Exception as error:
+        if not disk_is_full(error):
+            raise
+        print(f"finelake: {full_disk(_written(options))}", file=sys.stderr)
+        code = 2
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        code = 0
     sys.stdout.flush()
     sys.exit(code or 0)
+
+
+def _written(options: argparse.Namespace) -> list[str]:
+    """The folders that a command writes to."""
+    root: Path = getattr(options, "root", Path.cwd())
+    return [settings(root).lake, str(root)]
 
 
 if __name__ == "__main__":

@@ -6,21 +6,22 @@ A rebuilt table has the content that its manifest pins, so no later stage reruns
 import argparse
 
 from finelake.repro import reproduce
-from finelake.verify import broken_stages
+from finelake.verify import broken_stages, check_tables
 from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
 
-EXAMPLE = "  finelake repair\n  finelake repair clean"
+EXAMPLE = "  finelake repair\n  finelake repair --deep clean"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deep", action="store_true", help="find what to rebuild by reading every data file")
     parser.add_argument("stages", nargs="*", help="stages to rebuild (all that are broken when none is named)")
 
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    broken = broken_stages(options.root, lake)
+    broken = broken_stages(options.root, lake, options.deep)
     unknown = [stage for stage in options.stages if stage not in broken]
     if unknown:
         raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")
@@ -30,4 +31,5 @@ def main(options: argparse.Namespace) -> None:
     for stage in chosen:
         print(f"Rebuilding {stage}")
         reproduce(options.root, [stage], ("--force", "--single-item"))
-    print("Every pinned table is whole." if not broken_stages(options.root, lake) else "Run `finelake repair` again.")
+    check_tables(options.root, lake, options.deep)
+    print("Every pinned table is whole.")

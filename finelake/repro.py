@@ -15,6 +15,7 @@ from finelake.run import check
 from finelake.verify import check_tables
 from lake.errors import UserError
 from lake.project import Settings, settings
+from lake.snapshots import manifests
 
 EXAMPLE = "  finelake repro\n  finelake repro split"
 
@@ -35,10 +36,14 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     if not forced:
         check_tables(root, chosen.lake)
     timings.start(root)
+    before = manifests(root)
     if forced or not up_to_date(root, targets):
         _run_dvc(root, ["repro", *options, *targets], chosen)
     if not timings.read(root):
         print("Nothing to do: every stage is up to date.")
+    if manifests(root) != before:
+        # A manifest that came from DVC's cache may name what the lake has lost since.
+        check_tables(root, chosen.lake)
 
 
 def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:

@@ -16,6 +16,7 @@ from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots
+from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
 from lake.runs import parse_run
@@ -79,6 +80,11 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     Returns the pinned tables and the number of rejects by reason.
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
+    with writing(work.lake, work.stage.replace("@", "/")):
+        return _publish(spark, work)
+
+
+def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
     try:
         frames = _read(spark, work)
         outputs = work.module.build(frames, work.params)

@@ -3,8 +3,12 @@
 import contextlib
 import os
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
+from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
@@ -12,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
+from lake.errors import UserError
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -36,6 +41,7 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
 }
 PORT, SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
+JVM = "FINELAKE_JVM"  # the socket at which a surrounding `shared_jvm` says where its JVM is
 
 
 def settings(master: str, memory: str) -> dict[str, str]:
@@ -53,7 +59,8 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     builder = SparkSession.builder.appName("finelake")
     for key, value in settings(master, memory).items():
         builder = builder.config(key, value)
-    if PORT in os.environ:
+    if JVM in os.environ:
+        os.environ.update(_ask(os.environ[JVM], "where"))
         _stop_abandoned_context()
     with _stderr_to(log):
         return builder.getOrCreate()
@@ -63,19 +70,62 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
 def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
     """A JVM for many stage processes, one after the other; yields the environment variables that lead them to it.
 
-    It saves each stage the start of a JVM and the warming up of its classes, some 20 seconds.
+    It saves each stage the start of a JVM and the warming up of its classes, some 20 seconds, and starts when the
+    first stage asks for it: where no stage has to run, there is none.
     """
+    gateways: list[Any] = []
+    with tempfile.TemporaryDirectory(prefix="finelake-") as folder:
+        address = f"{folder}/jvm"  # in a folder of this user's alone
+        with Listener(address, family="AF_UNIX") as listener:
+            server = threading.Thread(target=_serve, args=(listener, gateways, master, memory, log), daemon=True)
+            server.start()
+            try:
+                yield {JVM: address}
+            finally:
+                _ask(address, "end")
+                server.join()
+                for gateway in gateways:
+                    gateway.shutdown()
+                    gateway.proc.stdin.close()
+                    gateway.proc.wait(timeout=30)
+
+
+def _serve(listener: Listener, gateways: list[Any], master: str, memory: str, log: Path) -> None:
+    """Answer stages until told to end: the way to the JVM, which the first question starts, or why there is none."""
+    while True:
+        with listener.accept() as connection:
+            try:
+                asked = connection.recv()
+                if asked == "where" and not gateways:
+                    gateways.append(_launch(master, memory, log))
+                connection.send(_way(gateways[0]) if asked == "where" else {})
+            except (EOFError, OSError):
+                continue  # the stage was killed while it asked
+            except UserError as error:
+                connection.send(error)
+        if asked == "end":
+            return
+
+
+def _launch(master: str, memory: str, log: Path) -> Any:
     _prepare_environment(master)
     conf = SparkConf(loadDefaults=False)
     conf.setAll(list(settings(master, memory).items()))
     with _stderr_to(log):
-        gateway = launch_gateway(conf)
-    try:
-        yield {PORT: str(gateway.gateway_parameters.port), SECRET: gateway.gateway_parameters.auth_token}
-    finally:
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait(timeout=30)
+        return launch_gateway(conf)
+
+
+def _way(gateway: Any) -> dict[str, str]:
+    return {PORT: str(gateway.gateway_parameters.port), SECRET: gateway.gateway_parameters.auth_token}
+
+
+def _ask(address: str, question: str) -> dict[str, str]:
+    with Client(address, family="AF_UNIX") as connection:
+        connection.send(question)
+        answer = connection.recv()
+    if isinstance(answer, UserError):
+        raise answer
+    return answer
 
 
 def _prepare_environment(master: str) -> None:

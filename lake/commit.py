@@ -109,7 +109,8 @@ def _publish(
     named = {file.path: digests[f"{table.path}/{file.path}"] for file in files}
     properties = CommitProperties(custom_metadata={"userMetadata": table.metadata(named)})
     for attempt in range(ATTEMPTS):
-        if intact(lake_root, table):
+        # Every byte is read: what is reused must be what was written.
+        if intact(lake_root, table, deep=True):
             return False
         try:
             _commit_files(lake_root, table, files, Schema.from_json(schema.json()), list(partition_by), properties)
@@ -143,7 +144,7 @@ def _commit_files(
             commit_properties=properties,
         )
         return
-    existing.create_write_transaction(files, "overwrite", schema, partition_by, commit_properties=properties)
+    existing.create_write_transaction([*files], "overwrite", schema, partition_by, commit_properties=properties)
 
 
 # --- hashing ---------------------------------------------------------------------------------------------------------
@@ -168,9 +169,7 @@ def _sums(frame: DataFrame) -> list[Column]:
     """Aggregates from which `_combined` makes the hash: `rows` and the sum of each 32-bit lane."""
     row = F.to_json(F.struct(*_canonical_fields(frame)), {"ignoreNullFields": "false"})
     halves = (F.xxhash64(row), F.xxhash64(F.lit("finelake"), row))
-    lanes = [
-        lane for half in halves for lane in (F.shiftrightunsigned(half, 32), half.bitwiseAND(F.lit(0xFFFFFFFF)))
-    ]
+    lanes = [lane for half in halves for lane in (F.shiftrightunsigned(half, 32), half.bitwiseAND(F.lit(0xFFFFFFFF)))]
     return [F.count(F.lit(1)).alias("rows"), *[F.sum(lane).alias(f"lane{place}") for place, lane in enumerate(lanes)]]
 
 

@@ -42,7 +42,7 @@ def settings(root: Path) -> Settings:
                 f"executors of {master} cannot reach the lake {lake}, a folder of this project; set FINELAKE_LAKE to "
                 "s3a://BUCKET/PREFIX or to the absolute path of a folder that every machine mounts"
             )
-        lake = str((root / lake).resolve())
+        lake = str((_project_of(root) / lake).resolve())
     ranks = os.environ.get("FINELAKE_RANKS", "1")
     if not ranks.isdigit() or ranks == "0":
         raise UserError(f"FINELAKE_RANKS is {ranks!r}, not a number of processes; set it to 1 or more")
@@ -52,6 +52,12 @@ def settings(root: Path) -> Settings:
         memory=os.environ.get("FINELAKE_MEMORY", "2g"),
         ranks=int(ranks),
     )
+
+
+def _project_of(root: Path) -> Path:
+    """The project itself, where `root` is one of the copies in which DVC runs queued experiments."""
+    place = root.as_posix().find("/.dvc/tmp/exps/")
+    return root if place < 0 else Path(root.as_posix()[:place])
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

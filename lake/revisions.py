@@ -60,6 +60,11 @@ def revisions(root: Path) -> dict[str, str]:
     return {name: commit for name, commit in zip(names, commits.splitlines(), strict=True) if " " not in commit}
 
 
+def commits(root: Path) -> list[str]:
+    """Every commit that any ref reaches and that changed dvc.lock: what was pinned at any time."""
+    return _git(root, "rev-list", "--all", "--", LOCK).split() if _has_git(root) else []
+
+
 def resolve(root: Path, rev: str) -> str:
     """The commit id of a revision, 40 hexadecimal digits. UserError when there is no such revision."""
     if not _has_git(root):

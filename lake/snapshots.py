@@ -23,6 +23,10 @@ FORMAT = 2
 FOLDER = "snapshots"
 
 
+class OtherFormat(UserError):
+    """A manifest of another snapshot format."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A pinned table: where it lives under the lake root and what it holds."""
@@ -89,7 +93,7 @@ def parse_manifest(text: str, name: str, stage: str) -> dict[str, Table]:
     except (ValueError, KeyError, TypeError):
         mend = f"run `dvc repro --force --single-item {stage}`"
         raise UserError(f"{name} is no snapshot manifest (it was altered or cut); {mend}") from None
-    raise UserError(
+    raise OtherFormat(
         f"{name} has snapshot format {found}, this Finelake reads {FORMAT}; "
         f"install the Finelake that wrote it or run `dvc repro --force --single-item {stage}`"
     )
@@ -195,9 +199,9 @@ def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> I
                 yield f"table {path}, version {version.number}: the data file {name} was altered (other SHA-256)"
 
 
-def intact(lake_root: str, table: Table) -> bool:
-    """Whether the lake holds the pinned content, with all its files."""
-    return next(problems(lake_root, table), None) is None
+def intact(lake_root: str, table: Table, deep: bool = False) -> bool:
+    """Whether the lake holds the pinned content, with all its files; with `deep`, with every byte of them."""
+    return next(problems(lake_root, table, deep), None) is None
 
 
 def require(lake_root: str, stage: str, table: Table) -> int:

@@ -133,7 +133,9 @@ def _filesystem(lake_root: str) -> tuple[fs.FileSystem, str]:
     """The file system that holds the lake, and the lake's root in it."""
     if is_local(lake_root):
         return _local(), str(Path(lake_root).absolute())
-    return _s3(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION")), lake_root.split("://", 1)[1].rstrip("/")
+    return _s3(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION")), lake_root.split("://", 1)[1].rstrip(
+        "/"
+    )
 
 
 @lru_cache

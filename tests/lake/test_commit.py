@@ -1,12 +1,14 @@
 """Content decides: same rows, same hash, no new version."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pyspark.sql import Observation
 
 from lake.commit import commit, content_hash, read
-from lake.snapshots import files, history
+from lake.snapshots import Table, files, history, intact
 
 SCHEMA = "id string, at timestamp, numbers map<string,double>, tags array<string>, inner struct<a:int,b:string>"
 ROWS = [
@@ -86,3 +88,68 @@ def test_lakes_with_another_past_give_the_same_pins(frame, tmp_path):
     plain, wandering = str(tmp_path / "a"), str(tmp_path / "b")
     commit(frame.limit(2), wandering, "x/records", frame.schema)
     assert commit(frame, plain, "x/records", frame.schema) == commit(frame, wandering, "x/records", frame.schema)
+
+
+def test_another_schema_is_another_version_and_both_can_be_read(spark, frame, tmp_path):
+    lake = str(tmp_path)
+    first = commit(frame, lake, "x/records", frame.schema)
+    wider = frame.selectExpr("*", "1 as more")
+    second = commit(wider, lake, "x/records", wider.schema)
+    assert read(spark, lake, first).columns == frame.columns
+    assert read(spark, lake, second).columns == [*frame.columns, "more"]
+    assert first.schema != second.schema
+
+
+def test_a_version_with_a_flipped_byte_is_not_reused(spark, frame, tmp_path):
+    lake = str(tmp_path)
+    table = commit(frame.coalesce(1), lake, "x/records", frame.schema)
+    file = Path(files(lake, "x", table)[0])
+    content = file.read_bytes()
+    file.write_bytes(content[:10] + bytes([content[10] ^ 1]) + content[11:])
+    assert commit(frame, lake, "x/records", frame.schema) == table
+    assert [version.content for version in history(lake, "x/records")] == [table.content] * 2
+    assert intact(lake, table, deep=True)
+
+
+def test_a_write_leaves_data_files_and_the_log_alone(frame, tmp_path):
+    lake = str(tmp_path)
+    commit(frame, lake, "x/records", frame.schema)
+    commit(frame, lake, "x/records", frame.schema)
+    assert len(list(tmp_path.glob("x/records/data/*"))) == 1
+    assert not list(tmp_path.rglob("data/*/_delta_log"))
+
+
+def test_a_write_that_fails_leaves_nothing(frame, tmp_path):
+    lake = str(tmp_path)
+    broken = frame.selectExpr("*", "raise_error('no') as more")
+    with pytest.raises(Exception, match="no"):
+        commit(broken, lake, "x/records", broken.schema)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_count_that_the_files_contradict_is_not_believed(frame, tmp_path, monkeypatch):
+    expected = content_hash(frame)
+    twice = {"rows": 6, "lane0": 1, "lane1": 2, "lane2": 3, "lane3": 4}
+    monkeypatch.setattr(Observation, "get", property(lambda self: twice))
+    table = commit(frame, str(tmp_path), "x/records", frame.schema)
+    assert (table.rows, table.content) == expected
+
+
+def test_no_value_of_a_row_stands_in_the_log(frame, tmp_path):
+    commit(frame, str(tmp_path), "x/records", frame.schema)
+    (log,) = tmp_path.glob("x/records/_delta_log/*.json")
+    assert "minValues" not in log.read_text()
+
+
+def test_writers_at_once_all_finish_and_every_pin_is_found(spark, frame, tmp_path):
+    lake = str(tmp_path)
+
+    def write(number: int) -> list[Table]:
+        rows = [frame.limit(1).selectExpr("*", f"{number * 10 + step} as more") for step in range(4)]
+        return [commit(row, lake, "x/records", row.schema) for row in rows]
+
+    with ThreadPoolExecutor(3) as pool:
+        tables = [table for written in pool.map(write, range(3)) for table in written]
+    assert len({table.content for table in tables}) == 12
+    assert len(history(lake, "x/records")) == 12
+    assert all(intact(lake, table, deep=True) for table in tables)

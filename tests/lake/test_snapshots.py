@@ -85,14 +85,39 @@ def test_missing_table_version_and_file_are_named(lake):
     file = Path(snapshots.files(root, "clean", tables[1])[0])
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    assert f"{file.name} was altered ({len(content) - 1} bytes, written with {len(content)})" in next(snapshots.problems(root, tables[1]))
+    altered = f"{file.name} was altered ({len(content) - 1} bytes, written with {len(content)})"
+    assert next(snapshots.problems(root, tables[1])).endswith(altered)
     file.unlink()
     with pytest.raises(
-        UserError, match=f"the data file {file.name} is missing; rebuild it with `finelake repair clean`"
+        UserError, match=f"the data file data/.*/{file.name} is missing; rebuild it with `finelake repair clean`"
     ):
         snapshots.files(root, "clean", tables[1])
     file.write_bytes(content)
     assert snapshots.intact(root, tables[1])
+
+
+def test_a_flipped_byte_is_found_by_a_deep_check_alone(lake):
+    root, tables = lake
+    file = Path(snapshots.files(root, "clean", tables[1])[0])
+    content = file.read_bytes()
+    for place in (4, len(content) // 2, len(content) - 5):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert snapshots.intact(root, tables[1])
+        (problem,) = snapshots.problems(root, tables[1], deep=True)
+        assert problem.endswith(f"{file.name} was altered (other SHA-256)")
+    file.write_bytes(content)
+    assert snapshots.intact(root, tables[1], deep=True)
+
+
+def test_an_unreadable_log_is_named_with_its_mend(lake):
+    root, tables = lake
+    log = Path(root, "clean", "records", "_delta_log", f"{1:020d}.json")
+    content = log.read_text()
+    log.write_text(content[: len(content) // 2])
+    (problem,) = snapshots.problems(root, tables[1])
+    log.write_text(content)
+    assert problem.startswith("the Delta log of table clean/records cannot be read (")
+    assert problem.endswith(f"or move {root}/clean/records away and run `finelake repair clean`")
 
 
 def test_files_come_in_the_order_of_their_partitions(spark, tmp_path):

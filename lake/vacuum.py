@@ -1,0 +1,136 @@
+"""Which data of the lake nothing needs any more: versions that no manifest pins and no rule keeps, killed writes.
+
+A manifest counts wherever it may be asked for: in the work tree, in DVC's running experiments, in every branch, tag,
+experiment and stash of Git. When one of them cannot be read, nothing is deleted at all.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake import storage
+from lake.locks import DATA, alone, unnamed
+from lake.revisions import NothingPinned, commits, manifests_at, revisions
+from lake.snapshots import FOLDER, OtherFormat, Table, Version, history, parse_manifest
+
+DAY = 24 * 60 * 60  # seconds
+LOG = "_delta_log"
+
+Pin = tuple[str, str, str]  # path of the table, schema, content
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is kept besides what manifests pin."""
+
+    days: float = 7.0  # versions and unnamed data written in the last so many days
+    versions: int = 0  # the newest so many versions of each table
+    every_commit: bool = False  # what any commit of the history pins, not only branches and tags
+
+
+@dataclass(frozen=True)
+class Waste:
+    """A data folder that nothing needs."""
+
+    table: str
+    batch: str  # the folder's name in TABLE/data
+    version: int | None  # None: no version names it
+    rows: int | None
+    files: int
+    size: int  # bytes
+
+    @property
+    def folder(self) -> str:
+        return f"{self.table}/{DATA}/{self.batch}"
+
+
+def pinned(root: Path, every_commit: bool = False) -> set[Pin]:
+    """What any manifest pins. UserError when a manifest cannot be read.
+
+    Manifests of another snapshot format pin data outside the data folders, which are not touched.
+    """
+    found = {_pin(table) for tables in _work_trees(root) for table in tables.values()}
+    names = {commit: name for name, commit in revisions(root).items()}
+    for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
+        try:
+            found |= {_pin(table) for tables in manifests_at(root, rev).values() for table in tables.values()}
+        except (NothingPinned, OtherFormat):
+            continue
+    return found
+
+
+def _pin(table: Table) -> Pin:
+    return table.path, table.schema, table.content
+
+
+def _work_trees(root: Path) -> Iterator[dict[str, Table]]:
+    """The manifests of the work tree and of the copies in which DVC runs experiments."""
+    for pattern in (f"{FOLDER}/*.json", f".dvc/tmp/exps/*/{FOLDER}/*.json", f".dvc/tmp/exps/*/*/{FOLDER}/*.json"):
+        for path in root.glob(pattern):
+            try:
+                yield parse_manifest(path.read_text(encoding="utf-8"), str(path.relative_to(root)), path.stem)
+            except (FileNotFoundError, OtherFormat):
+                continue  # an experiment that has just ended; data that is not touched
+
+
+def waste(lake_root: str, pins: set[Pin], rules: Rules, now: float | None = None) -> list[Waste]:
+    """Every data folder of the lake that no pin and no rule keeps."""
+    since = (time.time() if now is None else now) - rules.days * DAY
+    return [item for table in tables(lake_root) for item in _wasted(lake_root, table, pins, rules, since)]
+
+
+def tables(lake_root: str, folder: str = "") -> Iterator[str]:
+    """The tables of the lake, by the folders that hold a Delta log or data: clean/records, tokenize/intent/samples."""
+    for name in sorted(storage.folders(lake_root, folder)):
+        path = f"{folder}/{name}".lstrip("/")
+        below = set(storage.folders(lake_root, path))
+        if {LOG, DATA} & below:
+            yield path
+        else:
+            yield from tables(lake_root, path)
+
+
+def _wasted(lake_root: str, table: str, pins: set[Pin], rules: Rules, since: float) -> Iterator[Waste]:
+    versions = [version for version in history(lake_root, table) if version.files]
+    kept = set(_kept(table, versions, pins, rules, since))
+    present = set(storage.folders(lake_root, f"{table}/{DATA}"))
+    for version in versions:
+        for batch in _batches(version) & present - kept:
+            files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
+            yield Waste(table, batch, version.number, version.rows, len(files), sum(file.size for file in files))
+    for batch in unnamed(lake_root, table):
+        files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
+        if all(file.modified < since for file in files):
+            yield Waste(table, batch, None, None, len(files), sum(file.size for file in files))
+
+
+def _kept(table: str, versions: list[Version], pins: set[Pin], rules: Rules, since: float) -> Iterator[str]:
+    """The data folders of the versions (newest first) that are pinned or that a rule keeps."""
+    satisfied = set()
+    for place, version in enumerate(versions):
+        pin = (table, str(version.schema), str(version.content))
+        # A content that was written again after a loss is read from its newest version.
+        needed = pin in pins and pin not in satisfied
+        satisfied.add(pin)
+        if needed or place < rules.versions or version.timestamp / 1000 >= since:
+            yield from _batches(version)
+
+
+def _batches(version: Version) -> set[str]:
+    return {path.split("/")[1] for path in version.files}
+
+
+def delete(lake_root: str, items: Iterable[Waste]) -> list[Waste]:
+    """Delete the data folders; returns those that were left because their stage is being written."""
+    left = []
+    by_stage: dict[str, list[Waste]] = {}
+    for item in items:
+        by_stage.setdefault(item.table.rpartition("/")[0], []).append(item)
+    for stage, listed in by_stage.items():
+        with alone(lake_root, stage) as free:
+            if free or not storage.is_local(lake_root):
+                storage.delete_folders(lake_root, [item.folder for item in listed])
+            else:
+                left += listed
+    return left
