@@ -85,9 +85,7 @@ def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
 
 def watch(command: list[str], log: Path, stage: str) -> int:
     """Run spark-submit until the stage has ended, its console in `log`; prints each new state. Its exit code."""
-    import pyspark
-
-    variables = {"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYTHONPATH": _python_path()}
+    variables = {"SPARK_HOME": str(spark_home()), "PYTHONPATH": _python_path()}
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
     with (
@@ -103,6 +101,13 @@ def watch(command: list[str], log: Path, stage: str) -> int:
                 last = found[1]
                 print(f"{stage}: {last}", flush=True)
     return process.returncode
+
+
+def spark_home() -> Path:
+    """The folder of the installed Spark."""
+    import pyspark
+
+    return Path(pyspark.__file__).parent
 
 
 def _python_path() -> str:
@@ -124,7 +129,12 @@ def fetch(root: Path, stage: str, lake: str, result: str) -> str:
 
 
 def refuse(root: Path, stage: str, master: str, deploy_mode: str) -> None:
-    """UserError for a stage, a master and a deploy mode that do not go together."""
+    """UserError for a stage, a master and a deploy mode that do not go together, or without Java or spark-submit."""
+    from jobs.jars import java
+
+    java()
+    if not (spark_home() / "bin" / "spark-submit").is_file():
+        raise UserError(f"{spark_home()} holds no bin/spark-submit; install pyspark again with pip")
     if stage.partition("@")[0] in TRAINING:
         raise UserError(f"{stage} is no Spark stage; run it with `finelake run {stage}`")
     if deploy_mode == "client":
@@ -214,8 +224,6 @@ def _check_kubernetes(spark: Mapping[str, str], names: set[str]) -> None:
 
 def write(scratch: Path, root: Path, stage: str, reads: tuple[str, ...], spark: dict[str, str]) -> list[str]:
     """Write driver, properties and, for cluster mode, workspace into `scratch`; the command without their arguments."""
-    import pyspark
-
     from jobs.package import CODE
 
     driver, named = scratch / "finelake_driver.py", scratch / "spark.properties"
@@ -224,8 +232,7 @@ def write(scratch: Path, root: Path, stage: str, reads: tuple[str, ...], spark: 
         pack(scratch / WORKSPACE, root, stage, reads)
         spark["spark.files"] = ",".join(filter(None, (spark.get("spark.files"), str(scratch / WORKSPACE))))
     named.write_text("".join(f"{key} {_escaped(value)}\n" for key, value in spark.items()), encoding="utf-8")
-    submit_script = Path(pyspark.__file__).parent / "bin" / "spark-submit"
-    return [str(submit_script), "--properties-file", str(named), str(driver)]
+    return [str(spark_home() / "bin" / "spark-submit"), "--properties-file", str(named), str(driver)]
 
 
 def _escaped(value: str) -> str:

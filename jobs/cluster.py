@@ -12,7 +12,7 @@ from lake.errors import UserError
 PROPERTIES = "FINELAKE_SPARK_PROPERTIES"  # the variable that names the file of further Spark properties
 PYTHON = "spark.pyspark.python"
 FOLDER = "packages"  # where executors unpack the archive, below their working folder
-_PROPERTY = re.compile(r"(spark\.[^\s=:]+)\s*[\s=:]\s*(\S.*)")
+_PROPERTY = re.compile(r"(spark\.[^\s=:]+)(?:\s*[=:]\s*|\s+(?![=:]))(\S.*)")
 
 
 def is_cluster(master: str) -> bool:
