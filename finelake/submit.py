@@ -31,6 +31,9 @@ EXAMPLE = (
 SUBMISSIONS = "_submissions"  # folder of the lake in which drivers leave what came of a stage
 WORKSPACE = "workspace.zip"
 DRIVER_VARIABLE = {"yarn": "spark.yarn.appMasterEnv", "k8s": "spark.kubernetes.driverEnv"}  # prefix, by cluster manager
+WAIT = ("spark.yarn.submit.waitAppCompletion", "spark.kubernetes.submission.waitAppCompletion")
+STORE_PLACE = ("AWS_ENDPOINT_URL", "AWS_REGION")  # where an object store is, and what opens it
+STORE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SECRET_REFERENCE = "spark.kubernetes.driver.secretKeyRef"
 KUBERNETES = {  # without these, Kubernetes cannot start a driver that this machine describes
     "spark.kubernetes.container.image": "the image of driver and executors",
@@ -184,14 +187,16 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
     if deploy_mode == "client":
         return spark | {"spark.pyspark.driver.python": sys.executable}
     manager = _manager(chosen.master)
-    spark[f"{DRIVER_VARIABLE[manager]}.PYTHONPATH"] = FOLDER
-    names = source_variables(load(root / PARAMS)) if stage == "ingest" else set()
-    if manager == "k8s":
-        _check_kubernetes(spark, names)
-        return spark
+    variable = DRIVER_VARIABLE[manager]
+    spark |= {f"{variable}.PYTHONPATH": FOLDER} | dict.fromkeys(WAIT, "true")
+    secret = source_variables(load(root / PARAMS)) if stage == "ingest" else set()
     if not storage.is_local(chosen.lake):
-        names |= {name for name in storage.ENVIRONMENT if name in os.environ}
-    return spark | yarn_variables(names)
+        secret |= {name for name in STORE_KEYS if name in os.environ}
+        spark |= {f"{variable}.{name}": os.environ[name] for name in STORE_PLACE if name in os.environ}
+    if manager == "k8s":
+        _check_kubernetes(spark, secret)
+        return spark
+    return spark | yarn_secrets(secret)
 
 
 def source_variables(content: Mapping) -> set[str]:
@@ -203,7 +208,7 @@ def source_variables(content: Mapping) -> set[str]:
     return {name for text in texts for name in sources.VARIABLE.findall(text)}
 
 
-def yarn_variables(names: set[str]) -> dict[str, str]:
+def yarn_secrets(names: set[str]) -> dict[str, str]:
     """Properties that set the variables for the driver on YARN; Spark's pages and logs do not show their values."""
     if not names:
         return {}

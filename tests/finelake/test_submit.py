@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,9 +108,16 @@ def test_yarn_gets_the_variables_that_sources_name_and_hides_their_values(root):
 
 def test_the_keys_of_an_object_store_go_with_a_lake_that_lies_there(root, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "k")
-    remote = Settings(lake="s3a://bucket/lake", master="yarn", memory="1g", ranks=1)
-    assert submit.properties(root, "clean", remote, "cluster")["spark.yarn.appMasterEnv.AWS_SECRET_ACCESS_KEY"] == "k"
-    assert "spark.yarn.appMasterEnv.AWS_SECRET_ACCESS_KEY" not in submit.properties(root, "clean", YARN, "cluster")
+    monkeypatch.setenv("AWS_REGION", "r")
+    spark = submit.properties(root, "clean", replace(YARN, lake="s3a://bucket/lake"), "cluster")
+    assert spark["spark.yarn.appMasterEnv.AWS_SECRET_ACCESS_KEY"] == "k"
+    assert spark["spark.yarn.appMasterEnv.AWS_REGION"] == "r"
+    assert spark["spark.redaction.regex"].endswith("|AWS_SECRET_ACCESS_KEY")
+    assert not [key for key in submit.properties(root, "clean", YARN, "cluster") if "AWS" in key]
+    given = {"kubernetes.container.image": "i", "kubernetes.file.upload.path": "s3a://b/u"}
+    with_properties(root, monkeypatch, **given)
+    with pytest.raises(UserError, match="needs spark.kubernetes.driver.secretKeyRef.AWS_SECRET_ACCESS_KEY"):
+        submit.properties(root, "clean", replace(KUBERNETES, lake="s3a://bucket/lake"), "cluster")
 
 
 def test_kubernetes_needs_an_image_a_folder_and_secrets_by_reference(root, monkeypatch):
