@@ -38,6 +38,7 @@ sources:
     business: product
     lang_value: en
     facts: [issue, company_response, submitted_via, state, timely]
+    other_columns: ignore
   transcripts:
     kind: documents
     path: data/transcripts

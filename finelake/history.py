@@ -1,14 +1,29 @@
-"""List the versions of a table: when each was written, its rows and content, and which one is pinned."""
+"""List the versions of a table: when each was written, its rows and content, and which branches and tags pin it.
+
+A version whose files are gone is marked; a table that no manifest pins is listed where the lake holds it.
+"""
 
 import argparse
 import difflib
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
+from finelake.table import lines
 from lake import snapshots
 from lake.errors import UserError
 from lake.project import settings
+from lake.revisions import EXPERIMENTS, NothingPinned, manifests_at, revisions
+from lake.snapshots import Table, Version
 
 EXAMPLE = "  finelake history clean.records\n  finelake history tokenize@intent.samples"
+WORK_TREE = "work tree"
+SHORT = 12  # digits of a content hash that are shown
+WIDTH = 10_000  # a name of a branch is never cut
+NAMES = ("version", "written (UTC)", "rows", "content", "state", "pinned by")
+
+Manifests = dict[str, dict[str, Table]]
+Pins = dict[tuple[str | None, str | None], list[str]]  # (content, schema) -> the names of those that pin it
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,20 +32,71 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    pinned = {
-        f"{stage}.{name}": table
-        for stage, tables in snapshots.manifests(options.root).items()
-        for name, table in tables.items()
+    stage, _, name = options.table.rpartition(".")
+    pinned, unknown = _everything_pinned(options.root)
+    versions = snapshots.history(lake, snapshots.table_path(stage, name))
+    if not versions:
+        raise _no_such_table(options.table, pinned)
+    pins = pins_of(pinned, stage, name)
+    rows = [_row(lake, snapshots.table_path(stage, name), version, versions, pins) for version in versions]
+    for line in lines(NAMES, rows, WIDTH, (True, False, True, False, False, False)):
+        print(line)
+    for line in unknown:
+        print(f"not known: {line}")
+
+
+def _everything_pinned(root: Path) -> tuple[dict[str, Manifests], list[str]]:
+    """The manifests of the work tree and of every ref by name, and why those of some refs could not be read."""
+    found, unknown, read = {WORK_TREE: snapshots.manifests(root)}, [], {}
+    for ref, commit in revisions(root).items():
+        try:
+            if commit not in read:
+                read[commit] = manifests_at(root, commit)
+            found[ref] = read[commit]
+        except NothingPinned:
+            continue
+        except UserError as error:
+            unknown.append(f"what {ref} pins ({error})")
+    return found, unknown
+
+
+def pins_of(pinned: Mapping[str, Manifests], stage: str, name: str) -> Pins:
+    """Who pins which content of a table."""
+    pins: Pins = {}
+    for ref, manifests in pinned.items():
+        table = manifests.get(stage, {}).get(name)
+        if table:
+            pins.setdefault((table.content, table.schema), []).append(_shown(ref))
+    return pins
+
+
+def _shown(ref: str) -> str:
+    """A DVC experiment by its own name."""
+    return ref.rsplit("/", 1)[-1] if f"refs/{ref}".startswith(EXPERIMENTS) else ref
+
+
+def _row(lake: str, path: str, version: Version, versions: list[Version], pins: Pins) -> tuple[str, ...]:
+    written = datetime.fromtimestamp(version.timestamp / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    rows = "?" if version.rows is None else f"{version.rows:,}"
+    same = (version.content, version.schema)
+    newest = next(other.number for other in versions if (other.content, other.schema) == same)
+    # Only the newest version of a content is ever read; an older one is what a repair replaced.
+    pinned = ", ".join(pins.get(same, [])) if version.number == newest else ""
+    state = _state(lake, path, version) if version.number == newest else f"replaced by {newest}"
+    return str(version.number), written, rows, (version.content or "-")[:SHORT], state, pinned
+
+
+def _state(lake: str, path: str, version: Version) -> str:
+    if version.content is None or version.schema is None:
+        return "not written by Finelake"
+    whole = snapshots.intact(lake, Table(path, version.rows or 0, version.schema, version.content))
+    return "whole" if whole else "files gone"
+
+
+def _no_such_table(table: str, pinned: Mapping[str, Manifests]) -> UserError:
+    known = {
+        f"{stage}.{name}" for manifests in pinned.values() for stage, tables in manifests.items() for name in tables
     }
-    if options.table not in pinned:
-        near = difflib.get_close_matches(options.table, pinned, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"pinned are: {', '.join(pinned) or 'none yet'}"
-        raise UserError(f"{options.table} is no pinned table; {mend}")
-    table = pinned[options.table]
-    current = snapshots.find_version(lake, table)
-    print(f"{'version':>7}  {'written (UTC)':<19}  {'rows':>10}  content")
-    for version in snapshots.history(lake, table.path):
-        written = datetime.fromtimestamp(version.timestamp / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        rows = f"{version.rows:,}" if version.rows is not None else "?"
-        mark = "  <- pinned" if version.number == current else ""
-        print(f"{version.number:>7}  {written:<19}  {rows:>10}  {version.content or 'not written by Finelake'}{mark}")
+    near = difflib.get_close_matches(table, known, n=1)
+    mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none yet'}"
+    return UserError(f"the lake holds no table {table}; {mend}")

@@ -161,14 +161,13 @@ def _beyond_sigma(values: DataFrame, params: Outliers) -> DataFrame:
 def _beyond_mad(values: DataFrame, params: Outliers) -> DataFrame:
     """Each value against median and median absolute deviation of its group; a deviation of 0 judges nothing."""
     by = [*GROUP, "name"]
-    groups = values.groupBy(*by).agg(
-        F.count("value").alias("n"), F.median("value").alias("median"), F.count_distinct("value").alias("distinct")
-    )
-    joined = values.join(F.broadcast(_large(groups, params)), on=by, how="inner")
+    groups = values.groupBy(*by).agg(F.count("value").alias("n"), F.count_distinct("value").alias("distinct"))
+    medians = median(values.join(F.broadcast(_large(groups, params)), on=by, how="left_semi"), by)
+    joined = values.join(F.broadcast(medians.withColumnRenamed("value", "median")), on=by, how="inner")
     away = F.abs(F.col("value") - F.col("median"))
-    spread = joined.groupBy(*by).agg((F.median(away) * MAD_TO_SIGMA).alias("sigma")).where("sigma > 0")
+    spread = median(joined.withColumn("value", away), by).withColumnRenamed("value", "spread").where("spread > 0")
     judged = joined.join(F.broadcast(spread), on=by, how="inner")
-    return judged.where(away > _limit(F.col("sigma"), F.col("median"), params))
+    return judged.where(away > _limit(F.col("spread") * MAD_TO_SIGMA, F.col("median"), params))
 
 
 def _large(groups: DataFrame, params: Outliers) -> DataFrame:
@@ -199,15 +198,36 @@ def _fit_rows(records: DataFrame, params: Missing) -> DataFrame:
         return records.where(F.col("occurred_at") < F.lit(params.fit_before).cast("timestamp"))
     if params.fit_share == 1:
         return records
-    cut = records.agg(F.expr(f"percentile_disc({params.fit_share}) within group (order by unix_micros(occurred_at))"))
+    times = ranked(records.select(F.unix_micros("occurred_at").alias("value")).where("value is not null"), [])
+    # Rounded, because 0.07 times 100 is a little more than 7.
+    within = F.col("upto") >= F.round(F.col("total") * params.fit_share, 6)
+    cut = times.where(within).agg(F.min("value").alias("cut"))
     # Without any time there is no order in which something could leak.
     early = "cut is null or unix_micros(occurred_at) <= cut"
-    return records.crossJoin(F.broadcast(cut.toDF("cut"))).where(early).drop("cut")
+    return records.crossJoin(F.broadcast(cut)).where(early).drop("cut")
 
 
 def _medians(fit: DataFrame, params: Missing) -> DataFrame:
     values = _values(fit, "numbers").where(~among("name", params.excluded))
-    return _both_levels(values).groupBy(*GROUP, "name").agg(F.median("value").alias("value"))
+    return median(_both_levels(values), [*GROUP, "name"])
+
+
+def median(values: DataFrame, by: list[str]) -> DataFrame:
+    """The exact median `value` of each group."""
+    middle = F.col("total") / 2
+    # Of an even number of rows there are two in the middle.
+    ends = [F.min(F.when(F.col("upto") >= least, F.col("value"))) for least in (middle, F.floor(middle) + 1)]
+    return ranked(values, by).groupBy(*by).agg(((ends[0] + ends[1]) / 2).alias("value"))
+
+
+def ranked(values: DataFrame, by: list[str]) -> DataFrame:
+    """The distinct values of each group with `upto`, the number of its rows up to the value, and `total`, of all.
+
+    By sorting, which spills: Spark's own percentiles keep all distinct values of a group in memory.
+    """
+    counts = values.groupBy(*by, "value").agg(F.count("*").alias("rows"))
+    group = Window.partitionBy(*by)
+    return counts.withColumns({"upto": F.sum("rows").over(group.orderBy("value")), "total": F.sum("rows").over(group)})
 
 
 def _modes(fit: DataFrame, params: Missing) -> DataFrame:

@@ -13,7 +13,7 @@ order, and each gives at most LINKS pairs a table. Lost are pairs that stand fur
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
@@ -24,7 +24,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import match_key
@@ -37,6 +37,7 @@ SHORT = 32  # characters of the match key up to which the threshold `short` hold
 LINKS = 16  # most pairs that one hash gives in one table
 SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
+PAIRS = 200_000  # pairs that a task gathers before it thins them out
 
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
 SIGNATURE = struct(digest=StringType(), simhash=LongType(), length=IntegerType(), key=StringType())
@@ -354,7 +355,11 @@ def _jaccard_slice(left: Sequence[str], right: Sequence[str], size: GramSize) ->
 
 def merge(unique: DataFrame, pairs: DataFrame) -> DataFrame:
     """representative, kept, distance, similarity for each text that is a near-duplicate of another."""
-    labels = unique.sparkSession.createDataFrame(components(pairs.toPandas()), "representative string, component long")
+    # A cluster has many more pairs than texts, and the driver need not see them all.
+    thinned = pairs.mapInPandas(thin, "left string, right string")  # type: ignore[arg-type]
+    labels = unique.sparkSession.createDataFrame(
+        components(thinned.toPandas()), "representative string, component long"
+    )
     members = unique.join(labels, on="representative", how="inner")
     best = members.groupBy("component").agg(F.min("rank")["record_id"].alias("kept"))
     kept = unique.select(
@@ -369,13 +374,40 @@ def merge(unique: DataFrame, pairs: DataFrame) -> DataFrame:
     )
 
 
+def thin(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """As few of the pairs (left, right) as connect the same representatives."""
+    waiting: list[pd.DataFrame] = []
+    rows, limit = 0, PAIRS
+    for batch in batches:
+        waiting.append(batch)
+        rows += len(batch)
+        if rows > limit:
+            waiting = [spanning(pd.concat(waiting))]
+            rows, limit = len(waiting[0]), PAIRS + 2 * len(waiting[0])
+    if waiting:
+        yield spanning(pd.concat(waiting))
+
+
+def spanning(pairs: pd.DataFrame) -> pd.DataFrame:
+    """A spanning forest of the pairs."""
+    names, graph = _graph(pairs)
+    tree = minimum_spanning_tree(graph).tocoo()
+    return pd.DataFrame({"left": names[tree.row], "right": names[tree.col]})
+
+
 def components(pairs: pd.DataFrame) -> pd.DataFrame:
     """representative and component (int64) of every representative in `pairs` (left, right): connected components."""
+    names, graph = _graph(pairs)
+    labels = connected_components(graph, directed=False)[1] if len(names) else np.zeros(0)
+    return pd.DataFrame({"representative": names, "component": labels.astype(np.int64)})
+
+
+def _graph(pairs: pd.DataFrame) -> tuple[np.ndarray, coo_array]:
+    """The distinct representatives, object (n,), and the pairs as a matrix (n, n) over them."""
     names, index = np.unique(pairs[["left", "right"]].to_numpy(dtype=str).ravel(), return_inverse=True)
     ends = index.reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(names), len(names)))
-    labels = connected_components(graph, directed=False)[1] if len(names) else np.zeros(0)
-    return pd.DataFrame({"representative": names.astype(object), "component": labels.astype(np.int64)})
+    return names.astype(object), graph
 
 
 def assign(records: DataFrame, unique: DataFrame, merged: DataFrame) -> DataFrame:

@@ -17,9 +17,12 @@ import numpy as np
 import pandas as pd
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_raw
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StringType
 
-from jobs.sources import DETAIL, REASON, Documents, path_frame, text_schema
+from jobs.columns import DETAIL, REASON
+from jobs.sources import Documents
+from jobs.stage import struct
 
 COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", REASON, DETAIL)
 LONGEST_SIDE = 2000  # pixels; the OCR engine shrinks larger pictures to this
@@ -30,12 +33,12 @@ class Unreadable(Exception):
     """A file that cannot be opened; its one argument is the reason of the reject."""
 
 
-def read_documents(spark: SparkSession, folder: Path, files: list[str], source: Documents) -> DataFrame:
-    """The pages of the files (paths relative to the folder), columns COLUMNS.
+def read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFrame:
+    """The pages of the files (column `path`, relative to the folder), columns COLUMNS.
 
     Two steps, so that the pages of one long scan spread over all cores: text layers by file, then OCR by page.
     """
-    schema = text_schema(COLUMNS)
+    schema = struct(**dict.fromkeys(COLUMNS, StringType()))
 
     def extract(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
@@ -47,8 +50,8 @@ def read_documents(spark: SparkSession, folder: Path, files: list[str], source: 
             rows = [ocr_row(folder, row, source) for row in batch.to_dict("records")]
             yield pd.DataFrame(rows, columns=list(COLUMNS))
 
-    pages = path_frame(spark, files).mapInPandas(extract, schema)  # type: ignore[arg-type]
-    tasks = 4 * spark.sparkContext.defaultParallelism
+    pages = files.mapInPandas(extract, schema)  # type: ignore[arg-type]
+    tasks = 4 * files.sparkSession.sparkContext.defaultParallelism
     return pages.repartition(tasks, "key").mapInPandas(recognise, schema)  # type: ignore[arg-type]
 
 

@@ -10,8 +10,9 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.sources import DETAIL, ORDER, REASON, SOURCE, Documents, Mapped, Source
-from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage
+from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE
+from jobs.sources import Documents, Mapped, Source, mapped_columns
+from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,20 @@ class Params:
 
 HAN_SHARE = 0.2  # of a text's letters: above it the text is Chinese, however many Latin names it holds
 READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
+WHITE_SPACE = " \t\n\v\f\r"
 # With the unit separator between them, (ab, c) and (a, bc) stay two keys.
 SEPARATOR = "\x1f"
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """Records, annotations and rejects of the raw frames, keyed "source.NAME" (see jobs/sources.py).
+    """Records, annotations and rejects of the raw frames, keyed "source.NAME", and the columns (see jobs/readers.py).
 
     Rows of a source = its records + its annotations whose role is not `source` + its rejects.
     """
-    raw = {name: with_reader_columns(frames[f"source.{name}"]) for name in params.sources}
+    raw = {
+        name: bounded(with_reader_columns(frames[f"source.{name}"]), source.max_characters)
+        for name, source in params.sources.items()
+    }
     by_role = {role: [n for n, s in params.sources.items() if s.role == role] for role in ("records", "annotations")}
     rows = [shaped(raw[name], name, params.sources[name]) for name in by_role["records"]]
     # Records, labels and rejects are taken from the same rows: judge them once.
@@ -46,6 +51,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     return {
         "records": records,
         "annotations": union(labels),
+        "columns": frames["columns"],
         "rejects": union([select_rejects(frame) for frame in judged + brought]),
     }
 
@@ -76,12 +82,37 @@ def with_reader_columns(raw: DataFrame) -> DataFrame:
     return raw.select("*", *[F.lit(None).cast("string").alias(name) for name in missing])
 
 
+def bounded(raw: DataFrame, max_characters: int) -> DataFrame:
+    """`raw` without values above `max_characters`; a row that had one has the reason too_large, the columns as detail.
+
+    So no later expression meets a value that a batch or an executor could not hold.
+    """
+    values = value_columns(raw)
+    large = {name: F.length(named(name)) > max_characters for name in values}
+    found = F.concat_ws(",", *[F.when(large[name], F.lit(name)) for name in values])
+    return raw.select(
+        SOURCE,
+        *[F.when(~large[name], named(name)).alias(name) for name in values],
+        F.coalesce(REASON, F.when(found != "", "too_large")).alias(REASON),
+        F.coalesce(DETAIL, F.when(found != "", found)).alias(DETAIL),
+        ORDER,
+    )
+
+
+def value_columns(raw: DataFrame) -> list[str]:
+    """The source's own columns."""
+    return [name for name in raw.columns if name not in (SOURCE, REASON, DETAIL, ORDER)]
+
+
 # ---------------------------------------------------------------- records
 
 
 def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
-    """The mapped columns in the records' shape, not yet judged; `time` is still text."""
+    """The columns in the records' shape, not yet judged: `time` is still text. Those that nothing maps are facts."""
     text = joined(source.text, "\n")
+    mapped = mapped_columns(source)
+    taken = [name for name in value_columns(raw) if name not in mapped]
+    inexact = F.concat_ws(",", *[F.when(is_inexact(name), F.lit(name)) for name in source.numbers])
     return raw.select(
         F.lit(name).alias("source"),
         joined(source.key, "|", whole=True).alias("source_key"),
@@ -91,8 +122,9 @@ def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
         language(chosen(source.lang, source.lang_value), text).alias("lang"),
         text.alias("text"),
         keyed([*source.numbers], number, "map<string,double>").alias("numbers"),
-        keyed([*source.facts], present, "map<string,string>", split=source.split).alias("facts"),
+        keyed([*source.facts, *taken], present, "map<string,string>", split=source.split).alias("facts"),
         keyed(list(source.labels), lambda layer: present(source.labels[layer]), "map<string,string>").alias("labels"),
+        inexact.alias("inexact"),
         F.col(REASON).alias("reason"),
         F.col(DETAIL).alias("detail"),
         F.col(ORDER).alias("order"),
@@ -101,14 +133,20 @@ def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
 
 def present(column: str) -> Column:
     """A column as trimmed text, null where that is empty."""
-    value = F.regexp_replace(F.col(f"`{column}`").cast("string"), r"^\s+|\s+$", "")
+    value = F.btrim(named(column).cast("string"), F.lit(WHITE_SPACE))
     return F.when(value != "", value)
 
 
 def number(column: str) -> Column:
     """A column as a finite double, null where it is none."""
-    value = F.trim(F.col(f"`{column}`").cast("string")).try_cast("double")
+    value = F.trim(named(column).cast("string")).try_cast("double")
     return F.when(~F.isnan(value) & (F.abs(value) != float("inf")), value)
+
+
+def is_inexact(column: str) -> Column:
+    """Whether a column holds a whole number, written in digits, that no double equals: one above 2**53."""
+    whole = F.regexp_extract(F.trim(named(column).cast("string")), r"^([+-]?\d{16,})(\.0*)?$", 1)
+    return (whole != "") & ~F.coalesce(number(column).try_cast("bigint") == whole.try_cast("bigint"), F.lit(False))
 
 
 def chosen(column: str | None, constant: str | None) -> Column:
@@ -179,8 +217,12 @@ def judged_records(rows: DataFrame) -> DataFrame:
     order = same_key.orderBy(F.col("order").desc_nulls_last(), content_hash())
     again = F.col("reason").isNull() & (F.row_number().over(order) > 1)
     twice = F.when(F.col("order").isNotNull(), "superseded").otherwise("duplicate_key")
-    named = F.when(F.col("reason").isin("no_time", "bad_time"), F.col("time_column")).otherwise(F.col("detail"))
-    return single.withColumns({"reason": F.when(again, twice).otherwise(F.col("reason")), "detail": named})
+    detail = (
+        F.when(F.col("reason").isin("no_time", "bad_time"), F.col("time_column"))
+        .when(F.col("reason") == "inexact_number", F.col("inexact"))
+        .otherwise(F.col("detail"))
+    )
+    return single.withColumns({"reason": F.when(again, twice).otherwise(F.col("reason")), "detail": detail})
 
 
 ROW_RULES = {
@@ -189,6 +231,7 @@ ROW_RULES = {
     "no_time": "time is null",
     "bad_time": "occurred_at is null or occurred_at < timestamp'1900-01-01 00:00:00Z'"
     " or occurred_at >= timestamp'2101-01-01 00:00:00Z'",
+    "inexact_number": "inexact <> ''",
 }
 
 
@@ -217,7 +260,7 @@ def annotated(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFram
     assert columns is not None  # a source of role annotations has them
     start = present(columns.start).try_cast("int") if columns.start else F.lit(None).cast("int")
     # The quote is compared with the text letter by letter: not trimmed.
-    quote = F.col(f"`{columns.quote}`").cast("string") if columns.quote else F.lit(None).cast("string")
+    quote = named(columns.quote).cast("string") if columns.quote else F.lit(None).cast("string")
     keyed_rows = raw.select(
         F.lit(name).alias("source"),
         chosen(columns.record_source, columns.record_source_value).alias("record_source"),
@@ -280,6 +323,6 @@ def select_rejects(rows: DataFrame) -> DataFrame:
 REASONS = READER_REASONS | set(ROW_RULES) | {"superseded", "duplicate_key"} | set(ANNOTATION_RULES)
 STAGE = Stage(
     reads=("sources",),
-    writes={"records": RECORDS, "annotations": ANNOTATIONS, "rejects": REJECTS},
+    writes={"records": RECORDS, "annotations": ANNOTATIONS, "columns": COLUMNS, "rejects": REJECTS},
     params=Params,
 )

@@ -158,9 +158,11 @@ def _cut(text: str, begin: int, length: int, kinds: Sequence[str]) -> tuple[str,
 
 def replace(text: str, spans: Sequence[Span]) -> str:
     """`text` with each span replaced by its tag, such as <PHONE>; spans sorted, not overlapping."""
-    for start, end, kind in reversed(spans):
-        text = f"{text[:start]}<{kind.upper()}>{text[end:]}"
-    return text
+    pieces, place = [], 0
+    for start, end, kind in spans:
+        pieces += [text[place:start], f"<{kind.upper()}>"]
+        place = end
+    return "".join([*pieces, text[place:]])
 
 
 def find(text: str, kinds: Sequence[str] = KINDS) -> list[Span]:
@@ -169,24 +171,31 @@ def find(text: str, kinds: Sequence[str] = KINDS) -> list[Span]:
         return []
     folded = text.translate(_FOLD)
     found: list[Span] = []
+    taken = bytearray(len(text))
     for kind in KINDS:
         if kind in kinds:
-            found += [span for span in _candidates(folded, kind) if not _overlaps(span, found)]
+            found += [span for span in _candidates(folded, kind) if _claim(taken, span)]
     return sorted(found)
 
 
 def _candidates(text: str, kind: str) -> list[Span]:
     spans: list[Span] = []
+    taken = bytearray(len(text))
     for pattern, check in RECOGNISERS[kind]:
         for match in pattern.finditer(text):
             span = (match.start(), match.end(), kind)
-            if not _overlaps(span, spans) and check(match):
+            if check(match) and _claim(taken, span):
                 spans.append(span)
     return spans
 
 
-def _overlaps(span: Span, others: Sequence[Span]) -> bool:
-    return any(span[0] < end and start < span[1] for start, end, _ in others)
+def _claim(taken: bytearray, span: Span) -> bool:
+    """Mark a span's characters in `taken`, one byte each; False where one is marked already."""
+    start, end, _ = span
+    if 1 in taken[start:end]:
+        return False
+    taken[start:end] = b"\1" * (end - start)
+    return True
 
 
 # One character becomes one character, so that offsets hold: full-width forms, dashes, spaces.
@@ -257,7 +266,7 @@ def _is_code(match: re.Match) -> bool:
     letters = re.search(r"[A-Za-z]+$", _before(match))
     if letters is None or _LABEL.search(letters.group()):
         return False
-    return letters.group().isupper() or bool(re.match("[A-Za-z]", match.string[match.end() :][:1]))
+    return letters.group().isupper() or bool(re.match("[A-Za-z]", match.string[match.end() : match.end() + 1]))
 
 
 def _landline(match: re.Match) -> bool:

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from jobs import STAGES, sources
+from jobs import STAGES, columns, readers, sources
 from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
@@ -103,7 +103,7 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
     content = load(root / PARAMS)
     if name == "ingest":
         found = sources.parse_sources(content.get("sources"))
-        sources.check(root, found)
+        columns.check(root, found)
         return module.Params(sources=found)
     if name == "tokenize":
         return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
@@ -137,7 +137,7 @@ def _pinned(root: Path, stage: Stage, lake_root: str) -> dict[str, snapshots.Tab
 def _read(spark: SparkSession, work: Work) -> Frames:
     frames = {key: commit.read(spark, work.lake, table) for key, table in work.pinned.items()}
     if "sources" in work.module.STAGE.reads:
-        frames |= sources.read_all(spark, work.root, work.params.sources)
+        frames |= readers.read_all(spark, work.root, work.params.sources)
     return frames
 
 

@@ -24,6 +24,11 @@ SETTINGS = {
     "spark.log.level": "ERROR",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Rows may hold a million characters: what is in memory at once is bounded by bytes, or to a few rows.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "16m",
+    "spark.sql.parquet.enableVectorizedReader": "false",
+    "spark.hadoop.parquet.page.size.row.check.min": "10",
+    "spark.hadoop.parquet.page.size.row.check.max": "20",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "1",

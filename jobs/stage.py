@@ -63,6 +63,11 @@ def rejects(rows: DataFrame, stage: str, reason: Column, detail: Column) -> Data
     return rows.select("record_id", "source", *told)
 
 
+def named(column: str) -> Column:
+    """A column by its exact name, whatever characters it holds."""
+    return F.col(f"`{column.replace('`', '``')}`")
+
+
 def among(name: str, values: Sequence[str]) -> Column:
     """Whether the column is one of `values`; false where there is none."""
     return F.col(name).isin(*values) if values else F.lit(False)

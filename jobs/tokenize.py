@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ ENCODED = struct(
     problem=StringType(),
 )
 
+BATCH = 1000  # samples that leave Python at once
 NO_LOSS = -100  # a label that the loss leaves out
 
 
@@ -186,35 +189,44 @@ def _samples(encoded: DataFrame, run: Run) -> DataFrame:
     """Samples of constant length: packs of several records in train where the run packs, else one record each."""
     shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.shards)).cast("int")
     rows = encoded.select("part", shard.alias("shard"), "record_id", "input_ids", "labels")
+    packed = ("train",) if run.task == "instruct" and run.pack else ()
 
-    def pack_shard(frame: pd.DataFrame) -> pd.DataFrame:
-        return pack(frame, run.tokens, packed=run.task == "instruct" and run.pack and frame["part"].iloc[0] == "train")
+    def packs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for samples in _batched(pack(_each_row(frames), run.tokens, packed)):
+            yield pd.DataFrame(samples, columns=SAMPLES.names)
 
-    return (
-        rows.groupBy("part", "shard")
-        .applyInPandas(pack_shard, SAMPLES)
-        .repartition("part", "shard")
-        .sortWithinPartitions("part", "shard", "sample_id")
-        .select(*SAMPLES.names)
-    )
+    # Not grouped: a group would come to Python in one piece, and a shard may be of any size.
+    shards = rows.repartition("part", "shard").sortWithinPartitions("part", "shard", "record_id")
+    samples = shards.mapInPandas(packs, SAMPLES)  # type: ignore[arg-type]
+    return samples.sortWithinPartitions("part", "shard", "sample_id").select(*SAMPLES.names)
 
 
-def pack(frame: pd.DataFrame, tokens: int, packed: bool) -> pd.DataFrame:
-    """The samples of one shard of one part, columns of SAMPLES.
+def _each_row(frames: Iterable[pd.DataFrame]) -> Iterator[Any]:
+    for frame in frames:
+        yield from frame.itertuples(index=False)
 
-    Records are taken in the order of their ids and put into the open sample while they fit (next fit), so the
-    result depends on the shard's content alone.
+
+def _batched(samples: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(samples, BATCH)):
+        yield batch
+
+
+def pack(rows: Iterable[Any], tokens: int, packed: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The samples of rows that come sorted by part, shard and record_id.
+
+    Records of the parts `packed` are put into the open sample while they fit (next fit), the others have a sample
+    each; so the result depends on the shard's content alone.
     """
-    open_rows: list[list[Any]] = []
-    room = 0
-    for row in frame.sort_values("record_id").itertuples(index=False):
-        if not packed or len(row.input_ids) > room:
-            open_rows.append([])
-            room = tokens
-        open_rows[-1].append(row)
-        room -= len(row.input_ids)
-    part, shard = frame["part"].iloc[0], frame["shard"].iloc[0]
-    return pd.DataFrame([_sample(part, shard, rows, tokens) for rows in open_rows], columns=SAMPLES.names)
+    for (part, shard), members in groupby(rows, key=attrgetter("part", "shard")):
+        taken: list[Any] = []
+        room = 0
+        for row in members:
+            if taken and (part not in packed or len(row.input_ids) > room):
+                yield _sample(part, shard, taken, tokens)
+                taken = []
+            room = (room if taken else tokens) - len(row.input_ids)
+            taken.append(row)
+        yield _sample(part, shard, taken, tokens)
 
 
 def _sample(part: str, shard: int, rows: list[Any], tokens: int) -> dict[str, Any]:

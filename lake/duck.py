@@ -1,41 +1,134 @@
 """DuckDB over the pinned tables: every table a view, stage.table, without Spark."""
 
+import contextlib
+import os
+import platform
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 
 from lake.errors import UserError
-from lake.snapshots import Table, arrow_schema, files, manifests
+from lake.revisions import manifests_at
+from lake.snapshots import Table, arrow_schema, files, manifests, problems
+
+MEMORY = "1GiB"
+SCRATCH = ".finelake"
+SPILLED = f"duckdb-{platform.node()}-"  # then the process: several machines may share a project's folder
+OPENED_AT_ONCE = 8  # tables: on an object store each waits for several answers
+INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
+NUMBERS = {*INTEGERS, *(f"u{name}" for name in INTEGERS), "float", "double", "decimal"}  # DuckDB's types
+FORMATS = {"csv": "format csv, header true", "json": "format json", "parquet": "format parquet"}
 
 
-def connect(root: Path, lake_root: str) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with one view for each table that the work tree's manifests pin.
+def connect(
+    root: Path, lake_root: str, rev: str | None = None, memory: str = MEMORY, query: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with one view for each table that the work tree's manifests, or those of `rev`, pin.
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
+    With `query`, only the tables that it names are looked at; where it names none (`show all tables`), those that
+    are whole are there.
     """
-    connection = duckdb.connect()
-    # Neither version lies on disk next to a project; nothing may be installed while a question is asked.
-    connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
-    for stage, tables in manifests(root).items():
-        schema = stage.replace("@", "_")
+    tables = pinned(root, rev)
+    named = [] if query is None else _named(query, tables)
+    connection = open_database(root, memory)
+    for schema in dict.fromkeys(schema for schema, _ in tables):
         connection.execute(f"create schema {quoted(schema)}")
-        for name, table in tables.items():
-            _create_view(connection, (schema, name), lake_root, stage, table)
+    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+        opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
+    for name, paths in opened.items():
+        if query is None or named or paths.exception() is None:
+            create_view(connection, name, lake_root, *tables[name], paths.result())
     return connection
 
 
-def _create_view(
-    connection: duckdb.DuckDBPyConnection, name: tuple[str, str], lake_root: str, stage: str, table: Table
+def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[str, Table]]:
+    """What the work tree or a revision pins: (schema, name) of the view -> (stage, table)."""
+    stages = manifests(root) if rev is None else manifests_at(root, rev)
+    return {
+        (schema_name(stage), name): (stage, table) for stage, tables in stages.items() for name, table in tables.items()
+    }
+
+
+def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = None) -> list[str]:
+    """`lake.snapshots.files`, whose UserError for a table of another revision says how to rebuild it there."""
+    try:
+        return files(lake_root, stage, table)
+    except UserError:
+        problem = None if rev is None else next(problems(lake_root, table), None)
+        if problem is None:
+            raise
+    raise UserError(f"{problem}, as {rev} pins it; check {rev} out, `dvc checkout` and run `finelake repair {stage}`")
+
+
+def _named(query: str, tables: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of `tables` that occur in a query; none where DuckDB's parser cannot tell without them."""
+    try:
+        found = duckdb.connect().get_table_names(query, qualified=True)
+    except duckdb.Error:
+        return []
+    # DuckDB quotes a name where it must, puts the catalog first where the query does, and " AS alias" behind.
+    names = {name.split(" AS ")[0].replace('"', "").lower() for name in found}
+    return [name for name in tables if {".".join(name).lower(), "memory." + ".".join(name).lower()} & names]
+
+
+def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory DuckDB that keeps to `memory` and spills into the project's scratch folder."""
+    scratch = root / SCRATCH
+    scratch.mkdir(exist_ok=True)
+    _remove_abandoned(scratch)
+    connection = duckdb.connect()
+    # Nothing may be downloaded and installed while a question is asked.
+    connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
+    # DuckDB makes the folder when it first spills and removes it when it closes.
+    folder = scratch / f"{SPILLED}{os.getpid()}-{secrets.token_hex(4)}"
+    connection.execute(f"set temp_directory = {literal(str(folder))}")
+    try:
+        connection.execute(f"set memory_limit = {literal(memory)}")
+    except duckdb.Error:
+        raise UserError(f"the memory limit {memory!r} is no size; write it as in 500MiB or 2GiB") from None
+    return connection
+
+
+def _remove_abandoned(scratch: Path) -> None:
+    """Remove what questions that were killed on this machine had spilled."""
+    for folder in scratch.glob(f"{SPILLED}*"):
+        try:
+            os.kill(int(folder.name.removeprefix(SPILLED).split("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except PermissionError:
+            continue  # another user's process lives
+
+
+def schema_name(stage: str) -> str:
+    """The schema of a stage's views: tokenize_intent for tokenize@intent."""
+    return stage.replace("@", "_")
+
+
+def create_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: tuple[str, str],
+    lake_root: str,
+    stage: str,
+    table: Table,
+    paths: list[str],
 ) -> None:
     """Make a pinned table a view; exactly its files are read, never the folder, and a table without rows has none."""
-    paths = files(lake_root, stage, table)
     if paths:
         listed = ", ".join(literal(path) for path in paths)
-        rows = f"read_parquet([{listed}], hive_partitioning = true)"
+        rows = f"select * from read_parquet([{listed}], hive_partitioning = true)"
     else:
-        rows = quoted("empty " + ".".join(name))
-        connection.register("empty " + ".".join(name), arrow_schema(lake_root, stage, table).empty_table())
-    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as select * from {rows}")
+        columns = connection.from_arrow(arrow_schema(lake_root, stage, table).empty_table())
+        typed = zip(columns.columns, columns.types, strict=True)
+        rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
+    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
 
 
 def quoted(identifier: str) -> str:
@@ -49,9 +142,110 @@ def literal(text: str) -> str:
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
-    """The query's answer. UserError for a query that DuckDB does not understand."""
-    try:
+    """The answer of one statement, not yet computed where it is a select.
+
+    UserError for a query that DuckDB does not understand and for a statement that would change anything.
+    """
+    check_reads(query)
+    with sentences():
         return connection.sql(query)
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """Turn DuckDB's errors into UserErrors, and what it makes of Ctrl-C into a KeyboardInterrupt again."""
+    try:
+        yield
     except duckdb.Error as error:
-        reason = str(error).split("\n")[0]
-        raise UserError(f'the query failed ({reason}); `finelake sql "show all tables"` lists what there is') from None
+        raise _sentence(error) from None
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _sentence(error: duckdb.Error) -> UserError:
+    """The error without the place in the query and without advice on settings."""
+    reason = " ".join(re.split(r"\n\n(?:LINE|Possible solutions)", str(error))[0].split())
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return UserError(f"the query needs more memory ({reason}); give it more with --memory")
+    return UserError(f'the query failed ({reason}); `finelake sql "show all tables"` lists what there is')
+
+
+def check_reads(query: str) -> None:
+    """UserError unless the query is one statement that only reads."""
+    kinds = _kinds(query)
+    if kinds[:1] == ["EXPLAIN"]:
+        # `explain analyze` runs the statement it explains.
+        kinds = _kinds(re.sub(r"^\s*explain\s+(analyze\b|\([^)]*\))?", "", query, flags=re.IGNORECASE))
+    for kind in kinds:
+        if kind != "SELECT":
+            name = kind.lower().replace("_", " ")
+            raise UserError(f"a statement of type {name} is refused: questions only read; write a select")
+    if len(kinds) != 1:
+        raise UserError(f"the query holds {len(kinds)} statements; ask one at a time")
+
+
+def _kinds(query: str) -> list[str]:
+    """The types of the statements in a query, such as SELECT."""
+    with sentences():
+        found = duckdb.extract_statements(query)
+    # DuckDB turns a pivot into a select and, before it, a temporary type that has no text in the query.
+    return [statement.type.name for statement in found if statement.type.name != "CREATE" or statement.query]
+
+
+def split(text: str) -> tuple[list[str], str]:
+    """The statements in `text` that end with a semicolon, and what is begun behind the last of them."""
+    content = text.encode()
+    finished, start, begun = [], 0, False
+    for place, kind in duckdb.tokenize(text):
+        if kind == duckdb.token_type.comment:
+            continue
+        if kind != duckdb.token_type.operator or content[place : place + 1] != b";":
+            begun = True
+            continue
+        if begun:
+            finished.append(content[start:place].decode())
+        start, begun = place + 1, False
+    return finished, content[start:].decode() if begun else ""
+
+
+def copy(answer: duckdb.DuckDBPyRelation, form: str, path: str) -> None:
+    """Write an answer to a file in one of FORMATS, row group by row group. UserError when the query fails."""
+    with sentences():
+        answer.query("answer", f"copy (from answer) to {literal(path)} ({FORMATS[form]})")
+
+
+def stream(connection: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelation, form: str, out: BinaryIO) -> None:
+    """Write an answer to a stream as it is computed. UserError when the query fails.
+
+    DuckDB writes into a pipe, since it would open /dev/stdout anew and overwrite what a redirected output holds.
+    """
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        try:
+            copy(answer, form, f"/dev/fd/{writing}")
+        finally:
+            os.close(writing)
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            with open(reading, "rb") as pipe:
+                shutil.copyfileobj(pipe, out)
+        except BaseException:
+            connection.interrupt()  # nobody reads on: the query must not run to its end
+            raise
+    writer.result()
+
+
+def texts(answer: duckdb.DuckDBPyRelation, limit: int) -> list[tuple[str | None, ...]]:
+    """The first rows of an answer, each value as DuckDB writes it. UserError when the query fails."""
+    with sentences():
+        return answer.query("answer", f"select columns(*)::varchar from answer limit {limit}").fetchall()
+
+
+def numeric(answer: duckdb.DuckDBPyRelation) -> list[bool]:
+    """Which columns of an answer hold numbers."""
+    return [kind.id in NUMBERS for kind in answer.types]

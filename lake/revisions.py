@@ -6,7 +6,7 @@ cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) i
 
 import functools
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,38 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
     UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
     NothingPinned for a revision without dvc.lock.
     """
-    commit = resolve(root, rev)
-    committed = _git(root, "ls-tree", "--name-only", commit, f"./{FOLDER}/").split("\n")
     found = {}
-    for stage, (path, md5) in _locked(root, rev, commit).items():
-        text = _show(root, commit, path) if path in committed else _cached(root, rev, path, md5)
-        found[stage] = parse_manifest(text, f"{path} of {rev}", stage)
+    for stage, entry in lock(root, rev).items():
+        for path, md5 in outputs(entry).items():
+            if path.startswith(f"{FOLDER}/"):
+                found[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
     return dict(sorted(found.items()))
+
+
+def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
+    """The text of a stage's output file as it was at a revision; None where that stage had not written it."""
+    md5 = outputs(lock(root, rev).get(stage, {})).get(path)
+    return None if md5 is None else _output(root, rev, path, md5)
+
+
+def _output(root: Path, rev: str, path: str, md5: str) -> str:
+    cached = Path(_cache(root)(md5))
+    if cached.exists():
+        return cached.read_text(encoding="utf-8")
+    text = _committed(root, resolve(root, rev), path)
+    if text is None:
+        raise UserError(
+            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
+            f"or check {rev} out and run `finelake repro`"
+        )
+    return text
+
+
+def _committed(root: Path, commit: str, path: str) -> str | None:
+    """A file of the project as Git holds it; None where the commit has no such file."""
+    # Asked for first, so that a file that cannot be read is not taken for one that is not there.
+    listed = _git(root, "ls-tree", "--name-only", commit, f"./{path}")
+    return _git(root, "show", f"{commit}:./{path}") if listed else None
 
 
 def revisions(root: Path) -> dict[str, str]:
@@ -83,40 +108,34 @@ def _experiment(root: Path, name: str) -> str:
     )
 
 
-def _locked(root: Path, rev: str, commit: str) -> dict[str, tuple[str, str]]:
-    """(path, MD5) of the manifests that a commit's dvc.lock names, by stage."""
-    text = _try_git(root, "show", f"{commit}:./{LOCK}")
-    if not text:
-        raise NothingPinned(
-            f"{rev} pins no tables: it holds no {LOCK}; name a commit that was made after `finelake repro`"
-        )
+def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
+    """The stages that dvc.lock names, with their deps and outs; of the work tree, or of a revision.
+
+    UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
+    """
+    where = "the work tree" if rev is None else rev
+    if rev is not None:
+        text = _committed(root, resolve(root, rev), LOCK)
+    else:
+        text = (root / LOCK).read_text(encoding="utf-8") if (root / LOCK).exists() else ""
+    if text is None:
+        mend = "name a commit that was made after `finelake repro`"
+        raise NothingPinned(f"{where} pins no tables: it holds no {LOCK}; {mend}")
     try:
-        outs = {
-            stage: {out["path"]: out["md5"] for out in entry.get("outs") or []}
-            for stage, entry in (yaml.load(text, _loader()).get("stages") or {}).items()
-        }
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        raise UserError(f"{LOCK} of {rev} is not DVC's (it was altered or cut); name another commit") from None
-    paths = {
-        stage: next((path for path in listed if path.startswith(f"{FOLDER}/")), None) for stage, listed in outs.items()
-    }
-    return {stage: (path, outs[stage][path]) for stage, path in paths.items() if path}
+        stages = (yaml.load(text, _loader()) or {}).get("stages") or {}
+        return {str(stage): dict(entry) for stage, entry in stages.items()}
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+        raise UserError(f"{LOCK} of {where} is not DVC's (it was altered or cut); check it out from Git") from None
+
+
+def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
+    """path -> MD5 of a stage's outputs."""
+    return {out["path"]: out["md5"] for out in entry.get("outs") or [] if "md5" in out}
 
 
 def _loader() -> Any:
     """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _cached(root: Path, rev: str, path: str, md5: str) -> str:
-    file = Path(_cache(root)(md5))
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
-            f"or check {rev} out and run `finelake repro`"
-        ) from None
 
 
 @functools.cache
@@ -129,10 +148,6 @@ def _cache(root: Path) -> Callable[[str], str]:
         return Repo(str(root)).cache.local.oid_to_path
     except NotDvcRepoError:
         raise UserError(f"{root} is no DVC project; run `dvc init` in it (`--subdir` below Git's root)") from None
-
-
-def _show(root: Path, commit: str, path: str) -> str:
-    return _git(root, "show", f"{commit}:./{path}")
 
 
 def _has_git(root: Path) -> bool:

@@ -1,12 +1,10 @@
-"""The contracts of the whole chain, each tested by doing it: clones, kills, losses, changes (marked slow)."""
+"""The demo's data stages in clones of the repository: same bytes everywhere, a change reruns what reads it."""
 
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -98,76 +96,9 @@ def test_another_clone_on_other_settings_pins_the_same_bytes(finished, bank, tmp
     assert len(manifests(finished)) == len(STAGES) + 1
 
 
-def test_nothing_to_do_is_said(finished):
-    assert "Nothing to do" in finelake(finished, "repro", *LAST)
-
-
 def test_a_comment_reruns_its_stage_and_nothing_after_it(finished):
     module = finished / "jobs" / "dedup.py"
     before = manifests(finished)
     module.write_text(module.read_text() + "\n# A comment.\n")
     assert stages_run(finelake(finished, "repro", *LAST)) == ["dedup"]
     assert manifests(finished) == before
-
-
-def test_there_and_back_again_computes_nothing_twice(finished):
-    before = manifests(finished), data_entries(finished)
-    params = finished / "params.yaml"
-    original = params.read_text()
-    params.write_text(original.replace("clean:\n  outliers:\n", "clean:\n  outliers:\n    sigmas: 2.0\n"))
-    assert params.read_text() != original
-    assert stages_run(finelake(finished, "repro", "clean")) == ["clean"]
-    assert manifests(finished) != before[0]
-    params.write_text(original)
-    assert "Nothing to do" in finelake(finished, "repro", *LAST)
-    assert (manifests(finished), data_entries(finished)) == before
-
-
-def test_a_lost_file_is_named_before_anything_runs_and_only_its_stage_is_rebuilt(finished):
-    before = manifests(finished)
-    victim = sorted((finished / "lakehouse" / "mask" / "records").glob("*.parquet"))[0]
-    victim.unlink()
-    for command in (("verify",), ("repro", *LAST), ("run", "split")):
-        output = finelake(finished, *command, code=2)
-        assert f"the data file {victim.name} is missing" in output
-        assert "finelake repair" in output
-        assert stages_run(output) == []
-    assert stages_run(finelake(finished, "repair")) == ["mask"]
-    finelake(finished, "verify")
-    assert manifests(finished) == before
-    assert "Nothing to do" in finelake(finished, "repro", *LAST)
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_kill_during_the_write_changes_nothing_in_the_end(finished, stage):
-    before = manifests(finished)
-    for path in (finished / "snapshots").glob(f"{stage}.json"):
-        path.unlink()
-    shutil.rmtree(finished / "lakehouse" / stage)
-    kill_while_writing(finished, stage)
-    assert not (finished / "snapshots" / f"{stage}.json").exists()
-    finelake(finished, "run", stage)
-    assert manifests(finished) == before
-    finelake(finished, "verify")
-
-
-def kill_while_writing(folder: Path, stage: str) -> None:
-    """SIGKILL the stage's process and its JVM as soon as data files of its tables appear."""
-    log = (folder / "killed.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "finelake.cli", "run", stage],
-        cwd=folder,
-        env=environment(folder),
-        start_new_session=True,
-        stdout=log,
-        stderr=log,
-    )
-    deadline = time.monotonic() + 240
-    try:
-        while not any((folder / "lakehouse" / stage).rglob("*.parquet")):
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "killed.log").read_text()
-            time.sleep(0.005)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()

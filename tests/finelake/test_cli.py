@@ -59,7 +59,7 @@ def test_outside_a_project(capsys, tmp_path, monkeypatch):
         (("run", "clean"), "snapshots/ingest.json does not exist: the stage ingest has not run yet"),
         (("pull", "notes"), "the source notes is no API"),
         (("pull", "notse"), "did you mean sources.notes?"),
-        (("history", "clean.records"), "clean.records is no pinned table"),
+        (("history", "clean.records"), "the lake holds no table clean.records; there are: none yet"),
         (("repair", "clean"), "clean has no broken table"),
         (("demo",), "run `finelake demo` in Finelake's own repository"),
         (("sql", "select * from clean.records"), "the query failed"),

@@ -108,6 +108,20 @@ def test_components():
     assert dedup.components(edges[:0]).empty
 
 
+def test_thinned_pairs_connect_the_same_texts(monkeypatch):
+    monkeypatch.setattr(dedup, "PAIRS", 50)
+    picked = random.Random(7)
+    ends = {tuple(picked.sample(range(10 * part, 10 * part + 10), 2)) for part in range(20) for _ in range(60)}
+    pairs = pd.DataFrame([(f"{left:03}", f"{right:03}") for left, right in ends], columns=["left", "right"])
+    (thinned,) = dedup.thin(pairs[start : start + 40] for start in range(0, len(pairs), 40))
+    whole = dedup.components(pairs)
+    assert len(thinned) == 20 * 9 < len(pairs)
+    same = dedup.components(thinned).groupby("component")["representative"].apply(list).tolist()
+    assert sorted(same) == sorted(whole.groupby("component")["representative"].apply(list).tolist())
+    assert [len(frame) for frame in dedup.thin([pairs[:0]])] == [0]
+    assert list(dedup.thin([])) == []
+
+
 # --- the stage ---
 
 

@@ -18,9 +18,11 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+from jobs.columns import COLUMNS
 from jobs.documents import document_rows, docx_pages, docx_time, join_lines, named_time, open_docx, pdf_time, tidy
 from jobs.ingest import Params, balance, build
-from jobs.sources import Documents, parse_sources, read
+from jobs.readers import read
+from jobs.sources import Documents, mapped_columns, parse_sources
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOURCE = Documents(path="documents", business_value="documents")
@@ -87,7 +89,9 @@ def test_documents_become_records_and_rejects(spark, folder):
     fields = {"kind": "documents", "path": "documents", "business_value": "documents", "max_megabytes": 2}
     fields["occurred_at_pattern"] = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
     params = Params(sources=parse_sources({"docs": fields}))
-    frames = {"source.docs": read(spark, folder.parent, "docs", params.sources["docs"])}
+    columns = mapped_columns(params.sources["docs"])
+    frames = {"source.docs": read(spark, folder.parent, "docs", params.sources["docs"], columns)}
+    frames["columns"] = spark.createDataFrame([], COLUMNS)
     outputs = build(frames, params)
     records = outputs["records"].select("source_key", "occurred_at", "business", "lang", "text", "numbers", "facts")
 

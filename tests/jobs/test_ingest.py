@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import functions as F
 
+from jobs.columns import COLUMNS
 from jobs.ingest import REASONS, STAGE, Params, balance, build, instant, language
 from jobs.sources import parse_sources
 
@@ -102,6 +103,7 @@ def built(spark):
         "source.tickets": spark.createDataFrame(tickets, TICKET_COLUMNS).repartition(3),
         "source.complaints": spark.createDataFrame(complaints, COMPLAINT_COLUMNS),
         "source.judged": spark.createDataFrame(judged, JUDGED_COLUMNS),
+        "columns": spark.createDataFrame([("tickets", "id", "text", "key")], COLUMNS),
     }
     outputs = {name: frame.cache() for name, frame in build(frames, params).items()}
     return frames, outputs, params
@@ -158,6 +160,10 @@ def test_annotations(built):
     assert rows(built[1]["annotations"]) == sorted(expected, key=repr)
 
 
+def test_columns_are_handed_on(built):
+    assert rows(built[1]["columns"]) == [("tickets", "id", "text", "key")]
+
+
 def test_every_raw_row_is_accounted_for(built):
     assert balance(*built) == {"tickets": (11, 11), "complaints": (4, 4), "judged": (6, 6)}
 
@@ -175,8 +181,49 @@ def test_the_kept_duplicate_does_not_depend_on_order(spark):
     kept = set()
     for order in (raw, raw[::-1]):
         frame = spark.createDataFrame(order, "_source string, id string, body string").repartition(len(kept) + 1)
-        kept.add(build({"source.x": frame}, params)["records"].collect()[0]["text"])
+        kept.add(build({"source.x": frame, "columns": None}, params)["records"].collect()[0]["text"])
     assert len(kept) == 1
+
+
+def test_a_taken_column_is_a_fact(spark):
+    fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at_value": "2020-01-01"}
+    params = Params(sources=parse_sources({"x": fields | {"text": "body", "facts": ["f"], "other_columns": "take"}}))
+    frame = spark.createDataFrame(
+        [("x", "1", "text", "a", " b ")], "_source string, id string, body string, f string, `a.b` string"
+    )
+    records = build({"source.x": frame, "columns": None}, params)["records"]
+    assert records.collect()[0]["facts"] == {"f": "a", "a.b": "b"}
+
+
+def test_a_number_that_no_double_equals_and_a_value_too_large_are_rejects(spark):
+    fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at_value": "2020-01-01"}
+    fields |= {"text": "body", "numbers": ["n", "m"], "facts": ["f"], "max_characters": 30}
+    params = Params(sources=parse_sources({"x": fields}))
+    numbers = {
+        "9007199254740992": 9007199254740992.0,
+        "9007199254740993": None,
+        "-9007199254740994.00": -9007199254740994.0,
+        "12345678901234567890": None,
+        "12345678901234568": 12345678901234568.0,
+        "1.2345678901234567e19": 1.2345678901234567e19,
+        "0.1000000000000000055": 0.1000000000000000055,
+    }
+    raw = [("x", number, "text", number, "1", None) for number in numbers]
+    raw += [("x", "both", "text", "9007199254740993", "9007199254740993", None)]
+    raw += [("x", "long", "t" * 31, "1", "1", "f" * 31), ("x", "full", "t" * 30, "1", "1", None)]
+    columns = "_source string, id string, body string, n string, m string, f string"
+    outputs = build({"source.x": spark.createDataFrame(raw, columns), "columns": None}, params)
+    kept = {row["source_key"]: row["numbers"]["n"] for row in outputs["records"].collect()}
+    assert kept == {key: value for key, value in numbers.items() if value is not None} | {"full": 1.0}
+    assert rows(outputs["rejects"].select("record_id", "reason", "detail")) == sorted(
+        [
+            (id_of("x", "9007199254740993"), "inexact_number", "n"),
+            (id_of("x", "12345678901234567890"), "inexact_number", "n"),
+            (id_of("x", "both"), "inexact_number", "n,m"),
+            (id_of("x", "long"), "too_large", "body,f"),
+        ],
+        key=repr,
+    )
 
 
 TIMES = {

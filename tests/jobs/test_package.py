@@ -45,7 +45,7 @@ def test_a_changed_source_gives_another_zip(folder, monkeypatch, tmp_path):
 def test_imports_are_followed_into_functions_and_own_modules():
     found = package.imported(["jobs.tokenize", "jobs.documents"])
     assert {"tokenizers", "yaml", "cv2", "rapidocr", "pypdfium2", "pandas", "onnxruntime"} <= found
-    assert not found & {"jobs", "lake", "pyspark", "os", "torch", "duckdb", "dvc"}
+    assert not found & {"jobs", "lake", "pyspark", "os", "torch", "dvc"}
 
 
 def test_everything_that_a_package_requires_goes_along_and_torch_does_not():

@@ -102,10 +102,23 @@ def test_packing_loses_nothing_and_fits():
         {"part": "train", "shard": 0, "record_id": f"{i:02}", "input_ids": [1] * n, "labels": [1] * n}
         for i, n in enumerate(lengths)
     ]
-    packs = pack(pd.DataFrame(rows), tokens=10, packed=True)
-    assert [ids for ids in packs["record_ids"]] == [["00"], ["01", "02"], ["03", "04"], ["05", "06"]]
-    assert list(packs["length"]) == [3, 10, 8, 10]
-    assert {len(ids) for ids in packs["input_ids"]} == {10}
+    rows += [rows[-1] | {"shard": 1, "record_id": "07"}, rows[-1] | {"part": "validation", "record_id": "08"}]
+    rows += [rows[-1] | {"part": "validation", "record_id": "09"}]
+
+    def packs(packed: tuple[str, ...]) -> list[dict]:
+        return list(pack(pd.DataFrame(rows).itertuples(), tokens=10, packed=packed))
+
+    samples = packs(("train",))
+    together = [["00"], ["01", "02"], ["03", "04"], ["05", "06"], ["07"], ["08"], ["09"]]
+    assert [sample["record_ids"] for sample in samples] == together
+    assert [sample["length"] for sample in samples] == [3, 10, 8, 10, 2, 2, 2]
+    assert [(sample["part"], sample["shard"]) for sample in samples[3:6]] == [
+        ("train", 0),
+        ("train", 1),
+        ("validation", 0),
+    ]
+    assert {len(sample["input_ids"]) for sample in samples} == {10}
+    assert [sample["record_ids"] for sample in packs(())] == [[row["record_id"]] for row in rows]
 
 
 @pytest.mark.parametrize("task", ["classify", "instruct"])

@@ -1,11 +1,18 @@
 """DuckDB sees what is pinned, exactly."""
 
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from lake import duck
 from lake.commit import commit
 from lake.duck import ask, connect
 from lake.errors import UserError
-from lake.snapshots import write_manifest
+from lake.snapshots import files, manifests, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -42,5 +49,140 @@ def test_partition_columns_are_there(project):
 
 
 def test_a_wrong_query_is_one_sentence(project):
-    with pytest.raises(UserError, match="the query failed .* lists what there is"):
+    with pytest.raises(UserError, match=r'the query failed .*Did you mean "records"\?.* lists what there is$'):
         ask(connect(*project), "select * from clean.recrods")
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("create table t (i int)", "create"),
+        ("copy (select 1) to 'x.csv'", "copy"),
+        ("insert into clean.records values (3, 'c')", "insert"),
+        ("attach 'x.db'", "attach"),
+        ("install httpfs", "load"),
+        ("set threads = 1", "set"),
+        ("call pragma_version()", "call"),
+        ("explain analyze copy (select 1) to 'x.csv'", "copy"),
+        ("explain (analyze, format json) delete from clean.records", "delete"),
+    ],
+)
+def test_a_statement_that_does_not_read_is_refused(project, statement, kind):
+    with pytest.raises(UserError, match=f"a statement of type {kind} is refused: questions only read"):
+        ask(connect(*project), statement)
+
+
+def test_one_statement_is_asked_at_a_time(project):
+    with pytest.raises(UserError, match="holds 2 statements; ask one at a time"):
+        ask(connect(*project), "select 1; select 2")
+
+
+def test_a_pivot_reads(project):
+    assert ask(connect(*project), "pivot clean.records on name using max(id)").fetchall() == [(2, 1)]
+
+
+def test_statements_end_at_semicolons_outside_of_texts_and_comments():
+    assert duck.split("select ';中'; -- a;b\nfrom t;; select") == (["select ';中'", " -- a;b\nfrom t"], " select")
+    assert duck.split("select 1; -- the end") == (["select 1"], "")
+
+
+@pytest.fixture
+def broken(project):
+    """The project while a data file of clean.records is away."""
+    root, lake = project
+    file = Path(files(lake, "clean", manifests(root)["clean"]["records"])[0])
+    away = file.rename(file.with_name("away"))
+    yield project
+    away.rename(file)
+
+
+def test_a_query_needs_only_the_tables_that_it_names(broken):
+    query = 'select count(*) from "TOKENIZE_my-run".samples s, clean.rejects as records'
+    assert ask(connect(*broken, query=query), query).fetchall() == [(0,)]
+    with pytest.raises(UserError, match="rebuild it with `finelake repair clean`"):
+        connect(*broken, query="from memory.clean.records")
+    with pytest.raises(UserError, match="rebuild it with `finelake repair clean`"):
+        connect(*broken)
+
+
+def test_a_table_of_another_revision_is_mended_there(broken, monkeypatch):
+    root, lake = broken
+    monkeypatch.setattr(duck, "manifests_at", lambda root, rev: manifests(root))
+    with pytest.raises(
+        UserError, match="as old pins it; check old out, `dvc checkout` and run `finelake repair clean`"
+    ):
+        connect(root, lake, rev="old", query="from clean.records")
+
+
+def test_a_query_that_names_no_table_sees_those_that_are_whole(broken):
+    tables = ask(connect(*broken, query="show all tables"), "show all tables").project("schema, name").fetchall()
+    assert sorted(tables) == [("clean", "rejects"), ("tokenize_my-run", "samples")]
+
+
+def test_another_revision_is_asked(project, monkeypatch):
+    root, lake = project
+    monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {rev: manifests(root)["clean"]})
+    assert ask(connect(root, lake, rev="old"), "select count(*) from old.records").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("csv", "id,name,numbers\n1,it's,{a=1.5}\n2,b,{a=1.5}\n"),
+        ("json", '{"id":1,"name":"it\'s","numbers":{"a":1.5}}\n{"id":2,"name":"b","numbers":{"a":1.5}}\n'),
+    ],
+)
+def test_an_answer_is_streamed_as(project, form, text):
+    connection = connect(*project)
+    answer = ask(connection, "select *, map {'a': 1.5::double} as numbers from clean.records order by id")
+    out = io.BytesIO()
+    duck.stream(connection, answer, form, out)
+    assert out.getvalue().decode() == text
+
+
+def test_a_parquet_file_comes_back(project, tmp_path):
+    connection = connect(*project)
+    duck.copy(ask(connection, "from clean.records"), "parquet", str(tmp_path / "it's.parquet"))
+    found = connection.read_parquet(str(tmp_path / "it's.parquet")).order("id").fetchall()
+    assert found == [(1, "it's"), (2, "b")]
+
+
+def test_a_reader_that_stops_stops_the_query(project):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    connection = connect(*project)
+    with pytest.raises(BrokenPipeError):
+        duck.stream(connection, ask(connection, "from range(1_000_000_000_000)"), "csv", Full())
+
+
+def test_a_query_that_fails_midway_is_one_sentence(project):
+    connection = connect(*project)
+    answer = ask(connection, "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)")
+    with pytest.raises(UserError, match="Could not convert string 'x'"):
+        duck.stream(connection, answer, "csv", io.BytesIO())
+
+
+SPILLING = """
+import os, sys
+from pathlib import Path
+from lake import duck
+root = Path(sys.argv[1])
+connection = duck.open_database(root, "60MB")
+connection.execute("create table wide as select repeat(range::varchar, 10) from range(1000000)")
+assert [path.name.rsplit("-", 2)[1] for path in (root / ".finelake").iterdir()] == [str(os.getpid())]
+"""
+
+
+def test_what_was_spilled_is_removed(tmp_path):
+    abandoned = subprocess.Popen([sys.executable, "-c", ""])
+    abandoned.wait()
+    (tmp_path / ".finelake" / f"{duck.SPILLED}{abandoned.pid}-0a").mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", SPILLING, str(tmp_path)], check=True, env=os.environ)
+    assert list((tmp_path / ".finelake").iterdir()) == []
+
+
+def test_a_memory_limit_that_is_no_size_is_refused(tmp_path):
+    with pytest.raises(UserError, match="the memory limit 'much' is no size"):
+        duck.open_database(tmp_path, "much")

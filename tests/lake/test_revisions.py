@@ -102,6 +102,16 @@ def test_unknown_and_empty_revisions_are_told_apart(repository):
         revisions.manifests_at(root, "empty")
 
 
+def test_a_lock_that_cannot_be_read_is_not_taken_for_none(repository, tmp_path):
+    git(tmp_path, "clone", "--quiet", repository[0].parent, "clone")
+    root = tmp_path / "clone" / "project"
+    blob = git(root, "rev-parse", "HEAD:./dvc.lock").strip()
+    (tmp_path / "clone" / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(UserError, match="git show failed") as error:
+        revisions.manifests_at(root, "main")
+    assert not isinstance(error.value, revisions.NothingPinned)
+
+
 def test_a_folder_outside_git_has_no_revisions(tmp_path):
     assert revisions.revisions(tmp_path) == {}
     with pytest.raises(UserError, match="lies in no Git repository"):

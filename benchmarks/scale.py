@@ -1,0 +1,157 @@
+"""The data stages on 100,000 and 1,000,000 records of the demo bank: seconds and memory by stage, time per row.
+
+    python benchmarks/scale.py FOLDER [--records 100000 1000000] [--memory 6g]
+
+FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
+JVM, as in `finelake repro`; memory is the largest sum of resident memory of the stage's process, the JVM and its Python
+workers, sampled five times a second. Prints one table, and writes it with a plot to FOLDER/scale.json and scale.png.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from demo.api import serve
+from demo.generate import generate
+from finelake.pull import pull_source
+
+REPOSITORY = Path(__file__).parents[1]
+STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")
+INTERVAL = 0.2  # seconds between looks at the memory
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one stage took at one size."""
+
+    records: int
+    stage: str
+    seconds: float
+    peak: float  # GiB
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--memory", default="6g", help="of the Spark driver (default 6g)")
+    options = parser.parse_args()
+    measures = []
+    for records in options.records:
+        project = make_project(options.folder / str(records), records)
+        measures += run_stages(project, records, options.memory)
+    (options.folder / "scale.json").write_text(json.dumps([asdict(measure) for measure in measures], indent=2))
+    print_table(measures, options.records)
+    plot(measures, options.records, options.folder / "scale.png")
+
+
+def make_project(folder: Path, records: int) -> Path:
+    """The demo's project on a bank of so many records; a bank that is already there is used again."""
+    for name in ("params.yaml", "dvc.yaml", ".dvc", "jobs", "training"):
+        source, target = REPOSITORY / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tmp", "cache"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    if not (folder / "data" / "bank" / "generated.json").exists():
+        generate(folder / "data" / "bank", records=records, seed=7)
+    with serve(folder / "data" / "bank") as url:
+        os.environ["BANK_API"] = url
+        pull_source(folder, "complaints")
+    return folder
+
+
+def run_stages(project: Path, records: int, memory: str) -> list[Measure]:
+    """Run the data stages one after the other and measure each."""
+    from jobs.session import shared_jvm
+
+    measures = []
+    with shared_jvm("local[2]", memory, project / "spark.log") as variables:
+        environment = os.environ | variables | {"FINELAKE_MEMORY": memory, "PYTHONPATH": str(REPOSITORY)}
+        for stage in STAGES:
+            started = time.monotonic()
+            with Watch() as watch:
+                command = [sys.executable, "-m", "finelake.cli", "run", stage]
+                subprocess.run(command, cwd=project, env=environment, check=True)
+            measures.append(Measure(records, stage, time.monotonic() - started, watch.peak / 2**30))
+    return measures
+
+
+class Watch:
+    """The largest resident memory of this process's children, the JVM and all Python workers included, in bytes."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(INTERVAL):
+            self.peak = max(self.peak, sum(map(_resident, me.children(recursive=True))))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+def print_table(measures: list[Measure], sizes: list[int]) -> None:
+    """Seconds, milliseconds per 1,000 records and peak memory by stage and size; the last column compares the sizes."""
+    by_key = {(measure.stage, measure.records): measure for measure in measures}
+    header = "".join(f"{size:>12,} s   ms/1000   GiB" for size in sizes)
+    print(f"\n{'stage':<10}{header}{'per row':>10}")
+    totals = {size: sum(by_key[stage, size].seconds for stage in STAGES) for size in sizes}
+    for stage in (*STAGES, "all"):
+        line, rates = f"{stage:<10}", []
+        for size in sizes:
+            seconds = totals[size] if stage == "all" else by_key[stage, size].seconds
+            peak = max(m.peak for m in measures if m.records == size and stage in (m.stage, "all"))
+            rates.append(seconds / size)
+            line += f"{seconds:>14.1f}{1e6 * seconds / size:>10.1f}{peak:>6.1f}"
+        print(f"{line}{rates[-1] / rates[0]:>10.2f}")
+
+
+def plot(measures: list[Measure], sizes: list[int], path: Path) -> None:
+    """Seconds and memory by stage, one bar a size."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for axis, value, label in ((axes[0], "seconds", "ms per 1,000 records"), (axes[1], "peak", "peak memory, GiB")):
+        for place, size in enumerate(sizes):
+            found = {measure.stage: getattr(measure, value) for measure in measures if measure.records == size}
+            heights = [found[stage] * (1e6 / size if value == "seconds" else 1) for stage in STAGES]
+            width = 0.8 / len(sizes)
+            where = [number + place * width for number in range(len(STAGES))]
+            axis.bar(where, heights, width, label=f"{size:,} records")
+        axis.set_xticks([number + 0.4 - 0.4 / len(sizes) for number in range(len(STAGES))], STAGES)
+        axis.set_ylabel(label)
+        axis.legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

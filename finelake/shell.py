@@ -1,0 +1,79 @@
+"""The shell of `finelake sql`: statements end with a semicolon, errors do not end it."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lake.duck import split
+from lake.errors import UserError
+
+HISTORY = Path(".finelake/sql_history")
+GREETING = "Statements end with a semicolon; .tables lists the tables, .quit ends."
+PROMPT, CONTINUED = "finelake> ", "     ...> "
+
+
+def run(root: Path, answer: Callable[[str], None], tables: Callable[[], None]) -> int:
+    """Answer statements from the terminal or a pipe. The exit code: 2 where one that came through a pipe failed."""
+    terminal = sys.stdin.isatty()
+    failures = 0
+    with _line_editing(root / HISTORY) if terminal else contextlib.nullcontext():
+        for statement in statements(input if terminal else lambda _: input()):
+            try:
+                _run(statement, answer, tables)
+            except UserError as error:
+                failures += 1
+                print(f"finelake: {error}", file=sys.stderr)
+            except KeyboardInterrupt:
+                print("interrupted", file=sys.stderr)
+            sys.stdout.flush()
+    return 2 if failures and not terminal else 0
+
+
+def _run(statement: str, answer: Callable[[str], None], tables: Callable[[], None]) -> None:
+    if statement == ".tables":
+        tables()
+    elif statement.startswith("."):
+        raise UserError(f"{statement} is no command; there are .tables and .quit")
+    else:
+        answer(statement)
+
+
+def statements(read: Callable[[str], str]) -> Iterator[str]:
+    """Whole statements and commands from `read(prompt)`, which gives a line or raises EOFError, until .quit."""
+    rest = ""
+    while True:
+        try:
+            line = read(CONTINUED if rest else PROMPT)
+        except EOFError:
+            break
+        except KeyboardInterrupt:  # Ctrl-C abandons what was typed
+            rest = ""
+            print()
+            continue
+        command = "" if rest else line.strip().rstrip(";")
+        if command == ".quit":
+            return
+        if command.startswith("."):
+            yield command
+            continue
+        finished, rest = split(f"{rest}{line}\n")
+        yield from finished
+    if rest:
+        yield rest
+
+
+@contextlib.contextmanager
+def _line_editing(history: Path) -> Iterator[None]:
+    """Arrow keys, and a history that outlives the shell."""
+    import readline
+
+    print(GREETING)
+    with contextlib.suppress(OSError):
+        readline.read_history_file(history)
+    try:
+        yield
+    finally:
+        history.parent.mkdir(exist_ok=True)
+        readline.set_history_length(1000)
+        readline.write_history_file(history)

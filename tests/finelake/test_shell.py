@@ -1,0 +1,57 @@
+"""The shell: lines become statements, errors do not end it."""
+
+import io
+
+from finelake import shell
+from lake.errors import UserError
+
+
+def reader(*lines: str):
+    """A stand-in for input() that gives the lines, raises those that are exceptions, and ends."""
+    rest = list(lines)
+
+    def read(prompt: str) -> str:
+        if not rest:
+            raise EOFError
+        line = rest.pop(0)
+        if isinstance(line, type):
+            raise line
+        return line
+
+    return read
+
+
+def test_statements_end_with_semicolons_and_with_the_input():
+    read = reader("select 1", "as a;", ".tables", "select 2; select 3;", "from t -- ;")
+    assert [statement.strip() for statement in shell.statements(read)] == [
+        "select 1\nas a",
+        ".tables",
+        "select 2",
+        "select 3",
+        "from t -- ;",
+    ]
+
+
+def test_nothing_is_read_after_quit():
+    assert list(shell.statements(reader("select 1;", ".quit", "select 2;"))) == ["select 1"]
+
+
+def test_an_interrupt_abandons_what_was_typed(capsys):
+    assert list(shell.statements(reader("selec", KeyboardInterrupt, "select 1;"))) == ["select 1"]
+
+
+def test_errors_do_not_end_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("select 1;\nbad;\n.tabels\n.tables\nselect 2;\n"))
+    answered = []
+
+    def answer(query: str) -> None:
+        if query.strip() == "bad":
+            raise UserError("no such thing; write another")
+        answered.append(query.strip())
+
+    assert shell.run(tmp_path, answer, lambda: answered.append("tables")) == 2
+    assert answered == ["select 1", "tables", "select 2"]
+    assert capsys.readouterr().err.splitlines() == [
+        "finelake: no such thing; write another",
+        "finelake: .tabels is no command; there are .tables and .quit",
+    ]

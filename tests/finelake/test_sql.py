@@ -1,0 +1,70 @@
+"""`finelake sql`: which tables are asked and where the answer goes."""
+
+import io
+
+import pytest
+
+
+def test_a_revision_is_asked(finelake):
+    query = "select count(*) as rows from clean.records"
+    assert finelake("sql", query)[1].split() == ["rows", "----", "5"]
+    assert finelake("sql", "--rev", "old", query)[1].split() == ["rows", "----", "4"]
+
+
+def test_a_file_is_written_where_the_command_was_given(finelake, revised, monkeypatch):
+    below = revised / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert finelake("sql", "--format", "json", "--output", "a.json", "select 1 as a") == (0, "", "")
+    assert (below / "a.json").read_text() == '{"a":1}\n'
+
+
+def test_a_query_that_fails_leaves_the_old_file(finelake, revised):
+    (revised / "old.csv").write_text("kept")
+    query = "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)"
+    assert finelake("sql", "--format", "csv", "--output", "old.csv", query)[0] == 2
+    assert (revised / "old.csv").read_text() == "kept"
+    assert not (revised / ".old.csv.part").exists()
+
+
+def test_a_table_shows_its_first_rows(finelake):
+    _, out, _ = finelake("sql", "--limit", "2", "from range(3)")
+    assert out.splitlines() == [
+        "range",
+        "-----",
+        "    0",
+        "    1",
+        "the first 2 rows; --limit shows more, --format csv all",
+    ]
+
+
+def test_a_plan_is_shown_as_it_is(finelake):
+    assert "READ_PARQUET" in finelake("sql", "explain from clean.records")[1]
+
+
+def test_the_shell_lists_tables_and_answers(finelake, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(".tables\nselect 7 as seven;\n.quit\nselect 8;\n"))
+    code, out, _ = finelake("sql")
+    assert code == 0
+    assert out.split() == ["table", "rows", "-------------", "----", "clean.records", "5", "seven", "-----", "7"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--output", "x", "select 1"), "--output needs a format for files"),
+        (("--output", "x", "--format", "csv"), "--output belongs to one query"),
+        (("--rev", "older", "select 1"), "Git knows no revision older"),
+        (("--memory", "much", "select 1"), "the memory limit 'much' is no size"),
+        (("drop view clean.records",), "a statement of type drop is refused"),
+    ],
+)
+def test_a_mistake_is_one_sentence(finelake, arguments, message):
+    code, out, err = finelake("sql", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_parquet_is_not_for_a_terminal(finelake, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert "parquet is not for a terminal" in finelake("sql", "--format", "parquet", "select 1")[2]

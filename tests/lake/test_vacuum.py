@@ -1,0 +1,130 @@
+"""Vacuum takes what nothing needs, and never what any branch, tag, experiment or work tree pins."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lake.commit import commit
+from lake.errors import UserError
+from lake.locks import writing
+from lake.snapshots import Table, intact, manifest_path, write_manifest
+from lake.vacuum import Rules, delete, pinned, waste
+
+NOTHING = Rules(days=0)
+
+
+def git(root: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=finelake", "-c", "user.email=finelake@localhost")
+    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def pin(root: Path, table: Table) -> None:
+    """Write the manifest and commit it, as a project without DVC's cache does."""
+    write_manifest(root, "clean", {"records": table})
+    md5 = hashlib.md5(manifest_path(root, "clean").read_bytes()).hexdigest()
+    lock = (
+        f"schema: '2.0'\nstages:\n  clean:\n    cmd: x\n    outs:\n    - path: snapshots/clean.json\n      md5: {md5}\n"
+    )
+    (root / "dvc.lock").write_text(lock)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "pin")
+
+
+@pytest.fixture
+def project(spark, tmp_path):
+    """A Git repository and a lake of five versions: v0 on a branch, v1 tagged, v2 in an old commit, v3, v4 pinned."""
+    root, lake = tmp_path / "project", str(tmp_path / "lake")
+    root.mkdir()
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    frames = [spark.range(number + 1).coalesce(1) for number in range(5)]
+    tables = [commit(frame, lake, "clean/records", frame.schema) for frame in frames]
+    pin(root, tables[0])
+    git(root, "branch", "old")
+    pin(root, tables[1])
+    git(root, "tag", "released")
+    pin(root, tables[2])
+    pin(root, tables[4])
+    return root, lake, tables
+
+
+def freed(root: Path, lake: str, rules: Rules) -> list[int | None]:
+    return [item.version for item in waste(lake, pinned(root, rules.every_commit), rules)]
+
+
+def test_what_nothing_pins_is_waste(project):
+    root, lake, tables = project
+    assert freed(root, lake, NOTHING) == [3, 2]
+    (item, _) = waste(lake, pinned(root), NOTHING)
+    files = list(Path(lake, item.folder).iterdir())
+    assert (item.table, item.rows, item.files) == ("clean/records", 4, len(files))
+    assert item.size == sum(file.stat().st_size for file in files)
+
+
+@pytest.mark.parametrize(
+    ("rules", "versions"),
+    [
+        (Rules(days=7), []),
+        (Rules(days=0, versions=1), [3, 2]),
+        (Rules(days=0, versions=2), [2]),
+        (Rules(days=0, every_commit=True), [3]),
+    ],
+)
+def test_rules_keep_more(project, rules, versions):
+    root, lake, _ = project
+    assert freed(root, lake, rules) == versions
+
+
+def test_days_are_counted_from_now(project):
+    root, lake, _ = project
+    later = time.time() + 8 * 24 * 60 * 60
+    assert [item.version for item in waste(lake, pinned(root), Rules(days=7), now=later)] == [3, 2]
+
+
+def test_deleting_leaves_every_pin_whole(project):
+    root, lake, tables = project
+    assert delete(lake, waste(lake, pinned(root), NOTHING)) == []
+    assert [intact(lake, table, deep=True) for table in tables] == [True, True, False, False, True]
+    assert waste(lake, pinned(root), NOTHING) == []
+
+
+def test_a_freed_content_is_written_again_when_it_is_asked_for(spark, project):
+    root, lake, tables = project
+    delete(lake, waste(lake, pinned(root), NOTHING))
+    frame = spark.range(4)
+    assert commit(frame, lake, "clean/records", frame.schema) == tables[3]
+    assert intact(lake, tables[3], deep=True)
+
+
+def test_the_manifest_of_a_running_experiment_keeps_its_table(project):
+    root, lake, tables = project
+    copy = root / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
+    write_manifest(copy, "clean", {"records": tables[3]})
+    assert freed(root, lake, NOTHING) == [2]
+
+
+def test_a_manifest_that_cannot_be_read_stops_everything(project):
+    root, lake, _ = project
+    git(root, "rm", "--cached", "--quiet", "snapshots/clean.json")
+    git(root, "commit", "--quiet", "--message", "not in Git, and in no cache of DVC")
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "init", "--quiet", "--force"], cwd=root, check=True, capture_output=True
+    )
+    with pytest.raises(UserError, match="snapshots/clean.json of .* is not in DVC's cache; bring it with"):
+        pinned(root)
+
+
+def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
+    root, lake, _ = project
+    left = Path(lake, "clean", "records", "data", "0123")
+    left.mkdir()
+    (left / "part-0.parquet").write_bytes(b"half")
+    assert freed(root, lake, NOTHING) == [3, 2, None]
+    assert freed(root, lake, Rules(days=7)) == []
+    found = waste(lake, pinned(root), NOTHING)
+    with writing(lake, "elsewhere"), writing(lake, "clean"):  # sweeps what the killed one left, and holds the rest
+        assert delete(lake, found) == found
+    assert delete(lake, found) == []

@@ -1,0 +1,169 @@
+"""Skewed and huge inputs pass through the stages in bounded memory (marked slow).
+
+This file run as a script is the one process in which it happens, with a driver of 1 GB: all rows in one source,
+business, column and cluster; a million equal texts; texts as large as they may be; a shard that holds everything.
+"""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+ROWS = 1_000_000
+LARGE = 1_000_000  # characters, the most that ingest lets through
+REPOSITORY = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_stages_pass_in_a_driver_of_one_gigabyte():
+    done = subprocess.run(
+        [sys.executable, __file__],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+def record_frame(rows, source, text):
+    """Records of one source and business, each with its own number and time; a tenth lack the number and the fact."""
+    from pyspark.sql import functions as F
+
+    given = F.col("id") % 10 > 0
+    return rows.select(
+        F.md5(F.concat(F.lit(source), "id")).alias("record_id"),
+        F.lit(source).alias("source"),
+        F.concat(F.lit("k"), "id").alias("source_key"),
+        F.timestamp_seconds(F.col("id") * 60).alias("occurred_at"),
+        F.lit("all").alias("business"),
+        F.lit("en").alias("lang"),
+        text.alias("text"),
+        F.create_map(F.lit("amount"), F.when(given, F.rand(seed=7))).alias("numbers"),
+        F.create_map(F.lit("channel"), F.when(given, F.lit("web"))).alias("facts"),
+    )
+
+
+def records(spark):
+    """A million equal texts; two hundred as large as may be, each its own; one that is all telephone numbers."""
+    from pyspark.sql import functions as F
+
+    equal = record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
+    large = record_frame(spark.range(200), "large", F.repeat(F.md5(F.col("id").cast("string")), LARGE // 32))
+    numbers = record_frame(spark.range(1), "numbers", F.repeat(F.concat(F.lit("call 13812345678 "), "id"), LARGE // 18))
+    return equal.unionByName(large).unionByName(numbers)
+
+
+def ingest_frames(spark):
+    """Raw rows of a source, one of them with a text of 50 MB."""
+    from pyspark.sql import functions as F
+
+    from jobs.columns import COLUMNS
+
+    text = F.when(F.col("id") == 0, F.repeat(F.concat(F.lit("far too much "), "id"), 4_000_000)).otherwise("a text")
+    raw = spark.range(100).select(F.lit("x").alias("_source"), F.col("id").cast("string"), text.alias("body"))
+    return {"source.x": raw.persist(), "columns": spark.createDataFrame([], COLUMNS)}
+
+
+SOURCE = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "text": "body"}
+SOURCE |= {"occurred_at_value": "2020-01-01"}
+
+
+class Chain:
+    """Runs stages one after the other; each output is written and read back, as the runner does."""
+
+    def __init__(self, folder, frames):
+        self.folder, self.frames = folder, frames
+
+    def run(self, name, params):
+        module = importlib.import_module(f"jobs.{name}")
+        started = time.monotonic()
+        for table, frame in module.build(self.frames, params).items():
+            self.write(f"{name}.{table}", frame)
+        frame.sparkSession.catalog.clearCache()
+        print(f"{name}: {time.monotonic() - started:.1f} s", flush=True)
+
+    def write(self, table, frame):
+        frame.write.parquet(f"{self.folder}/{table}")
+        self.frames[table] = frame.sparkSession.read.parquet(f"{self.folder}/{table}")
+
+    def counts(self, table, *by):
+        """Rows by the columns `by`."""
+        return {tuple(row)[:-1]: row["count"] for row in self.frames[table].groupBy(*by).count().collect()}
+
+
+def scenes(frame):
+    """A scene for a tenth of the records of the group, as the source gives it."""
+    from pyspark.sql import functions as F
+
+    chosen = frame.where("source = 'equal' and numbers['amount'] is null")
+    null = F.lit(None).cast("string")
+    columns = {"layer": F.lit("scene"), "annotator": F.lit("equal"), "role": F.lit("source"), "label": F.lit("spam")}
+    columns |= {"quote": null, "start": null.cast("int")}
+    return chosen.select("record_id", "source", *[column.alias(name) for name, column in columns.items()])
+
+
+def run_of_one_shard(folder):
+    """A training run whose samples all fall into one shard, and its tokenizer."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    from jobs.tokenize import Params, load_tokenizer
+    from lake.params import parse
+    from lake.runs import Run
+
+    words = ("<pad>", "<unk>", "<end>", "The", "very", "same", "web")
+    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    (folder / "tokenizer").mkdir()
+    tokenizer.save(str(folder / "tokenizer" / "tokenizer.json"))
+    (folder / "tokenizer" / "tokenizer_config.json").write_text('{"eos_token": "<end>"}')
+    run = {"task": "instruct", "where": "source = 'equal'", "base": {"kind": "folder", "name": "x"}, "shards": 1}
+    run |= {"prompt": "{text}", "target": "{facts.channel}", "tokens": 64, "new_tokens": 1}
+    return Params(run=parse(Run, run, "runs.one"), tokenizer=load_tokenizer(folder))
+
+
+def main(folder):
+    from jobs import annotate, clean, dedup, ingest, mask, split
+    from jobs.session import open_session
+    from jobs.sources import parse_sources
+
+    spark = open_session("local[2]", "1g", Path(folder) / "spark.log")
+    chain = Chain(f"{folder}/tables", ingest_frames(spark))
+    chain.run("ingest", ingest.Params(sources=parse_sources({"x": SOURCE})))
+    assert chain.counts("ingest.records", "source") == {("x",): 99}
+    assert chain.counts("ingest.rejects", "reason", "detail") == {("too_large", "body"): 1}
+
+    chain.folder = f"{folder}/large"
+    chain.write("ingest.records", records(spark))
+    chain.write("ingest.annotations", scenes(chain.frames["ingest.records"]))
+    rows = {("equal",): ROWS, ("large",): 200, ("numbers",): 1}
+    chain.run("clean", clean.Params(outliers=clean.Outliers(method="mad")))
+    assert chain.counts("clean.records", "source") == rows
+    chain.run("dedup", dedup.Params(action="mark"))
+    assert chain.counts("dedup.records", "source") == rows
+    assert chain.frames["dedup.records"].select("cluster").distinct().count() == 1 + 200 + 1
+    chain.run("mask", mask.Params())
+    assert chain.counts("mask.counts", "kind", "count") == {("phone", LARGE // 18): 1}
+    chain.run("annotate", annotate.Params(trust_source=True))
+    assert chain.counts("annotate.gold", "label") == {("spam",): ROWS // 10}
+    chain.run("split", split.Params())
+    # 80 % of the rows are nearest to the instant behind row 799,960; the one cluster is at home in train.
+    assert chain.counts("split.records", "split") == {("train",): 799_960 + 201}
+    assert chain.counts("split.rejects", "reason") == {("cluster_crosses_cut",): ROWS - 799_960}
+    chain.run("tokenize", run_of_one_shard(Path(folder)))
+    used = chain.frames["tokenize.samples"].selectExpr("sum(size(record_ids))", "count(distinct shard)")
+    assert tuple(used.collect()[0]) == (799_960, 1)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        main(scratch)
