@@ -5,7 +5,22 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, diff, history, init, pull, repair, repro, run, sql, submit, trace, vacuum, verify
+from finelake import (
+    __version__,
+    demo,
+    diff,
+    history,
+    init,
+    pull,
+    repair,
+    repro,
+    run,
+    sql,
+    submit,
+    trace,
+    vacuum,
+    verify,
+)
 from lake.errors import UserError, disk_is_full, full_disk
 from lake.project import find_root, settings
 

@@ -51,7 +51,7 @@ def test_imports_are_followed_into_functions_and_own_modules():
 def test_everything_that_a_package_requires_goes_along_and_torch_does_not():
     found = names(package.distributions(package.imported(package.PROGRAMS)))
     assert {"numpy", "pandas", "pyarrow", "python-dateutil", "scipy", "deltalake", "tokenizers", "omegaconf"} <= found
-    assert not found & {"torch", "pyspark", "py4j", "dvc", "transformers", "petastorm"}
+    assert not found & {"torch", "pyspark", "py4j", "dvc", "duckdb", "transformers", "petastorm"}
 
 
 def test_the_archive_unpacks_to_site_packages_and_its_bytes_follow_from_the_files(folder):
