@@ -96,7 +96,8 @@ sources:
           numbers: [amount], facts: [channel]}
   calls: {kind: database, url: "jdbc:sqlite:data/calls.db", table: calls, key: id, occurred_at: day, text: body,
           business: product, facts: [channel]}
-  pages: {kind: api, url: "http://127.0.0.1:1/", landing: data/pages, key: id, occurred_at: day, text: body}
+  pages: {kind: api, url: "http://127.0.0.1:1/", landing: data/pages, key: id, occurred_at: day, text: body,
+          business: product, numbers: [amount], facts: [channel]}
   papers: {kind: documents, path: data/papers, business_value: papers}
   labels:
     kind: database
@@ -263,7 +264,6 @@ def test_all_workers_killed_in_mid_stage_cost_time_only(cluster, projects, varia
     for name in ("one", "two"):
         cluster.kill_worker(name)
     cluster.start_worker("three")
-    cluster.start_worker("four")
     finish(process, fresh)
     assert manifests(fresh) == manifests(done)
     assert len(manifests(done)) == len(STAGES)
