@@ -28,8 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    name, _, run_name = options.stage.partition("@")
-    _check_stage(options.stage, name, run_name)
+    name, run_name = check_stage(options.stage)
     check(options.root)
     if name in TRAINING:
         _run_training(options.root, name, run_name)
@@ -66,7 +65,9 @@ def _run_training(root: Path, name: str, run_name: str) -> None:
     module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
 
 
-def _check_stage(stage: str, name: str, run_name: str) -> None:
+def check_stage(stage: str) -> tuple[str, str]:
+    """The name of a stage and of its run ("" without one). UserError for what is no stage."""
+    name, _, run_name = stage.partition("@")
     if name not in (*ONCE, *RUN):
         near = difflib.get_close_matches(name, (*ONCE, *RUN), n=1)
         mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*ONCE, *RUN))}"
@@ -75,3 +76,4 @@ def _check_stage(stage: str, name: str, run_name: str) -> None:
         raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
     if name in ONCE and run_name:
         raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")
+    return name, run_name

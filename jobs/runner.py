@@ -47,8 +47,12 @@ def run(root: Path, stage: str, settings: Settings) -> Result:
         tables, rejected = publish(spark, work)
     finally:
         spark.stop()
-    rows = {table: pin.rows for table, pin in tables.items()}
-    return Result(stage, time.monotonic() - started, rows, rejected)
+    return result(stage, started, tables, rejected)
+
+
+def result(stage: str, started: float, tables: dict[str, snapshots.Table], rejected: dict[str, int]) -> Result:
+    """What a run came to that started at `started` (time.monotonic)."""
+    return Result(stage, time.monotonic() - started, {name: table.rows for name, table in tables.items()}, rejected)
 
 
 @dataclass(frozen=True)

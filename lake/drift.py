@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import duckdb
 
 from lake.compare import AFTER, BEFORE
-from lake.duck import literal, quoted
+from lake.quoting import literal, quoted
 
 SOME, LARGE = 0.1, 0.25  # thresholds of the PSI
 FEW = 50  # a text column with at most so many values, each met twice on average, is a category

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import duckdb
 
 from lake.errors import UserError
+from lake.quoting import literal, quoted
 from lake.revisions import manifests_at
 from lake.snapshots import Table, arrow_schema, files, manifests, problems
 
@@ -129,16 +130,6 @@ def create_view(
         typed = zip(columns.columns, columns.types, strict=True)
         rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
     connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
-
-
-def quoted(identifier: str) -> str:
-    """An SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL text literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:

@@ -103,6 +103,15 @@ def read_bytes(lake_root: str, path: str) -> bytes:
         return stream.read()
 
 
+def write_bytes(lake_root: str, path: str, content: bytes) -> None:
+    """Write a small file, with the folders above it."""
+    filesystem, base = _filesystem(lake_root)
+    if is_local(lake_root):
+        filesystem.create_dir(f"{base}/{path}".rpartition("/")[0])
+    with filesystem.open_output_stream(f"{base}/{path}") as stream:
+        stream.write(content)
+
+
 def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
     """Delete folders with all that is in them; those that do not exist are passed over."""
     filesystem, base = _filesystem(lake_root)
