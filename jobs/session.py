@@ -49,7 +49,16 @@ JVM = "FINELAKE_JVM"  # the socket at which a surrounding `shared_jvm` says wher
 def settings(master: str, memory: str) -> dict[str, str]:
     """Spark's settings for a master such as local[2] and a driver memory such as 2g."""
     chosen = SETTINGS | {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
-    return chosen | LOCAL if master.startswith("local") else chosen
+    return chosen | _object_store() | (LOCAL if master.startswith("local") else {})
+
+
+def _object_store() -> dict[str, str]:
+    """How s3a:// is reached. Spark takes the endpoint and the keys from the environment by itself.
+
+    So the keys stand in no setting, and Spark keeps them out of its event log.
+    """
+    style = {"spark.hadoop.fs.s3a.path.style.access": "true"} if os.environ.get("AWS_ENDPOINT_URL") else {}
+    return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or "us-east-1"}
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
