@@ -115,7 +115,7 @@ def list_files(lake_root: str, folder: str) -> list[File]:
 def sizes(lake_root: str, paths: list[str]) -> dict[str, int]:
     """The size in bytes of each file that exists."""
     store, base = filesystem(lake_root)
-    infos = store.get_file_info([f"{base}/{path}" for path in paths])
+    infos = concurrently(lambda path: store.get_file_info(f"{base}/{path}"), paths)
     return {path: info.size for path, info in zip(paths, infos, strict=True) if info.type == fs.FileType.File}
 
 
@@ -186,18 +186,9 @@ def _local() -> fs.FileSystem:
 @lru_cache
 def _reached(bucket: str, store: ObjectStore) -> fs.FileSystem:
     """The object store, once its bucket has answered."""
-    reached = fs.S3FileSystem(
-        endpoint_override=store.endpoint,
-        region=store.region,
-        access_key=store.key,
-        secret_key=store.secret,
-        session_token=store.token,
-        connect_timeout=PATIENCE,
-        request_timeout=30,
-    )
     where = store.endpoint or "Amazon S3"
     try:
-        found = reached.get_file_info(bucket)
+        found = _client(store, PATIENCE, attempts=2).get_file_info(bucket)
     except OSError as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         mend = "check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -206,4 +197,17 @@ def _reached(bucket: str, store: ObjectStore) -> fs.FileSystem:
         raise UserError(f"the bucket {bucket} at {where} cannot be reached ({reason}); {mend}") from None
     if found.type == fs.FileType.NotFound:
         raise UserError(f"there is no bucket {bucket} at {where}; make it or set FINELAKE_LAKE to another")
-    return reached
+    return _client(store, timeout=30, attempts=5)
+
+
+def _client(store: ObjectStore, timeout: int, attempts: int) -> fs.FileSystem:
+    return fs.S3FileSystem(
+        endpoint_override=store.endpoint,
+        region=store.region,
+        access_key=store.key,
+        secret_key=store.secret,
+        session_token=store.token,
+        connect_timeout=PATIENCE,
+        request_timeout=timeout,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+    )
