@@ -29,9 +29,10 @@ def object_store(tmp_path_factory):
         yield environment
 
 
-@pytest.fixture
-def s3_lake(object_store, monkeypatch) -> str:
+@pytest.fixture(scope="module")
+def s3_lake(object_store):
     """The root of an empty lake in the object store, with the environment that leads there."""
-    for name, value in object_store.items():
-        monkeypatch.setenv(name, value)
-    return f"s3a://lake/{uuid.uuid4().hex}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in object_store.items():
+            patch.setenv(name, value)
+        yield f"s3a://lake/{uuid.uuid4().hex}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import uuid
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ CONTENT = {"x/a.txt": b"one", "x/deep/b.txt": b"two!", "y/c.txt": b""}
 @pytest.fixture(params=["folder", "object store"])
 def lake(request, tmp_path) -> str:
     """A lake with three files."""
-    root = str(tmp_path / "lake") if request.param == "folder" else request.getfixturevalue("s3_lake")
+    place = str(tmp_path) if request.param == "folder" else request.getfixturevalue("s3_lake")
+    root = f"{place}/{uuid.uuid4().hex}"
     filesystem, base = storage.filesystem(root)
     for path, content in CONTENT.items():
         filesystem.create_dir(f"{base}/{path}".rpartition("/")[0])
@@ -80,7 +82,11 @@ def test_keys_do_not_show(s3_lake, object_store):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("AWS_ACCESS_KEY_ID", "other", "the bucket lake at .* cannot be reached \\(access denied\\); check AWS_ACCESS_"),
+        (
+            "AWS_ACCESS_KEY_ID",
+            "other",
+            "the bucket lake at .* cannot be reached \\(access denied\\); check AWS_ACCESS_",
+        ),
         ("AWS_SECRET_ACCESS_KEY", "other", "cannot be reached \\(access denied\\); check AWS_ACCESS_KEY_ID"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "lake at http://127.0.0.1:1 cannot be reached \\(.*; check AWS_END"),
         ("AWS_ACCESS_KEY_ID", "", "the lake lies in an object store and AWS_ACCESS_KEY_ID is not set; export"),
