@@ -73,6 +73,7 @@ def _command(folder: Path, ports: list[int], environment: dict[str, str]) -> lis
     listen = [f"-{server}.port={next(numbers)}" for server in SERVERS]
     listen += [f"-{server}.port.grpc={next(numbers)}" for server in SERVERS]
     return [
+        *("setpriv", "--pdeathsig", "KILL"),  # it ends with this process, however that ends
         str(Path(sys.prefix) / "bin" / "weed"),
         "server",
         f"-dir={folder}",

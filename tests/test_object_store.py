@@ -13,6 +13,7 @@ from lake.commit import commit, read
 from lake.duck import ask, connect
 from lake.locks import unnamed
 from lake.snapshots import write_manifest
+from tests import small
 
 ROOT = Path(__file__).parents[1]
 PARAMS = """
@@ -222,3 +223,17 @@ def test_spark_takes_the_keys_from_the_environment_and_logs_them_nowhere(s3_lake
     assert "SparkListenerEnvironmentUpdate" in logged
     assert "fs.s3a.endpoint.region" in logged
     assert object_store["AWS_SECRET_ACCESS_KEY"] not in logged
+
+
+@pytest.mark.slow
+def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, tmp_path):
+    lake = {"FINELAKE_LAKE": f"{s3_lake}/chain"}
+    project = small.make(tmp_path / "project")
+    small.run(project, "repro", "split", **lake)
+    there = small.manifests(project)
+    assert f"{len(small.STAGES)} stages are whole" in small.run(project, "verify", "--deep", **lake)
+    assert not (project / "lakehouse").exists()
+    small.run(project, "repair")
+    assert small.manifests(project) == there
+    counts = ("sql", "--format", "csv", "select split, count(*) from split.records group by all order by all")
+    assert small.run(project, *counts, **lake) == small.run(project, *counts)
