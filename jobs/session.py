@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from jobs.jars import jar_paths, java
 from lake.errors import UserError
+from lake.storage import REGION
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -58,7 +59,7 @@ def _object_store() -> dict[str, str]:
     So the keys stand in no setting, and Spark keeps them out of its event log.
     """
     style = {"spark.hadoop.fs.s3a.path.style.access": "true"} if os.environ.get("AWS_ENDPOINT_URL") else {}
-    return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or "us-east-1"}
+    return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or REGION}
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:

@@ -22,8 +22,10 @@ from lake.errors import UserError
 BLOCK = 4 << 20  # bytes read at once: in an object store each block is a request
 READERS = 8  # files read at once
 PATIENCE = 5  # seconds until an object store must have answered
+REGION = "us-east-1"  # where none is set
 
-Read = TypeVar("Read")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def object_store() -> ObjectStore:
             raise UserError(f"the lake lies in an object store and {name} is not set; export the store's keys")
     return ObjectStore(
         endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
-        region=os.environ.get("AWS_REGION") or "us-east-1",
+        region=os.environ.get("AWS_REGION") or REGION,
         key=os.environ["AWS_ACCESS_KEY_ID"],
         secret=os.environ["AWS_SECRET_ACCESS_KEY"],
         token=os.environ.get("AWS_SESSION_TOKEN") or None,
@@ -124,10 +126,10 @@ def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
     return dict(zip(paths, concurrently(lambda path: _sha256(lake_root, path), paths), strict=True))
 
 
-def concurrently(read: Callable[[str], Read], paths: Iterable[str]) -> list[Read]:
-    """What `read` gives for each path, in their order; several at once, since a store answers each after a while."""
+def concurrently(ask: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    """The answer for each item, in their order; several are asked for at once, as a store takes its time for each."""
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(read, paths))
+        return list(pool.map(ask, items))
 
 
 def _sha256(lake_root: str, path: str) -> str:

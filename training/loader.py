@@ -165,8 +165,7 @@ class Loader:
 
 def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
     """The rows of each shard, in the order asked for. UserError names a file that is missing or was altered."""
-    for shard in shards:
-        _require_rows(part.files[shard], part.rows[shard])
+    storage.concurrently(lambda shard: _require_rows(part.files[shard], part.rows[shard]), shards)
     if not shards:
         return
     with _open([part.files[shard] for shard in shards]) as reader:

@@ -118,7 +118,7 @@ def test_a_lake_in_an_object_store_gives_the_same_weights(project, s3_lake, monk
     monkeypatch.setattr(train.dist, "destroy_process_group", lambda: None)
     here = settings(project)
     filesystem, there = storage.filesystem(s3_lake)
-    copy_files(here.lake, there, destination_filesystem=filesystem)
+    copy_files(here.lake, there, destination_filesystem=filesystem, use_threads=False)
     weights = project / "models" / "tiny" / "model" / "head.safetensors"
     train.run(project, "tiny", RUN, here)
     expected = weights.read_bytes()
