@@ -15,7 +15,7 @@ from jobs import STAGES, columns, readers, sources
 from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
-from lake import commit, snapshots
+from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
@@ -69,6 +69,7 @@ class Work:
 
 def prepare(root: Path, stage: str, lake: str) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
+    storage.check(lake)
     name, _, run_name = stage.partition("@")
     module = importlib.import_module(f"jobs.{name}")
     params = stage_params(root, module, name, run_name)

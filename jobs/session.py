@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
 from lake.errors import UserError
+from lake.storage import REGION
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -55,7 +56,17 @@ def settings(master: str, memory: str) -> dict[str, str]:
     fixed |= {key: value for key, value in SETTINGS.items() if key not in OPEN}
     if is_cluster(master):
         fixed |= cluster_settings()
-    return (SETTINGS if is_cluster(master) else SETTINGS | LOCAL) | fixed | properties(reserved=fixed)
+    chosen = SETTINGS | _object_store() | ({} if is_cluster(master) else LOCAL)
+    return chosen | fixed | properties(reserved=fixed)
+
+
+def _object_store() -> dict[str, str]:
+    """How s3a:// is reached. Spark takes the endpoint and the keys from the environment by itself.
+
+    So the keys stand in no setting, and Spark keeps them out of its event log.
+    """
+    style = {"spark.hadoop.fs.s3a.path.style.access": "true"} if os.environ.get("AWS_ENDPOINT_URL") else {}
+    return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or REGION}
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
