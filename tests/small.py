@@ -36,7 +36,7 @@ sources:
       annotator: who
       role_value: annotator
       label: label
-clean: {}
+clean: {outliers: {sigmas: 3.0}}
 dedup: {}
 mask: {}
 annotate: {}
