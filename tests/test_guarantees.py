@@ -56,7 +56,7 @@ def test_a_stage_that_needs_java_says_so(finished):
     assert "Spark needs Java 17 and JAVA_HOME=/nowhere holds no bin/java" in small.run(
         finished, "run", "clean", code=2, **NO_JAVA
     )
-    small.run_dvc(finished, "checkout", "--force")
+    assert (finished / "snapshots" / "clean.json").exists()
 
 
 def test_a_lost_file_is_named_before_anything_runs_and_only_its_stage_is_rebuilt(finished):
