@@ -4,8 +4,8 @@
 
 FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
 JVM, as in `finelake repro`. Memory is the largest sum of resident memory of the stage's process, the JVM and its Python
-workers, and processor time the sum of theirs, looked at five times a second. Time per row compares processor time, which
-other work on the machine disturbs less. Prints a table, and writes it with a plot to FOLDER/scale.json and scale.png.
+workers, and processor time the sum of theirs, looked at five times a second. Time per row compares processor time,
+which other work on the machine disturbs less. Prints a table, and writes it with a plot to FOLDER/scale.json and scale.png.
 """
 
 import argparse
@@ -135,7 +135,7 @@ class Watch:
 
 
 def print_table(measures: list[Measure], sizes: list[int]) -> None:
-    """Seconds, processor time per 1,000 records and peak memory by stage and size; the last column compares the sizes."""
+    """Seconds, processor time per 1,000 records and peak memory by stage and size; the last column compares sizes."""
     header = "".join(f"{size:>12,} s  cpu ms/1000   GiB" for size in sizes)
     print(f"\n{'stage':<10}{header}{'per row':>10}")
     for stage in (*STAGES, "all"):
