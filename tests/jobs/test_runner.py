@@ -87,7 +87,7 @@ def test_a_stage_out_of_order_names_the_stage_before(spark, project):
 
 
 def test_a_missing_data_file_is_named_before_anything_is_computed(spark, project):
-    for file in (project / "lake" / "ingest" / "records").glob("*.parquet"):
+    for file in (project / "lake" / "ingest" / "records").rglob("*.parquet"):
         file.unlink()
     with pytest.raises(UserError, match="table ingest/records, version 0: the data file .* is missing"):
         runner.prepare(project, "clean", str(project / "lake"))
