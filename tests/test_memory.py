@@ -98,7 +98,7 @@ class Chain:
 
     def counts(self, table, *by):
         """Rows by the columns `by`."""
-        return {tuple(row)[:-1]: row["count"] for row in self.frames[table].groupBy(*by).count().collect()}
+        return {tuple(row)[:-1]: row[-1] for row in self.frames[table].groupBy(*by).count().collect()}
 
 
 def scenes(frame):
