@@ -3,8 +3,9 @@
     python benchmarks/scale.py FOLDER [--records 100000 1000000] [--memory 6g]
 
 FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
-JVM, as in `finelake repro`; memory is the largest sum of resident memory of the stage's process, the JVM and its Python
-workers, sampled five times a second. Prints one table, and writes it with a plot to FOLDER/scale.json and scale.png.
+JVM, as in `finelake repro`. Memory is the largest sum of resident memory of the stage's process, the JVM and its Python
+workers, and processor time the sum of theirs, looked at five times a second. Time per row compares processor time,
+which other work on the machine disturbs less. Prints a table, and writes it with a plot to FOLDER/scale.json and scale.png.
 """
 
 import argparse
@@ -35,7 +36,8 @@ class Measure:
 
     records: int
     stage: str
-    seconds: float
+    seconds: float  # by the clock
+    processor: float  # seconds
     peak: float  # GiB
 
 
@@ -83,52 +85,65 @@ def run_stages(project: Path, records: int, memory: str) -> list[Measure]:
             with Watch() as watch:
                 command = [sys.executable, "-m", "finelake.cli", "run", stage]
                 subprocess.run(command, cwd=project, env=environment, check=True)
-            measures.append(Measure(records, stage, time.monotonic() - started, watch.peak / 2**30))
+            seconds = time.monotonic() - started
+            measures.append(Measure(records, stage, seconds, watch.processor, watch.peak / 2**30))
+            print(measures[-1], flush=True)
     return measures
 
 
 class Watch:
-    """The largest resident memory of this process's children, the JVM and all Python workers included, in bytes."""
+    """What this process's children, the JVM and all Python workers included, take while it lasts.
+
+    `peak`: the largest sum of resident memory, bytes; `processor`: seconds.
+    """
 
     def __init__(self) -> None:
         self.peak = 0
+        self._spent: dict[int, float] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Watch":
+        self._look()
+        self._before = dict(self._spent)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._look()
+
+    @property
+    def processor(self) -> float:
+        return sum(seconds - self._before.get(process, 0) for process, seconds in self._spent.items())
+
+    def _watch(self) -> None:
+        while not self._stop.wait(INTERVAL):
+            self._look()
 
     def _look(self) -> None:
-        me = psutil.Process()
-        while not self._stop.wait(INTERVAL):
-            self.peak = max(self.peak, sum(map(_resident, me.children(recursive=True))))
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
+        resident = 0
+        for child in psutil.Process().children(recursive=True):
+            try:
+                times = child.cpu_times()
+                self._spent[child.pid] = times.user + times.system
+                resident += child.memory_info().rss
+            except psutil.Error:
+                continue  # it has just ended
+        self.peak = max(self.peak, resident)
 
 
 def print_table(measures: list[Measure], sizes: list[int]) -> None:
-    """Seconds, milliseconds per 1,000 records and peak memory by stage and size; the last column compares the sizes."""
-    by_key = {(measure.stage, measure.records): measure for measure in measures}
-    header = "".join(f"{size:>12,} s   ms/1000   GiB" for size in sizes)
+    """Seconds, processor time per 1,000 records and peak memory by stage and size; the last column compares sizes."""
+    header = "".join(f"{size:>12,} s  cpu ms/1000   GiB" for size in sizes)
     print(f"\n{'stage':<10}{header}{'per row':>10}")
-    totals = {size: sum(by_key[stage, size].seconds for stage in STAGES) for size in sizes}
     for stage in (*STAGES, "all"):
         line, rates = f"{stage:<10}", []
         for size in sizes:
-            seconds = totals[size] if stage == "all" else by_key[stage, size].seconds
-            peak = max(m.peak for m in measures if m.records == size and stage in (m.stage, "all"))
-            rates.append(seconds / size)
-            line += f"{seconds:>14.1f}{1e6 * seconds / size:>10.1f}{peak:>6.1f}"
+            found = [m for m in measures if m.records == size and stage in (m.stage, "all")]
+            rates.append(1e6 * sum(m.processor for m in found) / size)
+            line += f"{sum(m.seconds for m in found):>14.1f}{rates[-1]:>13.1f}{max(m.peak for m in found):>6.1f}"
         print(f"{line}{rates[-1] / rates[0]:>10.2f}")
 
 
@@ -140,10 +155,13 @@ def plot(measures: list[Measure], sizes: list[int], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for axis, value, label in ((axes[0], "seconds", "ms per 1,000 records"), (axes[1], "peak", "peak memory, GiB")):
+    for axis, value, label in (
+        (axes[0], "processor", "processor ms per 1,000 records"),
+        (axes[1], "peak", "peak memory, GiB"),
+    ):
         for place, size in enumerate(sizes):
             found = {measure.stage: getattr(measure, value) for measure in measures if measure.records == size}
-            heights = [found[stage] * (1e6 / size if value == "seconds" else 1) for stage in STAGES]
+            heights = [found[stage] * (1e6 / size if value == "processor" else 1) for stage in STAGES]
             width = 0.8 / len(sizes)
             where = [number + place * width for number in range(len(STAGES))]
             axis.bar(where, heights, width, label=f"{size:,} records")

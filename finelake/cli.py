@@ -5,7 +5,23 @@ import os
 import sys
 from pathlib import Path
 
-from finelake import __version__, demo, diff, history, init, pull, repair, repro, run, sql, trace, vacuum, verify
+from finelake import (
+    __version__,
+    demo,
+    diff,
+    history,
+    init,
+    pull,
+    quality,
+    repair,
+    repro,
+    run,
+    sql,
+    submit,
+    trace,
+    vacuum,
+    verify,
+)
 from lake.errors import UserError, disk_is_full, full_disk
 from lake.project import find_root, settings
 
@@ -16,10 +32,12 @@ COMMANDS = {
     "pull": pull,
     "repro": repro,
     "run": run,
+    "submit": submit,
     "sql": sql,
     "history": history,
     "diff": diff,
     "trace": trace,
+    "quality": quality,
     "verify": verify,
     "repair": repair,
     "vacuum": vacuum,

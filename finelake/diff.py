@@ -19,6 +19,7 @@ from lake.drift import LARGE, SOME, Drift, drift
 from lake.errors import UserError
 from lake.keys import KEYS
 from lake.project import settings
+from lake.quoting import quoted
 from lake.snapshots import Table
 
 EXAMPLE = "  finelake diff main split.records\n  finelake diff v1 v2 dedup.duplicates --format json"
@@ -85,7 +86,7 @@ def _same(table: Table) -> Answer:
 
 def _compare(options: argparse.Namespace, stage: str, table: Table) -> Answer:
     lake = settings(options.root).lake
-    name = f"{duck.quoted(duck.schema_name(stage))}.{duck.quoted(options.table.rpartition('.')[2])}"
+    name = f"{quoted(duck.schema_name(stage))}.{quoted(options.table.rpartition('.')[2])}"
     opened = duck.connect(options.root, lake, _revision(options.before), options.memory, f"from {name}")
     with opened as connection, duck.sentences():
         connection.execute(f"create view {compare.BEFORE} as from {name}")

@@ -6,11 +6,13 @@ A version whose files are gone is marked; a table that no manifest pins is liste
 import argparse
 import difflib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from finelake.table import lines
 from lake import snapshots
+from lake.duck import OPENED_AT_ONCE
 from lake.errors import UserError
 from lake.project import settings
 from lake.revisions import EXPERIMENTS, NothingPinned, manifests_at, revisions
@@ -34,11 +36,13 @@ def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     stage, _, name = options.table.rpartition(".")
     pinned, unknown = _everything_pinned(options.root)
-    versions = snapshots.history(lake, snapshots.table_path(stage, name))
+    path = snapshots.table_path(stage, name)
+    versions = snapshots.history(lake, path)
     if not versions:
         raise _no_such_table(options.table, pinned)
     pins = pins_of(pinned, stage, name)
-    rows = [_row(lake, snapshots.table_path(stage, name), version, versions, pins) for version in versions]
+    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+        rows = list(pool.map(lambda version: _row(lake, path, version, versions, pins), versions))
     for line in lines(NAMES, rows, WIDTH, (True, False, True, False, False, False)):
         print(line)
     for line in unknown:

@@ -15,7 +15,12 @@ from lake.errors import UserError
 EXAMPLE = "  finelake init complaints"
 NEEDS_PROJECT = False
 # Not under their own names: DVC takes every dvc.yaml below a project for its own.
-FILES = {"params.yaml.in": "params.yaml", "dvc.yaml.in": "dvc.yaml", "gitignore.in": ".gitignore"}
+FILES = {
+    "params.yaml.in": "params.yaml",
+    "dvc.yaml.in": "dvc.yaml",
+    "gitignore.in": ".gitignore",
+    "check.sql.in": "quality/texts_are_long_enough.sql",
+}
 NEXT = """Next:
   1. put files under {folder}/data, or name your database in {folder}/params.yaml (section `sources`)
   2. cd {folder} && finelake repro"""
@@ -30,7 +35,8 @@ def main(options: argparse.Namespace) -> None:
     for target in FILES.values():
         if (folder / target).exists():
             raise UserError(f"{folder / target} exists already; choose another folder or remove that file")
-    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for name in ("data", "quality"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     templates = resources.files("finelake") / "templates"
     for template, target in FILES.items():
         text = (templates / template).read_text(encoding="utf-8").replace("@VERSION@", __version__)

@@ -68,10 +68,9 @@ def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
 
 def up_to_date(root: Path, targets: list[str]) -> bool:
     """Whether `dvc repro` would run nothing."""
-    found = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--quiet", *targets], cwd=root, env=environment(), capture_output=True
-    )
-    return found.returncode == 0
+    # Without --with-deps, DVC looks at the targets alone and not at what they stand on.
+    command = [sys.executable, "-m", "dvc", "status", "--quiet", *(["--with-deps", *targets] if targets else [])]
+    return subprocess.run(command, cwd=root, env=environment(), capture_output=True).returncode == 0
 
 
 def environment() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Run one stage of the project, as dvc.yaml does.
 
-The data stages run in Spark, those of a training run (base@RUN, train@RUN, evaluate@RUN) in torch.
+The data stages run in Spark, those of a training run (base@RUN, train@RUN, evaluate@RUN) in torch, quality in DuckDB.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import importlib
 import time
 from pathlib import Path
 
-from finelake import __version__, timings
+from finelake import __version__, quality, timings
 from jobs import STAGES
 from lake import runs
 from lake.errors import UserError
@@ -19,6 +19,7 @@ from lake.project import PARAMS, settings
 EXAMPLE = "  finelake run clean\n  finelake run train@intent"
 TRAINING = ("base", "train", "evaluate")
 RUN = (*TRAINING, "tokenize")
+ONCE = (*STAGES, "quality")  # shared by all training runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    name, _, run_name = options.stage.partition("@")
-    _check_stage(options.stage, name, run_name)
+    name, run_name = check_stage(options.stage)
     check(options.root)
     if name in TRAINING:
         _run_training(options.root, name, run_name)
+    elif name == "quality":
+        quality.run(options.root, settings(options.root))
     else:
         _run_data(options.root, options.stage)
     timings.record(options.root, options.stage, time.monotonic() - started)
@@ -63,12 +65,15 @@ def _run_training(root: Path, name: str, run_name: str) -> None:
     module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
 
 
-def _check_stage(stage: str, name: str, run_name: str) -> None:
-    if name not in (*STAGES, *RUN):
-        near = difflib.get_close_matches(name, (*STAGES, *RUN), n=1)
-        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*STAGES, *RUN))}"
+def check_stage(stage: str) -> tuple[str, str]:
+    """The name of a stage and of its run ("" without one). UserError for what is no stage."""
+    name, _, run_name = stage.partition("@")
+    if name not in (*ONCE, *RUN):
+        near = difflib.get_close_matches(name, (*ONCE, *RUN), n=1)
+        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*ONCE, *RUN))}"
         raise UserError(f"{stage} is no stage; {mend}")
     if name in RUN and not run_name:
         raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
-    if name in STAGES and run_name:
+    if name in ONCE and run_name:
         raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")
+    return name, run_name

@@ -68,11 +68,11 @@ STAGE = Stage(
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """The records without outliers and empty ones, missing values filled in; the rejects."""
-    # Both are read several times: the checkpoints keep them, and the plans short.
-    records = normal_form(frames["ingest.records"], params.chinese_punctuation).localCheckpoint(eager=False)
+    # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
+    records = normal_form(frames["ingest.records"], params.chinese_punctuation).persist()
     found = outliers(records, params.outliers)
     judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason())
-    kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").localCheckpoint(eager=False)
+    kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").persist()
     dropped = judged.where(F.col("reason").isNotNull())
     return {
         "records": impute(kept, params.missing).select(*CLEANED.fieldNames()),

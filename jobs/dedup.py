@@ -86,9 +86,9 @@ STAGE = Stage(
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """The records that stay, each with its cluster; which were removed and for which; the rejects."""
-    # Both are read several times: the checkpoints keep them, and the plans short.
-    records = sign(frames["clean.records"], params).localCheckpoint(eager=False)
-    unique = collapse(records).localCheckpoint(eager=False)
+    # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
+    records = sign(frames["clean.records"], params).persist()
+    unique = collapse(records).persist()
     merged = merge(unique, edges(unique, params))
     judged = assign(records, unique, merged)
     removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~among("source", params.protect)

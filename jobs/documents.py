@@ -61,6 +61,8 @@ def document_rows(folder: Path, file: str, source: Documents) -> list[Row]:
         return _open(folder / file, file, source)
     except Unreadable as error:
         return [_row(file, None, reason=str(error))]
+    except FileNotFoundError:
+        raise  # the driver listed it: it is this machine that cannot see it
     except Exception as error:  # a parser's surprise is the file's fault, not the run's
         return [_row(file, None, reason="broken", detail=f"{file}: {type(error).__name__}")]
 
@@ -207,6 +209,8 @@ def ocr_row(folder: Path, row: Row, source: Documents) -> Row:
             text = ocr_text(document[int(str(row["page"])) - 1], source.dpi)
         finally:
             document.close()
+    except FileNotFoundError:
+        raise
     except Exception as error:
         return row | {"text": None, REASON: "broken", DETAIL: f"{row['key']}: {type(error).__name__}"}
     if len(text) <= len(row["text"] or ""):

@@ -14,11 +14,23 @@ import pyspark
 
 from lake.errors import UserError
 
+# The parts of the AWS SDK that hadoop-aws needs: 9 MB; its own choice, the bundle of all services, has 600 MB.
+AWS_VERSION = "2.29.52"
+AWS = (
+    "annotations apache-client arns auth aws-core aws-query-protocol aws-xml-protocol checksums checksums-spi crt-core "
+    "endpoints-spi http-auth http-auth-aws http-auth-aws-eventstream http-auth-spi http-client-spi identity-spi "
+    "json-utils metrics-spi netty-nio-client profiles protocol-core regions retries retries-spi s3 s3-transfer-manager "
+    "sdk-core sts third-party-jackson-core utils"
+)
 JARS = (
     ("io.delta", "delta-spark_2.13", "4.0.1"),
     ("io.delta", "delta-storage", "4.0.1"),
     ("org.xerial", "sqlite-jdbc", "3.50.3.0"),
     ("org.postgresql", "postgresql", "42.7.14"),
+    ("org.apache.hadoop", "hadoop-aws", "3.4.1"),  # the version of pyspark's own hadoop-client
+    *(("software.amazon.awssdk", name, AWS_VERSION) for name in AWS.split()),
+    ("software.amazon.eventstream", "eventstream", "1.0.1"),
+    ("org.reactivestreams", "reactive-streams", "1.0.4"),
 )
 FOLDER = Path(sys.prefix) / "share" / "finelake" / "jars"
 

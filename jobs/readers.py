@@ -53,8 +53,8 @@ from jobs.sources import (
     sqlite_path,
 )
 from jobs.stage import named, struct
-from lake.duck import quoted
 from lake.errors import UserError
+from lake.quoting import quoted
 
 
 def read_all(spark: SparkSession, root: Path, sources: Mapping[str, Source]) -> dict[str, DataFrame]:

@@ -15,10 +15,11 @@ from jobs import STAGES, columns, readers, sources
 from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
-from lake import commit, snapshots
+from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
+from lake.quality import Params as QualityParams
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -46,8 +47,12 @@ def run(root: Path, stage: str, settings: Settings) -> Result:
         tables, rejected = publish(spark, work)
     finally:
         spark.stop()
-    rows = {table: pin.rows for table, pin in tables.items()}
-    return Result(stage, time.monotonic() - started, rows, rejected)
+    return result(stage, started, tables, rejected)
+
+
+def result(stage: str, started: float, tables: dict[str, snapshots.Table], rejected: dict[str, int]) -> Result:
+    """What a run came to that started at `started` (time.monotonic)."""
+    return Result(stage, time.monotonic() - started, {name: table.rows for name, table in tables.items()}, rejected)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Work:
 
 def prepare(root: Path, stage: str, lake: str) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
+    storage.check(lake)
     name, _, run_name = stage.partition("@")
     module = importlib.import_module(f"jobs.{name}")
     params = stage_params(root, module, name, run_name)
@@ -110,10 +116,11 @@ def check_params(root: Path) -> None:
     """Every section of params.yaml parses; UserError names the first that does not."""
     content = load(root / PARAMS)
     with_section = STAGES[1:]  # ingest reads `sources`
-    unknown_key(content, ("finelake", "sources", "runs", *with_section), "")
+    unknown_key(content, ("finelake", "sources", "quality", "runs", *with_section), "")
     sources.parse_sources(content.get("sources"))
     for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
+    parse(QualityParams, content.get("quality"), "quality")
     for run_name in content.get("runs") or {}:
         parse_run(content, run_name)
 

@@ -14,8 +14,10 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
 from lake.errors import UserError
+from lake.storage import REGION
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -36,6 +38,8 @@ SETTINGS = {
     "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
 }
+# What the user's properties may change; the others decide what is computed.
+OPEN = ("spark.ui.enabled", "spark.ui.showConsoleProgress", "spark.log.level")
 LOCAL = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
@@ -47,9 +51,22 @@ JVM = "FINELAKE_JVM"  # the socket at which a surrounding `shared_jvm` says wher
 
 
 def settings(master: str, memory: str) -> dict[str, str]:
-    """Spark's settings for a master such as local[2] and a driver memory such as 2g."""
-    chosen = SETTINGS | {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
-    return chosen | LOCAL if master.startswith("local") else chosen
+    """Spark's settings for a master such as local[2] and a driver memory such as 2g, with the user's own properties."""
+    fixed = {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
+    fixed |= {key: value for key, value in SETTINGS.items() if key not in OPEN}
+    if is_cluster(master):
+        fixed |= cluster_settings()
+    chosen = SETTINGS | _object_store() | ({} if is_cluster(master) else LOCAL)
+    return chosen | fixed | properties(reserved=fixed)
+
+
+def _object_store() -> dict[str, str]:
+    """How s3a:// is reached. Spark takes the endpoint and the keys from the environment by itself.
+
+    So the keys stand in no setting, and Spark keeps them out of its event log.
+    """
+    style = {"spark.hadoop.fs.s3a.path.style.access": "true"} if os.environ.get("AWS_ENDPOINT_URL") else {}
+    return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or REGION}
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
@@ -130,9 +147,11 @@ def _ask(address: str, question: str) -> dict[str, str]:
 def _prepare_environment(master: str) -> None:
     java()
     # Without these, workers take the system's Python, and the driver looks up a host name that may not resolve.
+    if is_cluster(master):
+        os.environ |= {"PYSPARK_PYTHON": worker_python(), "PYSPARK_DRIVER_PYTHON": sys.executable}
+        return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def _stop_abandoned_context() -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from lake.duck import quoted
 from lake.errors import UserError
 from lake.params import parse
+from lake.quoting import quoted
 
 ROW = "_row"  # as a key: the row's place in its file
 VARIABLE = re.compile(r"\$\{(\w+)\}")

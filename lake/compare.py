@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from lake.duck import quoted
+from lake.quoting import quoted
 
 BEFORE, AFTER = "before", "after"
 KINDS = ("added", "removed", "changed")

@@ -8,12 +8,15 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
 
+from lake import storage
 from lake.errors import UserError
+from lake.quoting import literal, quoted
 from lake.revisions import manifests_at
 from lake.snapshots import Table, arrow_schema, files, manifests, problems
 
@@ -35,9 +38,12 @@ def connect(
     With `query`, only the tables that it names are looked at; where it names none (`show all tables`), those that
     are whole are there.
     """
+    storage.check(lake_root)
     tables = pinned(root, rev)
     named = [] if query is None else _named(query, tables)
     connection = open_database(root, memory)
+    if not storage.is_local(lake_root):
+        _reach_object_store(connection)
     for schema in dict.fromkeys(schema for schema, _ in tables):
         connection.execute(f"create schema {quoted(schema)}")
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
@@ -96,6 +102,19 @@ def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection
     return connection
 
 
+def _reach_object_store(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let DuckDB read s3a:// with its httpfs extension, which pip installed, and the environment's keys."""
+    extensions = resources.files("duckdb_extension_httpfs") / "extensions" / f"v{duckdb.__version__}"
+    connection.load_extension(str(extensions / "httpfs.duckdb_extension"))
+    store = storage.object_store()
+    options = {"key_id": store.key, "secret": store.secret, "region": store.region, "session_token": store.token}
+    if store.endpoint:
+        protocol, _, host = store.endpoint.partition("://")
+        options |= {"endpoint": host.rstrip("/"), "url_style": "path", "use_ssl": str(protocol == "https")}
+    named = ", ".join(f"{name} {literal(value)}" for name, value in options.items() if value)
+    connection.execute(f"create secret (type s3, {named})")
+
+
 def _remove_abandoned(scratch: Path) -> None:
     """Remove what questions that were killed on this machine had spilled."""
     for folder in scratch.glob(f"{SPILLED}*"):
@@ -129,16 +148,6 @@ def create_view(
         typed = zip(columns.columns, columns.types, strict=True)
         rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
     connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
-
-
-def quoted(identifier: str) -> str:
-    """An SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """An SQL text literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:

@@ -35,14 +35,20 @@ class Settings:
 def settings(root: Path) -> Settings:
     """The settings of this run, from FINELAKE_LAKE, FINELAKE_MASTER, FINELAKE_MEMORY and FINELAKE_RANKS."""
     lake = os.environ.get("FINELAKE_LAKE", "lakehouse")
+    master = os.environ.get("FINELAKE_MASTER", "local[2]")
     if "://" not in lake:
+        if not Path(lake).is_absolute() and not master.startswith("local"):
+            raise UserError(
+                f"executors of {master} cannot reach the lake {lake}, a folder of this project; set FINELAKE_LAKE to "
+                "s3a://BUCKET/PREFIX or to the absolute path of a folder that every machine mounts"
+            )
         lake = str((_project_of(root) / lake).resolve())
     ranks = os.environ.get("FINELAKE_RANKS", "1")
     if not ranks.isdigit() or ranks == "0":
         raise UserError(f"FINELAKE_RANKS is {ranks!r}, not a number of processes; set it to 1 or more")
     return Settings(
         lake=lake,
-        master=os.environ.get("FINELAKE_MASTER", "local[2]"),
+        master=master,
         memory=os.environ.get("FINELAKE_MEMORY", "2g"),
         ranks=int(ranks),
     )

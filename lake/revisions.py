@@ -46,8 +46,8 @@ def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
 
 
 def _output(root: Path, rev: str, path: str, md5: str) -> str:
-    cached = Path(_cache(root)(md5))
-    if cached.exists():
+    in_cache = _cache(root)
+    if in_cache and (cached := Path(in_cache(md5))).exists():
         return cached.read_text(encoding="utf-8")
     text = _committed(root, resolve(root, rev), path)
     if text is None:
@@ -139,15 +139,15 @@ def _loader() -> Any:
 
 
 @functools.cache
-def _cache(root: Path) -> Callable[[str], str]:
-    """The function from an MD5 to its file in DVC's cache, wherever the project's configuration keeps that."""
+def _cache(root: Path) -> Callable[[str], str] | None:
+    """The function from an MD5 to its file in DVC's cache, wherever the configuration keeps that; None without DVC."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
     try:
         return Repo(str(root)).cache.local.oid_to_path
     except NotDvcRepoError:
-        raise UserError(f"{root} is no DVC project; run `dvc init` in it (`--subdir` below Git's root)") from None
+        return None
 
 
 def _has_git(root: Path) -> bool:

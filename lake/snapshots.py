@@ -27,6 +27,10 @@ class OtherFormat(UserError):
     """A manifest of another snapshot format."""
 
 
+class UnreadableLog(UserError):
+    """A table whose Delta log is damaged."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A pinned table: where it lives under the lake root and what it holds."""
@@ -111,14 +115,14 @@ def manifests(root: Path) -> dict[str, dict[str, Table]]:
 def history(lake_root: str, path: str) -> list[Version]:
     """The versions of a table, newest first; empty when the lake holds no such table.
 
-    UserError when its Delta log cannot be read.
+    UserError when its Delta log cannot be read (UnreadableLog) or the lake cannot be reached.
     """
     try:
         commits = storage.open_table(lake_root, path).history()
     except TableNotFoundError:
         return []
     except (DeltaError, OSError) as error:
-        raise UserError(_unreadable(lake_root, path, error)) from None
+        raise UnreadableLog(_unreadable(lake_root, path, error)) from None
     return [_version(commit) for commit in commits]
 
 
@@ -162,11 +166,12 @@ def _pinned(versions: list[Version], table: Table) -> Version | None:
 def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
     """What keeps a pinned table from being read: a missing table, version or file, or an altered file.
 
-    A file is altered when its size is another than at its commit; with `deep`, when its bytes are.
+    A file is altered when its size is another than at its commit; with `deep`, when its bytes are. UserError when the
+    lake cannot be reached.
     """
     try:
         versions = history(lake_root, table.path)
-    except UserError as error:
+    except UnreadableLog as error:
         yield str(error)
         return
     if not versions:

@@ -6,19 +6,26 @@ AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), for Sp
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import pyarrow.fs as fs
 from deltalake import DeltaTable
 
-ENVIRONMENT = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-BLOCK = 1 << 20  # bytes read at once
+from lake.errors import UserError
+
+BLOCK = 4 << 20  # bytes read at once: in an object store each block is a request
 READERS = 8  # files read at once
+PATIENCE = 5  # seconds until an object store must have answered
+REGION = "us-east-1"  # where none is set
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,51 @@ def delta_url(lake_root: str, path: str) -> str:
     return location(lake_root, path).replace("s3a://", "s3://", 1)
 
 
+@dataclass(frozen=True)
+class ObjectStore:
+    """How the object store is reached; the keys never show in a message."""
+
+    endpoint: str | None  # URL; None: Amazon's own
+    region: str
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+    token: str | None = field(repr=False)  # of temporary keys
+
+
+def object_store() -> ObjectStore:
+    """The object store that the environment names. UserError when it holds no keys."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if not os.environ.get(name):
+            raise UserError(f"the lake lies in an object store and {name} is not set; export the store's keys")
+    return ObjectStore(
+        endpoint=os.environ.get("AWS_ENDPOINT_URL") or None,
+        region=os.environ.get("AWS_REGION") or REGION,
+        key=os.environ["AWS_ACCESS_KEY_ID"],
+        secret=os.environ["AWS_SECRET_ACCESS_KEY"],
+        token=os.environ.get("AWS_SESSION_TOKEN") or None,
+    )
+
+
+def check(lake_root: str) -> None:
+    """UserError when the lake's object store or bucket cannot be reached; an absent folder will be made."""
+    filesystem(lake_root)
+
+
 def delta_options(lake_root: str) -> dict[str, str] | None:
-    """What delta-rs must know to reach the lake."""
+    """What delta-rs must know to reach the lake. UserError when it cannot be reached."""
+    check(lake_root)
     if is_local(lake_root):
         return None
-    found = {name: os.environ[name] for name in ENVIRONMENT if os.environ.get(name)}
-    if found.get("AWS_ENDPOINT_URL", "").startswith("http://"):
-        found["AWS_ALLOW_HTTP"] = "true"
-    return found
+    store = object_store()
+    found = {
+        "AWS_ENDPOINT_URL": store.endpoint,
+        "AWS_REGION": store.region,
+        "AWS_ACCESS_KEY_ID": store.key,
+        "AWS_SECRET_ACCESS_KEY": store.secret,
+        "AWS_SESSION_TOKEN": store.token,
+        "AWS_ALLOW_HTTP": str((store.endpoint or "").startswith("http://")),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def open_table(lake_root: str, path: str, version: int | None = None) -> DeltaTable:
@@ -62,9 +106,9 @@ def open_table(lake_root: str, path: str, version: int | None = None) -> DeltaTa
 
 def list_files(lake_root: str, folder: str) -> list[File]:
     """Every file below a folder of the lake, sorted by path; none where the folder does not exist."""
-    filesystem, base = _filesystem(lake_root)
+    store, base = filesystem(lake_root)
     root = f"{base}/{folder}"
-    found = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+    found = store.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
     files = [info for info in found if info.type == fs.FileType.File]
     listed = [File(info.path[len(root) + 1 :], info.size, (info.mtime_ns or 0) / 1e9) for info in files]
     return sorted(listed, key=lambda file: file.path)
@@ -72,15 +116,20 @@ def list_files(lake_root: str, folder: str) -> list[File]:
 
 def sizes(lake_root: str, paths: list[str]) -> dict[str, int]:
     """The size in bytes of each file that exists."""
-    filesystem, base = _filesystem(lake_root)
-    infos = filesystem.get_file_info([f"{base}/{path}" for path in paths])
+    store, base = filesystem(lake_root)
+    infos = concurrently(lambda path: store.get_file_info(f"{base}/{path}"), paths)
     return {path: info.size for path, info in zip(paths, infos, strict=True) if info.type == fs.FileType.File}
 
 
 def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
     """The SHA-256 of each file, 64 hexadecimal digits, read in blocks and several files at once."""
+    return dict(zip(paths, concurrently(lambda path: _sha256(lake_root, path), paths), strict=True))
+
+
+def concurrently(ask: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    """The answer for each item, in their order; several are asked for at once, as a store takes its time for each."""
     with ThreadPoolExecutor(READERS) as pool:
-        return dict(zip(paths, pool.map(lambda path: _sha256(lake_root, path), paths), strict=True))
+        return list(pool.map(ask, items))
 
 
 def _sha256(lake_root: str, path: str) -> str:
@@ -93,8 +142,8 @@ def _sha256(lake_root: str, path: str) -> str:
 
 def open_file(lake_root: str, path: str) -> BinaryIO:
     """A file of the lake, to read. FileNotFoundError where there is none."""
-    filesystem, base = _filesystem(lake_root)
-    return filesystem.open_input_stream(f"{base}/{path}")
+    store, base = filesystem(lake_root)
+    return store.open_input_stream(f"{base}/{path}")
 
 
 def read_bytes(lake_root: str, path: str) -> bytes:
@@ -103,30 +152,41 @@ def read_bytes(lake_root: str, path: str) -> bytes:
         return stream.read()
 
 
+def write_bytes(lake_root: str, path: str, content: bytes) -> None:
+    """Write a small file, with the folders above it."""
+    store, base = filesystem(lake_root)
+    if is_local(lake_root):
+        store.create_dir(f"{base}/{path}".rpartition("/")[0])
+    with store.open_output_stream(f"{base}/{path}") as stream:
+        stream.write(content)
+
+
 def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
     """Delete folders with all that is in them; those that do not exist are passed over."""
-    filesystem, base = _filesystem(lake_root)
+    store, base = filesystem(lake_root)
     for folder in folders:
-        if filesystem.get_file_info(f"{base}/{folder}").type == fs.FileType.Directory:
-            filesystem.delete_dir(f"{base}/{folder}")
+        if store.get_file_info(f"{base}/{folder}").type == fs.FileType.Directory:
+            store.delete_dir(f"{base}/{folder}")
 
 
 def folders(lake_root: str, folder: str = "") -> Iterator[str]:
     """The names of the folders right below a folder of the lake."""
-    filesystem, base = _filesystem(lake_root)
+    store, base = filesystem(lake_root)
     root = f"{base}/{folder}".rstrip("/")
-    for info in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+    for info in store.get_file_info(fs.FileSelector(root, allow_not_found=True)):
         if info.type == fs.FileType.Directory:
             yield info.base_name
 
 
-def _filesystem(lake_root: str) -> tuple[fs.FileSystem, str]:
-    """The file system that holds the lake, and the lake's root in it."""
-    if is_local(lake_root):
-        return _local(), str(Path(lake_root).absolute())
-    return _s3(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION")), lake_root.split("://", 1)[1].rstrip(
-        "/"
-    )
+def filesystem(place: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder, file or s3a:// URL, and its path there. UserError when it cannot be reached."""
+    if is_local(place):
+        return _local(), str(Path(place).absolute())
+    parts = re.fullmatch(r"s3a://([^/]+)((?:/.*)?)", place)
+    if not parts:
+        raise UserError(f"{place} is neither a folder nor s3a://BUCKET/PREFIX; set FINELAKE_LAKE to one of them")
+    bucket, path = parts.groups()
+    return _reached(bucket, object_store()), f"{bucket}{path.rstrip('/')}"
 
 
 @lru_cache
@@ -135,6 +195,30 @@ def _local() -> fs.FileSystem:
 
 
 @lru_cache
-def _s3(endpoint: str | None, region: str | None) -> fs.FileSystem:
-    # Keys are taken from the environment by the library itself.
-    return fs.S3FileSystem(endpoint_override=endpoint, region=region, connect_timeout=5, request_timeout=30)
+def _reached(bucket: str, store: ObjectStore) -> fs.FileSystem:
+    """The object store, once its bucket has answered."""
+    where = store.endpoint or "Amazon S3"
+    try:
+        found = _client(store, PATIENCE, attempts=2).get_file_info(bucket)
+    except OSError as error:
+        reason = str(error).rpartition(": ")[2].rstrip(".")
+        mend = "check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        if "ACCESS_DENIED" in str(error):
+            reason, mend = "access denied", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and what they may do"
+        raise UserError(f"the bucket {bucket} at {where} cannot be reached ({reason}); {mend}") from None
+    if found.type == fs.FileType.NotFound:
+        raise UserError(f"there is no bucket {bucket} at {where}; make it or set FINELAKE_LAKE to another")
+    return _client(store, timeout=30, attempts=5)
+
+
+def _client(store: ObjectStore, timeout: int, attempts: int) -> fs.FileSystem:
+    return fs.S3FileSystem(
+        endpoint_override=store.endpoint,
+        region=store.region,
+        access_key=store.key,
+        secret_key=store.secret,
+        session_token=store.token,
+        connect_timeout=PATIENCE,
+        request_timeout=timeout,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+    )

@@ -11,6 +11,7 @@ import duckdb
 from lake import duck
 from lake.errors import UserError
 from lake.keys import record_id
+from lake.quoting import quoted
 from lake.revisions import lock, output_at, outputs
 from lake.snapshots import FOLDER, Table
 
@@ -38,7 +39,7 @@ class Tables:
         """The sorted rows for which `where`, with `value` for its ?, holds; none where the stage has not run."""
         if (schema, name) not in self.pinned:
             return []
-        table = f"{duck.quoted(schema)}.{duck.quoted(name)}"
+        table = f"{quoted(schema)}.{quoted(name)}"
         answer = self.connection.execute(f"select {columns} from {table} where {where} order by all", [value])
         names = [column[0] for column in answer.description]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

@@ -101,7 +101,8 @@ def _wasted(lake_root: str, table: str, pins: set[Pin], rules: Rules, since: flo
             yield Waste(table, batch, version.number, version.rows, len(files), sum(file.size for file in files))
     for batch in unnamed(lake_root, table):
         files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
-        if all(file.modified < since for file in files):
+        # Some object stores go on listing a folder from which everything was deleted.
+        if files and all(file.modified < since for file in files):
             yield Waste(table, batch, None, None, len(files), sum(file.size for file in files))
 
 

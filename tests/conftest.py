@@ -1,7 +1,8 @@
-"""What all tests share: one Spark session."""
+"""What all tests share: one Spark session, one object store."""
 
 import os
 import sys
+import uuid
 
 import pytest
 
@@ -17,3 +18,21 @@ def spark():
     session = open_session(master="local[2]", memory="1g")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory):
+    """An object store on a free port of the loopback address: the environment that leads to it."""
+    from demo.object_store import serve
+
+    with serve(tmp_path_factory.mktemp("store")) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def s3_lake(object_store):
+    """The root of an empty lake in the object store, with the environment that leads there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in object_store.items():
+            patch.setenv(name, value)
+        yield f"s3a://lake/{uuid.uuid4().hex}"

@@ -36,11 +36,12 @@ sources:
       annotator: who
       role_value: annotator
       label: label
-clean: {}
+clean: {outliers: {sigmas: 3.0}}
 dedup: {}
 mask: {}
 annotate: {}
 split: {}
+quality: {}
 runs: {}
 """
 # The JVM of a small chain is not worth optimising: half the time a stage.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from lake import duck
 from lake.errors import UserError
 from lake.project import settings
-from lake.snapshots import manifests, problems
+from lake.snapshots import history, manifests, problems
 from tests import small
 
 pytestmark = pytest.mark.slow
@@ -114,7 +115,20 @@ def killed_at(project: Path, path: Path, point: str, how: str) -> None:
         )
         code = process.wait(timeout=600)
     assert code == (-signal.SIGKILL if how == "all" else 255), f"{point}: {log.read_text()}"
+    wait_for_the_end_of(process.pid)
     log.unlink()
+
+
+def wait_for_the_end_of(group: int) -> None:
+    """A JVM whose Python process died alone ends by itself, but goes on writing for a moment."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("what a killed stage had started did not end")
 
 
 def lake(project: Path) -> str:
@@ -162,7 +176,7 @@ def left_behind(project: Path) -> list[str]:
         f"{table.path}/{path}"
         for tables in manifests(project).values()
         for table in tables.values()
-        for version in _history(project, table.path)
+        for version in history(lake(project), table.path)
         for path in version.files
     }
     known = re.compile(
@@ -173,9 +187,3 @@ def left_behind(project: Path) -> list[str]:
     extra = [name for name in (str(path.relative_to(root)) for path in files) if name not in named]
     temporary = [str(path) for path in (project / "snapshots").iterdir() if path.suffix != ".json"]
     return sorted(name for name in extra if not known.fullmatch(name)) + temporary
-
-
-def _history(project: Path, path: str):
-    from lake.snapshots import history
-
-    return history(lake(project), path)

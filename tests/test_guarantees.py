@@ -12,9 +12,11 @@ import yaml
 
 from lake import snapshots
 from lake.project import settings
+from lake.revisions import manifests_at
 from tests import small
 
 pytestmark = pytest.mark.slow
+EXPERIMENTS = {"narrow": 1.2, "wide": 1.4, "wider": 1.6}
 NO_JAVA = {"JAVA_HOME": "/nowhere"}  # whatever starts Spark fails
 
 
@@ -27,25 +29,22 @@ def finished(tmp_path_factory) -> Path:
     return project
 
 
-def set_radius(project: Path, radius: int) -> None:
+def set_sigmas(project: Path, sigmas: float) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
-    params["dedup"] = {"radius": radius, "similarity": {"medium": 0.99 if radius == 0 else 0.66}}
+    params["clean"]["outliers"]["sigmas"] = sigmas
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
 
 def test_there_and_back_computes_nothing_and_starts_no_spark(finished):
-    set_radius(finished, 14)
-    small.run(finished, "repro", "split")
-    first, lock = small.manifests(finished), (finished / "dvc.lock").read_text()
-    set_radius(finished, 0)
-    ran = small.stages_run(small.run(finished, "repro", "split"))
-    assert ran[0] == "dedup"
-    assert small.manifests(finished)["dedup.json"] != first["dedup.json"]
-    set_radius(finished, 14)
+    first, lock = small.manifests(finished), yaml.safe_load((finished / "dvc.lock").read_text())
+    set_sigmas(finished, 1.2)
+    assert small.stages_run(small.run(finished, "repro", "split"))[0] == "clean"
+    assert small.manifests(finished)["split.json"] != first["split.json"]
+    set_sigmas(finished, 3.0)
     said = small.run(finished, "repro", "split", **NO_JAVA)
     assert small.stages_run(said) == []
     assert small.manifests(finished) == first
-    assert (finished / "dvc.lock").read_text() == lock
+    assert yaml.safe_load((finished / "dvc.lock").read_text()) == lock
 
 
 def test_nothing_to_do_starts_no_spark(finished):
@@ -57,7 +56,7 @@ def test_a_stage_that_needs_java_says_so(finished):
     assert "Spark needs Java 17 and JAVA_HOME=/nowhere holds no bin/java" in small.run(
         finished, "run", "clean", code=2, **NO_JAVA
     )
-    small.run_dvc(finished, "checkout", "--force")
+    assert (finished / "snapshots" / "clean.json").exists()
 
 
 def test_a_lost_file_is_named_before_anything_runs_and_only_its_stage_is_rebuilt(finished):
@@ -91,30 +90,24 @@ def test_a_flipped_byte_is_named_and_its_stage_alone_rebuilt(finished):
 
 
 def test_experiments_at_once_share_the_lake_and_keep_their_own_snapshots(finished):
-    set_radius(finished, 14)
-    for radius in (0, 1, 2):
+    small.git(finished, "checkout", "--quiet", "--", ".")
+    for name, sigmas in EXPERIMENTS.items():
         small.run_dvc(
-            finished, "exp", "run", "--queue", "--copy-paths", "data", "--name", f"radius-{radius}",
-            "--set-param", f"dedup.radius={radius}", "split",
+            finished, "exp", "run", "--queue", "--copy-paths", "data", "--name", name,
+            "--set-param", f"clean.outliers.sigmas={sigmas}", "split",
         )  # fmt: skip
     small.run_dvc(finished, "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 900
     while (said := small.run_dvc(finished, "queue", "status")).count("Success") < 3:
         assert "Failed" not in said and time.monotonic() < deadline, said
         time.sleep(5)
-    pins = set()
-    for radius in (0, 1, 2):
-        small.run(finished, "sql", "--rev", f"radius-{radius}", "select count(*) from dedup.records")
-        from lake.revisions import manifests_at
-
-        pinned = manifests_at(finished, f"radius-{radius}")
-        assert set(pinned) == set(small.STAGES)
-        assert all(
-            snapshots.intact(settings(finished).lake, table) for tables in pinned.values() for table in tables.values()
-        )
-        pins.add(str(pinned))
-    assert len(pins) == 3
-    assert not (finished / ".dvc" / "tmp" / "exps" / "lakehouse").exists()
+    lake = settings(finished).lake
+    pinned = {name: manifests_at(finished, name) for name in EXPERIMENTS}
+    for tables in [table for stages in pinned.values() for table in stages.values()]:
+        assert all(snapshots.intact(lake, table, deep=True) for table in tables.values())
+    assert {name: set(stages) for name, stages in pinned.items()} == dict.fromkeys(EXPERIMENTS, set(small.STAGES))
+    assert len({str(stages["clean"]) for stages in pinned.values()}) == len(EXPERIMENTS)
+    assert not list(finished.glob(".dvc/tmp/exps/**/lakehouse"))
 
 
 @pytest.fixture
@@ -165,3 +158,16 @@ def test_the_lock_of_a_dead_process_does_not_block(finished):
     done = subprocess.run([sys.executable, "-c", dead], cwd=finished, env=small.environment())
     assert done.returncode == -9
     small.run_dvc(finished, "repro", "--force", "--single-item", "clean")
+
+
+def test_a_broken_law_stops_what_comes_after_it_and_asking_needs_no_spark(finished):
+    verdict, own = finished / "reports" / "quality.txt", finished / "quality" / "never.sql"
+    said = small.run(finished, "repro", "quality", **NO_JAVA)
+    assert "quality: 0 errors" in said and verdict.read_text() == "no errors\n"
+    own.write_text("-- There are no notes.\n-- table: split.records\nselect record_id from this\n")
+    said = small.run(finished, "repro", "quality", code=2, **NO_JAVA)
+    assert "the data break never (split.records): nothing is trained on them" in said
+    assert not verdict.exists()
+    own.unlink()
+    small.run(finished, "repro", "quality", **NO_JAVA)
+    assert verdict.read_text() == "no errors\n"

@@ -12,8 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow
 import torch
+from pyarrow.filesystem import FileSystem
 
+from lake import storage
 from lake.errors import UserError
 from training import plan
 from training.samples import Part, count_rows
@@ -162,8 +165,7 @@ class Loader:
 
 def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
     """The rows of each shard, in the order asked for. UserError names a file that is missing or was altered."""
-    for shard in shards:
-        _require_rows(part.files[shard], part.rows[shard])
+    storage.concurrently(lambda shard: _require_rows(part.files[shard], part.rows[shard]), shards)
     if not shards:
         return
     with _open([part.files[shard] for shard in shards]) as reader:
@@ -212,12 +214,30 @@ def _require_rows(path: str, rows: int) -> None:
 
 def _open(files: list[str]):
     return make_batch_reader(
-        [path if "://" in path else f"file://{path}" for path in files],
+        [f"file:///{number}" for number in range(len(files))],
         schema_fields=[f"^{name}$" for name in COLUMNS],  # regular expressions, each to match one column alone
         reader_pool_type="dummy",
         shuffle_row_groups=False,
         num_epochs=1,
+        filesystem=_Files(files),
     )
+
+
+class _Files(FileSystem):
+    """Files of the lake by their numbers, in the older interface that Petastorm takes."""
+
+    def __init__(self, files: list[str]):
+        self.files = files
+
+    def open(self, path: str, mode: str = "rb") -> pyarrow.NativeFile:
+        filesystem, name = storage.filesystem(self.files[int(path[1:])])
+        return filesystem.open_input_file(name)
+
+    def isfile(self, path: str) -> bool:
+        return True
+
+    def isdir(self, path: str) -> bool:
+        return False
 
 
 def _take(groups: Iterator, rows: int, path: str) -> Rows:

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pyarrow.dataset as dataset
 
-from lake import snapshots
+from lake import snapshots, storage
 from lake.errors import UserError
 
 COLUMNS = ("record_id", "source", "business", "lang", "text", "facts", "scene", "difficulty", "split")
@@ -21,17 +21,20 @@ def read_records(root: Path, lake_root: str, where: str, part: str) -> list[dict
 def select(files: list[str], where: str, part: str) -> list[dict[str, Any]]:
     """read_records() over explicit files. UserError when DuckDB does not understand `where`."""
     connection = duckdb.connect()
-    connection.register("records", dataset.dataset(files, format="parquet", partitioning="hive"))
+    located = [storage.filesystem(path) for path in files]
+    filesystem = located[0][0] if located else None
+    rows = dataset.dataset([path for _, path in located], filesystem=filesystem, format="parquet", partitioning="hive")
+    connection.register("records", rows)
     # The condition is text from a file: it may look at the records, and at nothing else on this machine.
     connection.execute("set enable_external_access = false; set lock_configuration = true")
     query = f"select {', '.join(COLUMNS)} from records where split = $part and ({where}\n) order by record_id"
     try:
         if len(duckdb.extract_statements(query)) != 1:
             raise duckdb.ParserException("more than one statement")
-        rows = connection.execute(query, {"part": part}).fetchall()
+        found = connection.execute(query, {"part": part}).fetchall()
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"params.yaml: where {where!r} is not a condition on split.records ({reason})") from None
     finally:
         connection.close()
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    return [dict(zip(COLUMNS, row, strict=True)) for row in found]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 
-from lake import snapshots
+from lake import snapshots, storage
 from lake.errors import UserError
 
 PARTS = ("train", "validation", "test")
@@ -57,13 +57,13 @@ def split_parts(files: Sequence[str]) -> dict[str, Part]:
     for path in files:
         name = next(piece[5:] for piece in path.split("/") if piece.startswith("part="))
         found[name].append(path)
-    return {name: Part(tuple(paths), tuple(count_rows(path) for path in paths)) for name, paths in found.items()}
+    return {name: Part(tuple(paths), tuple(storage.concurrently(count_rows, paths))) for name, paths in found.items()}
 
 
 def count_rows(path: str) -> int:
     """Rows of a Parquet file, from its footer. UserError when it is missing or damaged."""
     try:
-        return parquet.read_metadata(path).num_rows
+        return _open(path).metadata.num_rows
     except FileNotFoundError:
         raise UserError(f"data file {path} is missing; run `finelake verify` to see what else is") from None
     except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
@@ -72,11 +72,16 @@ def count_rows(path: str) -> int:
 
 def read_labels(files: Sequence[str]) -> tuple[str, ...]:
     """The class names in the order of their indexes."""
-    rows = [row for path in files for row in parquet.ParquetFile(path).read(["index", "label"]).to_pylist()]
+    rows = [row for path in files for row in _open(path).read(["index", "label"]).to_pylist()]
     return tuple(row["label"] for row in sorted(rows, key=lambda row: row["index"]))
 
 
 def read_rows(part: Part, columns: Sequence[str]) -> dict[str, list]:
     """Whole columns of a part, for evaluation: small parts alone."""
-    tables = [parquet.ParquetFile(path).read(list(columns)).to_pydict() for path in part.files]
+    tables = [_open(path).read(list(columns)).to_pydict() for path in part.files]
     return {name: [cell for table in tables for cell in table[name]] for name in columns}
+
+
+def _open(path: str) -> parquet.ParquetFile:
+    filesystem, name = storage.filesystem(path)
+    return parquet.ParquetFile(name, filesystem=filesystem)

@@ -117,6 +117,7 @@ def test_init_writes_a_project_and_never_overwrites(capsys, tmp_path, monkeypatc
         "data",
         "dvc.yaml",
         "params.yaml",
+        "quality",
     ]
     assert "mine/params.yaml exists already" in refused(capsys, "init", "mine")
 

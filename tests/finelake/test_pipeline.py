@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finelake.quality import METRICS, PAGE, VERDICT
 from jobs import STAGES as DATA
+from lake.quality import OWN
 from lake.runs import SECTIONS, SHARED, Run, parse_run
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,15 @@ def test_a_data_stage_declares_its_own_section_and_module(stage):
     assert STAGES[stage]["cmd"] == f"finelake run {stage}"
 
 
+def test_quality_asks_every_data_stage_and_nothing_is_trained_without_its_verdict():
+    entry = STAGES["quality"]
+    assert {f"snapshots/{stage}.json" for stage in DATA} | {"lake/checks", str(OWN)} == set(entry["deps"])
+    assert entry["params"] == ["quality"]
+    assert entry["outs"] == [str(VERDICT), str(PAGE)] and entry["metrics"] == [str(METRICS)]
+    for stage in ("base", "tokenize"):
+        assert str(VERDICT) in STAGES[stage]["deps"]
+
+
 def test_every_module_a_stage_imports_from_its_own_package_is_a_dependency():
     """The frame around the stages aside: it writes no row of a table."""
     frame = {"jobs/stage.py", "jobs/session.py", "training/progress.py"}
@@ -70,7 +81,9 @@ def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code(
     }
     for name, stage in template.items():
         assert stage["params"] == ["finelake", *STAGES[name]["params"]]
-        outside = [path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "data/"))]
+        outside = [
+            path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "lake/", "data/"))
+        ]
         assert [path for path in stage["deps"] if path != "data"] == outside
 
 

@@ -18,8 +18,18 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from jobs.columns import COLUMNS
-from jobs.documents import document_rows, docx_pages, docx_time, join_lines, named_time, open_docx, pdf_time, tidy
+from jobs.columns import COLUMNS, REASON
+from jobs.documents import (
+    document_rows,
+    docx_pages,
+    docx_time,
+    join_lines,
+    named_time,
+    ocr_row,
+    open_docx,
+    pdf_time,
+    tidy,
+)
 from jobs.ingest import Params, balance, build
 from jobs.readers import read
 from jobs.sources import Documents, mapped_columns, parse_sources
@@ -227,3 +237,11 @@ def test_public_docx_recall():
         true = words((folder / "groundtruth" / f"{path.name}.md").read_text(encoding="utf-8"))
         recalls.append((true & read_words).total() / true.total())
     assert sum(recalls) / len(recalls) > 0.88
+
+
+def test_a_file_that_this_machine_cannot_see_is_no_reject(tmp_path):
+    """The driver listed it, so an executor without it lacks a mount: a reject would lose the document in silence."""
+    with pytest.raises(FileNotFoundError):
+        document_rows(tmp_path, "gone.pdf", SOURCE)
+    with pytest.raises(FileNotFoundError):
+        ocr_row(tmp_path, {"file": "gone.pdf", "page": "1", "method": "ocr", REASON: None}, SOURCE)

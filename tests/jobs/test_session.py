@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pyspark
 import pytest
 
-from jobs.session import shared_jvm
+from jobs.jars import jar_paths
+from jobs.session import settings, shared_jvm
 from lake.errors import UserError
 
 STAGE = """
@@ -42,3 +45,19 @@ def test_a_missing_java_is_named(monkeypatch, tmp_path):
 
     with pytest.raises(UserError, match=f"Spark needs Java 17 and JAVA_HOME={tmp_path} holds no bin/java"):
         java()
+
+
+def test_hadoops_module_for_object_stores_is_of_the_hadoop_that_spark_brings():
+    (client,) = Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar")
+    assert f"hadoop-aws-{client.stem.rpartition('-')[2]}.jar" in [Path(path).name for path in jar_paths()]
+
+
+def test_keys_stand_in_no_setting_of_spark(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "hidden")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    chosen = settings("local[2]", "1g")
+    assert "hidden" not in str(chosen)
+    assert chosen["spark.hadoop.fs.s3a.path.style.access"] == "true"
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert "spark.hadoop.fs.s3a.path.style.access" not in settings("local[2]", "1g")

@@ -31,7 +31,9 @@ def test_a_number_moves_over_the_deciles_of_before():
         "x"
     ]
     assert found.kind == "number"
-    assert found.before == Figures(rows=1000, nulls=0, distinct=1000, mean=499.5, low=99.9, median=499.5, high=899.1)
+    assert (found.before.rows, found.before.nulls, found.before.distinct) == (1000, 0, 1000)
+    assert found.before.mean == found.before.median == 499.5
+    assert found.before.deciles == pytest.approx([99.9 * tenth for tenth in range(1, 10)])
     assert found.after.mean == 999.5
     bins = [(100, 0)] * 5 + [(100, 100)] * 4 + [(100, 600)]
     assert found.psi == pytest.approx(psi(bins))
@@ -70,6 +72,12 @@ def test_entries_of_maps_texts_lists_and_times_are_columns():
     assert found["items"].before.mean == 1
     assert found["occurred_at"].before.median == 1704067200 + 29.5
     assert all(column.psi == 0 for column in found.values())
+
+
+def test_a_text_that_is_hardly_ever_met_again_is_no_category():
+    query = "select range::varchar as x from range(10)"
+    found = drifts(query, query)["x"]
+    assert (found.kind, found.moved) == ("text", [])
 
 
 def test_a_side_without_rows_has_no_figures():

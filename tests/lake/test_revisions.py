@@ -98,8 +98,9 @@ def test_unknown_and_empty_revisions_are_told_apart(repository):
     root = repository[0]
     with pytest.raises(UserError, match="Git knows no revision no-such"):
         revisions.manifests_at(root, "no-such")
-    with pytest.raises(revisions.NothingPinned, match="empty pins no tables: it holds no dvc.lock"):
+    with pytest.raises(revisions.NothingPinned, match="empty pins no tables: it holds no dvc.lock") as error:
         revisions.manifests_at(root, "empty")
+    assert isinstance(error.value, UserError)
 
 
 def test_a_lock_that_cannot_be_read_is_not_taken_for_none(repository, tmp_path):

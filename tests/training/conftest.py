@@ -112,12 +112,11 @@ def causal(tmp_path_factory) -> Path:
 
 
 # PEFT asks transformers for an older name.
-# Petastorm 0.12.1 uses pyarrow's older interface, warns at each call, and leaves files to the garbage collector.
+# Petastorm 0.12.1 uses pyarrow's older interface and warns at each call.
 KNOWN_WARNINGS = (
     "ignore:.is_gradient_checkpointing:FutureWarning",
     "ignore::FutureWarning:petastorm",
     "ignore::DeprecationWarning:petastorm",
-    "ignore:unclosed file .*parquet:ResourceWarning",
 )
 
 

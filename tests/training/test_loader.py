@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+import torch
 
+from lake import storage
 from lake.errors import UserError
 from training import plan
 from training.loader import Loader, collate
@@ -59,6 +61,41 @@ def test_a_batch_holds_what_the_file_holds(part):
             number = int(ids[0]) - 100
             assert ids[segments > 0].tolist() == tokens[number]
             assert int(label) == number % 3
+
+
+@pytest.fixture
+def part_there(tmp_path, s3_lake) -> Part:
+    """The same samples in the object store, in other folders."""
+    rows = [sample(n, [n + 100] * (1 + n % 9), [n % 3], 12) for n in range(SAMPLES)]
+    files = write_part(tmp_path, "train", sharded(rows, 5))
+    there = [file.replace(str(tmp_path), f"{s3_lake}/samples") for file in files]
+    for file, place in zip(files, there, strict=True):
+        filesystem, path = storage.filesystem(place)
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(Path(file).read_bytes())
+    return split_parts(there)["train"]
+
+
+def test_batches_from_an_object_store_are_those_from_a_folder(part, part_there):
+    assert part_there.rows == part.rows
+    for here, there in zip(loader(part).epoch(1), loader(part_there).epoch(1), strict=True):
+        assert len(here) == len(there)
+        for one, other in zip(here, there, strict=True):
+            assert torch.equal(one.input_ids, other.input_ids)
+            assert torch.equal(one.labels, other.labels)
+            assert torch.equal(one.segments, other.segments)
+
+
+def test_an_object_that_goes_missing_is_named(part_there):
+    filesystem, path = storage.filesystem(part_there.files[1])
+    filesystem.delete_file(path)
+    with pytest.raises(UserError, match=f"data file {part_there.files[1]} is missing; run `finelake verify`"):
+        list(loader(part_there).epoch(0))
+
+
+def test_any_character_may_stand_in_a_path(tmp_path):
+    part = split_parts(write_part(tmp_path / "100 %23#?", "train", sharded(classified(30), 3)))["train"]
+    assert len(list(loader(part).epoch(0))) == 3
 
 
 def test_loss_never_crosses_packed_texts():

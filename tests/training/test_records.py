@@ -4,6 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
+from lake import storage
 from lake.errors import UserError
 from training.records import select
 
@@ -44,6 +45,14 @@ def test_rows_of_the_part_that_satisfy_the_condition_by_id(files):
     rows = select(files, "lang = 'en' and facts['reply'] is not null", "train")
     assert [row["record_id"] for row in rows] == ["r1", "r3"]
     assert rows[0]["facts"] == {"reply": "reply 1"}
+
+
+def test_rows_of_an_object_store_are_those_of_a_folder(files, s3_lake):
+    there = [f"{s3_lake}/records/{number}.parquet" for number in range(len(files))]
+    for file, place in zip(files, there, strict=True):
+        filesystem, path = storage.filesystem(place)
+        parquet.write_table(parquet.read_table(file), path, filesystem=filesystem)
+    assert select(there, "lang = 'en'", "train") == select(files, "lang = 'en'", "train")
 
 
 @pytest.mark.parametrize(

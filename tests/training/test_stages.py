@@ -1,6 +1,7 @@
 """The stages train and evaluate in a small project, on a lake that deltalake wrote."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, write_deltalake
+from pyarrow.fs import copy_files
 
-from lake import snapshots
+from lake import snapshots, storage
 from lake.errors import UserError
 from lake.project import Settings
 from lake.runs import Base, Run
@@ -108,6 +110,21 @@ def test_train_then_evaluate(project, monkeypatch):
     page = (project / "reports" / "tiny.html").read_text()
     assert "r" * 32 in page and "split.records" in page
     assert str(project) not in page
+
+
+def test_a_lake_in_an_object_store_gives_the_same_weights(project, s3_lake, monkeypatch):
+    from training import train
+
+    monkeypatch.setattr(train.dist, "destroy_process_group", lambda: None)
+    here = settings(project)
+    filesystem, there = storage.filesystem(s3_lake)
+    copy_files(here.lake, there, destination_filesystem=filesystem, use_threads=False)
+    weights = project / "models" / "tiny" / "model" / "head.safetensors"
+    train.run(project, "tiny", RUN, here)
+    expected = weights.read_bytes()
+    shutil.rmtree(weights.parent)
+    train.run(project, "tiny", RUN, replace(here, lake=s3_lake))
+    assert weights.read_bytes() == expected
 
 
 def test_a_missing_file_is_named_before_anything_is_trained(project):

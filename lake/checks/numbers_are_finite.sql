@@ -1,0 +1,8 @@
+-- A number that is stored is there and finite.
+-- table: clean.records, split.records
+with
+failing as (
+    select record_id, source from this
+    where len(list_filter(map_values(numbers), lambda number: number is null or not isfinite(number))) > 0
+)
+select * from failing

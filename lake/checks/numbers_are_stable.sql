@@ -1,0 +1,38 @@
+-- Numbers are spread much as they were (population stability index over deciles).
+-- table: clean.records
+-- needs: previous
+-- severity: warn
+-- values: {psi: 0.2, psi_rows: 200}
+with
+after as (
+    select source, unnest(map_keys(numbers)) as "column", unnest(map_values(numbers)) as value from this
+),
+earlier as (
+    select source, unnest(map_keys(numbers)) as "column", unnest(map_values(numbers)) as value from previous
+),
+deciles as (
+    select source, "column", quantile_cont(value, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) as edges
+    from earlier group by all
+),
+placed as (
+    select source, "column", value, 1 as now, 0 as before from after
+    union all select source, "column", value, 0, 1 from earlier
+),
+bins as (
+    select source, "column", len(list_filter(edges, lambda edge: edge <= value)) as bin,
+        sum(now) as now, sum(before) as before
+    from placed join deciles using (source, "column") group by all
+),
+shares as (
+    select source, "column",
+        (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
+        sum(now) over per as now, sum(before) over per as before
+    from bins window per as (partition by source, "column")
+),
+stability as (
+    select source, "column", round(sum((p - q) * ln(p / q)), 3) as psi,
+        any_value(now) as now, any_value(before) as before
+    from shares group by all
+),
+failing as (select * from stability where psi > $psi and least(now, before) >= $psi_rows)
+select * from failing

@@ -1,0 +1,7 @@
+-- Train, validation and test have rows.
+-- table: split.records
+-- values: {parts: [train, validation, test]}
+with
+parts as (select unnest($parts) as split),
+failing as (select split from parts anti join this using (split))
+select * from failing

@@ -1,0 +1,6 @@
+-- Every record has an id of its own.
+-- table: *.records
+with
+keys as (select record_id, count(*) as rows from this group by all),
+failing as (select * from keys where rows > 1 or record_id is null)
+select * from failing

@@ -1,0 +1,6 @@
+-- Every sample has an id of its own.
+-- table: tokenize@*.samples
+with
+keys as (select sample_id, count(*) as rows from this group by all),
+failing as (select * from keys where rows > 1 or sample_id is null)
+select * from failing

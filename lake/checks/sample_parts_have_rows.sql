@@ -1,0 +1,7 @@
+-- Train, validation and test have samples.
+-- table: tokenize@*.samples
+-- values: {parts: [train, validation, test]}
+with
+parts as (select unnest($parts) as part),
+failing as (select part from parts anti join this using (part))
+select * from failing

@@ -1,0 +1,22 @@
+-- The shares of scenes are much as they were (population stability index).
+-- table: split.records
+-- needs: previous
+-- severity: warn
+-- values: {psi: 0.2, psi_rows: 200}
+with
+counts as (
+    select scene, count(*) as now, 0 as before from this where scene is not null group by all
+    union all select scene, 0, count(*) from previous where scene is not null group by all
+),
+bins as (select 'scene' as "column", scene, sum(now) as now, sum(before) as before from counts group by all),
+shares as (
+    select "column", (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
+        sum(now) over per as now, sum(before) over per as before
+    from bins window per as (partition by "column")
+),
+stability as (
+    select "column", round(sum((p - q) * ln(p / q)), 3) as psi, any_value(now) as now, any_value(before) as before
+    from shares group by all
+),
+failing as (select * from stability where psi > $psi and least(now, before) >= $psi_rows)
+select * from failing

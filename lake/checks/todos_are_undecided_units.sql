@@ -1,0 +1,12 @@
+-- What waits for a human are the undecided units.
+-- table: annotate.todo
+with
+waiting as (
+    select record_id, layer, outcome from annotate.units
+    where outcome not in ('agreed', 'arbitrated', 'committee', 'source')
+),
+failing as (
+    select record_id, layer, reason, outcome from this full join waiting using (record_id, layer)
+    where reason is distinct from outcome
+)
+select * from failing

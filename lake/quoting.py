@@ -1,0 +1,11 @@
+"""Names and texts as SQL takes them; apart from lake/duck.py, so that Spark's workers need no DuckDB."""
+
+
+def quoted(identifier: str) -> str:
+    """An SQL identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL text literal."""
+    return "'" + text.replace("'", "''") + "'"
