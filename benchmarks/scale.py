@@ -5,7 +5,7 @@
 FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
 JVM, as in `finelake repro`. Memory is the largest sum of resident memory of the stage's process, the JVM and its Python
 workers, and processor time the sum of theirs, looked at five times a second. Time per row compares processor time,
-which other work on the machine disturbs less. Prints a table, and writes it with a plot to FOLDER/scale.json and scale.png.
+which other work on the machine disturbs less. Prints a table; writes it with a plot to FOLDER/scale.json, scale.png.
 """
 
 import argparse

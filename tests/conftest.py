@@ -36,3 +36,15 @@ def s3_lake(object_store):
         for name, value in object_store.items():
             patch.setenv(name, value)
         yield f"s3a://lake/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def small_project(tmp_path_factory):
+    """The small project after `finelake repro split`, committed. Shared: whoever changes it takes a copy."""
+    from tests import small
+
+    project = small.make(tmp_path_factory.mktemp("small") / "project")
+    small.run(project, "repro", "split")
+    small.git(project, "add", "--all")
+    small.git(project, "commit", "--quiet", "--message", "first")
+    return project

@@ -66,13 +66,6 @@ main()
 """
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    project = small.make(tmp_path_factory.mktemp("undisturbed") / "project")
-    small.run(project, "repro", "split")
-    return project
-
-
 def kills() -> list[tuple[str, str]]:
     """(point, how) of each kill, chosen by seed: at functions, and at times after the writing of a table began."""
     chosen = []
@@ -84,7 +77,7 @@ def kills() -> list[tuple[str, str]]:
     return chosen
 
 
-def test_a_killed_chain_ends_in_the_manifests_of_an_undisturbed_one(tmp_path, undisturbed):
+def test_a_killed_chain_ends_in_the_manifests_of_an_undisturbed_one(tmp_path, small_project):
     assert len(kills()) >= 30
     project = small.make(tmp_path / "project")
     dying = tmp_path / "bin" / "finelake"
@@ -98,7 +91,7 @@ def test_a_killed_chain_ends_in_the_manifests_of_an_undisturbed_one(tmp_path, un
                 assert [problem for table in tables.values() for problem in problems(lake(project), table, True)] == []
         small.run_dvc(project, "repro", "split")
     assert reader.looks > len(kills()) and reader.wrong == []
-    assert small.manifests(project) == small.manifests(undisturbed)
+    assert small.manifests(project) == small.manifests(small_project)
     assert small.run(project, "verify", "--deep").endswith("rows).\n")
     assert left_behind(project) == []
 

@@ -21,12 +21,8 @@ NO_JAVA = {"JAVA_HOME": "/nowhere"}  # whatever starts Spark fails
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    project = small.make(tmp_path_factory.mktemp("finished") / "project")
-    small.run(project, "repro", "split")
-    small.git(project, "add", "--all")
-    small.git(project, "commit", "--quiet", "--message", "first")
-    return project
+def finished(tmp_path_factory, small_project) -> Path:
+    return shutil.copytree(small_project, tmp_path_factory.mktemp("finished") / "project")
 
 
 def set_sigmas(project: Path, sigmas: float) -> None:

@@ -226,13 +226,12 @@ def test_spark_takes_the_keys_from_the_environment_and_logs_them_nowhere(s3_lake
 
 
 @pytest.mark.slow
-def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, tmp_path):
+def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, small_project, tmp_path):
     lake = {"FINELAKE_LAKE": f"{s3_lake}/chain"}
-    there, here = small.make(tmp_path / "there"), small.make(tmp_path / "here")
+    there = small.make(tmp_path / "there")
     small.run(there, "repro", "split", **lake)
     assert f"{len(small.STAGES)} stages are whole" in small.run(there, "verify", "--deep", **lake)
     assert not (there / "lakehouse").exists()
-    small.run(here, "repro", "split")
-    assert small.manifests(there) == small.manifests(here)
+    assert small.manifests(there) == small.manifests(small_project)
     counts = ("sql", "--format", "csv", "select split, count(*) from split.records group by all order by all")
-    assert small.run(there, *counts, **lake) == small.run(here, *counts)
+    assert small.run(there, *counts, **lake) == small.run(small_project, *counts)
