@@ -29,7 +29,7 @@ def test_the_stages_pass_in_a_driver_of_one_gigabyte():
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=1200,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stdout[-5000:]
 
