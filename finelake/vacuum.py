@@ -24,6 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-history", action="store_true", help="keep what any commit pins, not only branches, tags and experiments"
     )
+    parser.add_argument(
+        "--without", metavar="REF", action="append", default=[], help="a branch, tag or experiment to give up"
+    )
 
 
 def main(options: argparse.Namespace) -> None:
@@ -31,7 +34,7 @@ def main(options: argparse.Namespace) -> None:
         raise UserError("--keep-days and --keep-versions cannot be negative; use 0 to keep nothing by that rule")
     lake = settings(options.root).lake
     rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
-    found = waste(lake, pinned(options.root, rules.every_commit), rules)
+    found = waste(lake, pinned(options.root, rules.every_commit, options.without), rules)
     for item in found:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
     left = delete(lake, found) if options.delete else []

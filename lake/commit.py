@@ -54,7 +54,8 @@ def commit(
     except BaseException:
         storage.delete_folders(lake_root, [folder])
         raise
-    storage.delete_folders(lake_root, [f"{folder}/{LOG}" if published else folder])
+    # Of a table without rows Spark leaves a file that no version names.
+    storage.delete_folders(lake_root, [f"{folder}/{LOG}" if published and files else folder])
     return table
 
 

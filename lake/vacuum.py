@@ -5,11 +5,12 @@ experiment and stash of Git. When one of them cannot be read, nothing is deleted
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lake import storage
+from lake.errors import UserError
 from lake.locks import DATA, alone, unnamed
 from lake.revisions import NothingPinned, commits, manifests_at, revisions
 from lake.snapshots import FOLDER, OtherFormat, Table, Version, history, parse_manifest
@@ -45,18 +46,24 @@ class Waste:
         return f"{self.table}/{DATA}/{self.batch}"
 
 
-def pinned(root: Path, every_commit: bool = False) -> set[Pin]:
-    """What any manifest pins. UserError when a manifest cannot be read.
+def pinned(root: Path, every_commit: bool = False, without: Collection[str] = ()) -> set[Pin]:
+    """What any manifest pins, those of the refs `without` left out. UserError when a manifest cannot be read.
 
     Manifests of another snapshot format pin data outside the data folders, which are not touched.
     """
     found = {_pin(table) for tables in _work_trees(root) for table in tables.values()}
-    names = {commit: name for name, commit in revisions(root).items()}
+    refs = revisions(root)
+    for name in without:
+        if name not in refs:
+            raise UserError(f"there is no ref {name} to leave out; there are: {', '.join(refs) or 'none'}")
+    names = {commit: name for name, commit in refs.items() if name not in without}
     for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
         try:
             found |= {_pin(table) for tables in manifests_at(root, rev).values() for table in tables.values()}
         except (NothingPinned, OtherFormat):
             continue
+        except UserError as error:
+            raise UserError(f"{error}; or give up what it pins with --without {rev}") from None
     return found
 
 

@@ -119,6 +119,14 @@ def test_a_write_leaves_data_files_and_the_log_alone(frame, tmp_path):
     assert not list(tmp_path.rglob("data/*/_delta_log"))
 
 
+def test_a_table_without_rows_has_no_data(spark, frame, tmp_path):
+    lake = str(tmp_path)
+    table = commit(frame.limit(0), lake, "x/records", frame.schema)
+    assert not list(tmp_path.glob("x/records/data/*"))
+    assert read(spark, lake, table).columns == frame.columns
+    assert read(spark, lake, table).count() == 0
+
+
 def test_a_write_that_fails_leaves_nothing(frame, tmp_path):
     lake = str(tmp_path)
     broken = frame.selectExpr("*", "raise_error('no') as more")

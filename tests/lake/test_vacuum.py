@@ -106,6 +106,13 @@ def test_the_manifest_of_a_running_experiment_keeps_its_table(project):
     assert freed(root, lake, NOTHING) == [2]
 
 
+def test_a_ref_can_be_given_up(project):
+    root, lake, _ = project
+    assert [item.version for item in waste(lake, pinned(root, without=["old"]), NOTHING)] == [3, 2, 0]
+    with pytest.raises(UserError, match="there is no ref older to leave out; there are: HEAD, main, old, released"):
+        pinned(root, without=["older"])
+
+
 def test_a_manifest_that_cannot_be_read_stops_everything(project):
     root, lake, _ = project
     git(root, "rm", "--cached", "--quiet", "snapshots/clean.json")
