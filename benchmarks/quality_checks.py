@@ -153,7 +153,7 @@ def annotations(mask: pa.Table) -> pa.Table:
 
 
 def columns() -> pa.Table:
-    named = {"source": ["tickets"], "column": ["body"], "type": ["text"], "used_as": ["text"]}
+    named = {"source": ["tickets"], "name": ["body"], "type": ["text"], "used_as": ["text"]}
     return pa.table(named)
 
 

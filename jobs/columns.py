@@ -40,7 +40,7 @@ from lake.errors import UserError
 
 # Columns of a raw frame that are the reader's own; no column of a source may be called so.
 SOURCE, REASON, DETAIL, ORDER, CORRUPT = "_source", "_reason", "_detail", "_order", "_corrupt"
-COLUMNS = struct(source=StringType(), column=StringType(), type=StringType(), used_as=StringType())
+COLUMNS = struct(source=StringType(), name=StringType(), type=StringType(), used_as=StringType())
 TAKEN, IGNORED = "taken", "ignored"
 UNTYPED = "untyped"
 # Types of SQLite, PostgreSQL (as Spark names them), Parquet and JSON that hold numbers; widening stays among them.

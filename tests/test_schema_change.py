@@ -25,7 +25,8 @@ def test_a_new_column_is_refused_then_ignored_and_reruns_only_the_readers_of_ing
     add_column(project / "data" / "notes.csv", "branch")
     said = small.run(project, "repro", "split", code=2)
     assert "source notes has columns that nothing maps: branch; map them, list them under sources.notes.ignored" in said
-    assert small.manifests(project) == before
+    # DVC removes what a stage is about to write; all the others stand.
+    assert small.manifests(project) == {name: text for name, text in before.items() if name != "ingest.json"}
 
     params = project / "params.yaml"
     params.write_text(
@@ -37,5 +38,5 @@ def test_a_new_column_is_refused_then_ignored_and_reruns_only_the_readers_of_ing
     assert {name for name in after if after[name] != before[name]} == {"ingest.json"}
     pins = [json.loads(manifests["ingest.json"])["tables"] for manifests in (before, after)]
     assert [table for table in pins[0] if pins[0][table] != pins[1][table]] == ["columns"]
-    query = "select column, type, used_as from ingest.columns where column = 'branch'"
-    assert small.run(project, "sql", "--format", "csv", query) == "column,type,used_as\nbranch,text,ignored\n"
+    query = "select name, type, used_as from ingest.columns where name = 'branch'"
+    assert small.run(project, "sql", "--format", "csv", query) == "name,type,used_as\nbranch,text,ignored\n"

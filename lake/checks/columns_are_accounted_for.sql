@@ -1,6 +1,6 @@
 -- Every column of a source is named once, with what became of it.
 -- table: ingest.columns
 with
-columns as (select source, "column", count(*) as rows, count(used_as) as used from this group by all),
+columns as (select source, name as "column", count(*) as rows, count(used_as) as used from this group by all),
 failing as (select * from columns where rows > 1 or used < rows or source is null or "column" is null)
 select * from failing

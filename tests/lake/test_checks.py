@@ -37,7 +37,7 @@ create table ingest.rejects (record_id text, source text, stage text, reason tex
 create table clean.rejects as from ingest.rejects; create table dedup.rejects as from ingest.rejects;
 create table mask.rejects as from ingest.rejects; create table annotate.rejects as from ingest.rejects;
 create table split.rejects as from ingest.rejects; create table tokenize_intent.rejects as from ingest.rejects;
-create table ingest.columns as select 'tickets' as source, 'body' as column, 'text' as type, 'text' as used_as;
+create table ingest.columns as select 'tickets' as source, 'body' as name, 'text' as type, 'text' as used_as;
 create table ingest.annotations as
     select record_id, 'annotations' as source, layer, annotator, 'annotator' as role,
         case layer when 'entity' then 'verb' else ['a', 'b'][1 + ascii(right(source_key, 1)) % 2] end as label,
