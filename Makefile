@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: all install lint test test-slow demo clean
+.PHONY: all install lint test test-slow test-long demo clean
 
 all: lint test
 
@@ -26,10 +26,13 @@ lint: install
 	$(BIN)/mypy
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not long"
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+test-long: install
+	$(BIN)/python -m pytest -m long
 
 demo: install
 	$(BIN)/finelake demo

@@ -13,8 +13,9 @@ from finelake import __version__, quality, timings
 from jobs import STAGES
 from lake import runs
 from lake.errors import UserError
-from lake.params import load
+from lake.params import load, parse
 from lake.project import PARAMS, settings
+from lake.quality import Params as QualityParams
 
 EXAMPLE = "  finelake run clean\n  finelake run train@intent"
 TRAINING = ("base", "train", "evaluate")
@@ -51,6 +52,7 @@ def check(root: Path) -> None:
             f'install {wanted}, or write finelake: "{__version__}" to rerun everything with this one'
         )
     runner.check_params(root)
+    parse(QualityParams, content.get("quality"), "quality")
 
 
 def _run_data(root: Path, stage: str) -> None:

@@ -19,7 +19,6 @@ from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings
-from lake.quality import Params as QualityParams
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -113,14 +112,13 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
 
 
 def check_params(root: Path) -> None:
-    """Every section of params.yaml parses; UserError names the first that does not."""
+    """Every section of params.yaml but `quality` parses; UserError names the first that does not."""
     content = load(root / PARAMS)
     with_section = STAGES[1:]  # ingest reads `sources`
     unknown_key(content, ("finelake", "sources", "quality", "runs", *with_section), "")
     sources.parse_sources(content.get("sources"))
     for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
-    parse(QualityParams, content.get("quality"), "quality")
     for run_name in content.get("runs") or {}:
         parse_run(content, run_name)
 

@@ -12,7 +12,7 @@ import pytest
 from demo.api import serve
 from demo.generate import generate
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 REPOSITORY = Path(__file__).parents[1]
 STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")
 LAST = ("split", "tokenize@intent")

@@ -18,7 +18,7 @@ ROWS = 1_000_000
 LARGE = 1_000_000  # characters, the most that ingest lets through
 REPOSITORY = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_the_stages_pass_in_a_driver_of_one_gigabyte():
