@@ -18,7 +18,7 @@ from lake.project import settings
 from lake.snapshots import history, manifests, problems
 from tests import small
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 SEED = 20
 KILLS_PER_STAGE = 5
 # Where a stage may die: the function, before or after its nth call in the process. Each stage commits three tables.
