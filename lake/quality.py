@@ -17,9 +17,10 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
-from lake.duck import connect, create_view, quoted, schema_name
+from lake.duck import connect, create_view, schema_name
 from lake.errors import UserError
 from lake.params import unknown_key
+from lake.quoting import quoted
 from lake.revisions import manifests_at
 from lake.snapshots import Table, files
 
