@@ -11,6 +11,7 @@ import json
 import random
 import time
 import uuid
+from pathlib import PurePosixPath
 
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -55,8 +56,10 @@ def commit(
     except BaseException:
         storage.delete_folders(lake_root, [folder])
         raise
-    # Of a table without rows Spark leaves a file that no version names.
-    storage.delete_folders(lake_root, [f"{folder}/{LOG}" if published and files else folder])
+    if published and files:
+        _tidy(lake_root, folder, files)
+    else:
+        storage.delete_folders(lake_root, [folder])
     return table
 
 
@@ -94,6 +97,16 @@ def _written(lake_root: str, folder: str) -> list[AddAction]:
     return [
         AddAction(a["path"], a["size"], a["partitionValues"], a["modificationTime"], True, a["stats"]) for a in adds
     ]
+
+
+def _tidy(lake_root: str, folder: str, files: list[AddAction]) -> None:
+    """Delete what no version names: the throw-away log, and the file that Spark's first task writes without rows."""
+    storage.delete_folders(lake_root, [f"{folder}/{LOG}"])
+    named = {file.path for file in files}
+    extra = [PurePosixPath(file.path) for file in storage.list_files(lake_root, folder) if file.path not in named]
+    empty = [path for path in extra if path.suffix == ".parquet"]
+    checksums = [path.with_name(f".{path.name}.crc") for path in empty]
+    storage.delete_files(lake_root, [f"{folder}/{path}" for path in [*empty, *checksums]])
 
 
 def _under(batch: str, file: AddAction) -> AddAction:

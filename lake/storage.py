@@ -169,6 +169,14 @@ def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
             store.delete_dir(f"{base}/{folder}")
 
 
+def delete_files(lake_root: str, paths: Iterable[str]) -> None:
+    """Delete files; those that do not exist are passed over."""
+    store, base = filesystem(lake_root)
+    for path in paths:
+        if store.get_file_info(f"{base}/{path}").type == fs.FileType.File:
+            store.delete_file(f"{base}/{path}")
+
+
 def folders(lake_root: str, folder: str = "") -> Iterator[str]:
     """The names of the folders right below a folder of the lake."""
     store, base = filesystem(lake_root)

@@ -152,6 +152,14 @@ def test_a_write_leaves_data_files_and_the_log_alone(frame, tmp_path):
     assert not list(tmp_path.rglob("data/*/_delta_log"))
 
 
+def test_only_named_files_stay(spark, tmp_path):
+    rows = spark.range(0, 100, 1, 4).where("id >= 75")  # the first task has none, and writes a file all the same
+    table = commit(rows, str(tmp_path), "x/records", rows.schema)
+    found = [path for path in (tmp_path / "x" / "records" / "data").rglob("*") if path.is_file()]
+    assert [str(path) for path in found if path.suffix == ".parquet"] == files(str(tmp_path), "x", table)
+    assert {path.suffix for path in found} == {".parquet", ".crc"} and len(found) == 2
+
+
 def test_a_table_without_rows_has_no_data(spark, frame, tmp_path):
     lake = str(tmp_path)
     table = commit(frame.limit(0), lake, "x/records", frame.schema)
