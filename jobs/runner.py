@@ -18,7 +18,7 @@ from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
-from lake.project import PARAMS, Settings
+from lake.project import PARAMS, Settings, mask_key
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -108,7 +108,8 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
         return module.Params(sources=found)
     if name == "tokenize":
         return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
-    return parse(module.STAGE.params, content.get(name), name)
+    found = parse(module.STAGE.params, content.get(name), name)
+    return module.ready(found, mask_key()) if name == "mask" else found
 
 
 def check_params(root: Path) -> None:
