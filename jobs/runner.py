@@ -81,7 +81,7 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     Returns the pinned tables and the number of rejects by reason.
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
-    with writing(work.lake, work.stage.replace("@", "/")):
+    with writing(work.lake, snapshots.stage_folder(work.stage)):
         return _publish(spark, work)
 
 
@@ -91,7 +91,7 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
         outputs = work.module.build(frames, work.params)
         tables = {name: _commit(work, name, outputs[name]) for name in work.module.STAGE.writes}
         written = {name: commit.read(spark, work.lake, table) for name, table in tables.items()}
-        _check_balance(work, frames, written)
+        _check_balance(work, frames, written, tables)
         rejected = _count_rejects(written)
     finally:
         spark.catalog.clearCache()
@@ -157,14 +157,14 @@ def _check_schema(stage: str, name: str, frame: DataFrame, schema: StructType) -
         raise TypeError(f"{stage}.{name} has columns {found}, declared are {wanted}")
 
 
-def _check_balance(work: Work, frames: Frames, written: Frames) -> None:
+def _check_balance(work: Work, frames: Frames, written: Frames, tables: dict[str, snapshots.Table]) -> None:
     """Rows in = rows kept + rows rejected; anything else is a fault of the stage, and nothing is pinned."""
     if hasattr(work.module, "balance"):
         balance = work.module.balance(frames, written, work.params)
     elif work.module.STAGE.conserves:
         kept, source = work.module.STAGE.conserves
         rejected = written["rejects"].join(frames[source].select("record_id"), "record_id", how="left_semi")
-        balance = {source: (frames[source].count(), written[kept].count() + rejected.count())}
+        balance = {source: (work.pinned[source].rows, tables[kept].rows + rejected.count())}
     else:
         balance = {}
     for what, (rows_in, rows_out) in balance.items():

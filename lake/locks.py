@@ -55,7 +55,7 @@ def unnamed(lake_root: str, table: str) -> list[str]:
     batches = sorted(storage.folders(lake_root, f"{table}/{DATA}"))
     if not batches:
         return []
-    named = {path.split("/")[1] for version in history(lake_root, table) for path in version.files}
+    named = {batch for version in history(lake_root, table) for batch in version.batches}
     return [batch for batch in batches if batch not in named]
 
 

@@ -31,6 +31,16 @@ EXAMPLES = 5  # failing rows that are shown
 MEMORY = "600MB"  # DuckDB's share of the GiB that a run of all checks may take; what does not fit goes to the disk
 ASKED_AT_ONCE = 2
 
+# What queries may call: the population stability index of bins, from the lists of their rows. Half a row more in each
+# bin, as in lake/drift.py.
+MACROS = """
+create or replace temp macro share(bins, bin) as (bins[bin] + 0.5) / (list_sum(bins) + 0.5 * len(bins));
+create or replace temp macro psi(now, before) as list_sum(list_transform(
+    range(1, len(now) + 1),
+    lambda bin: (share(now, bin) - share(before, bin)) * ln(share(now, bin) / share(before, bin))
+));
+"""
+
 # Tables in which personal data stand as they came; of their rows only these columns are shown.
 UNMASKED = re.compile(r'\b(ingest|clean|dedup)("?\s*\.|/)', re.IGNORECASE)
 SHOWN = {
@@ -323,6 +333,7 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
     try:
         connection.execute("set timezone = 'UTC'")
         _name_tables(connection, schema_name(stage), name, check.compares)
+        connection.execute(MACROS)
         connection.execute(f"create or replace temp table failing as\n{check.sql}", dict(check.values))
         (rows,), (failing,) = _one(connection, "this"), _one(connection, "failing")
         examples = _examples(connection, table, check) if failing else []

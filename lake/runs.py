@@ -163,6 +163,8 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
     """The entry of `runs:` called `name`. UserError when there is none or when it does not fit."""
     entries = content.get("runs") or {}
     unknown_key({name: None}, entries, "runs")
+    if name == "quality":
+        raise UserError("params.yaml: runs.quality would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
     entry = entries[name] or {}
     unknown_key(entry, (*SHARED, *SECTIONS), where)

@@ -55,7 +55,12 @@ class Version:
     rows: int | None
     schema: str | None
     content: str | None
-    files: Mapping[str, str]  # SHA-256 by path relative to the table
+    files: Mapping[str, str]  # SHA-256 by path relative to the table, data/BATCH/…
+
+    @property
+    def batches(self) -> set[str]:
+        """The folders in TABLE/data that hold its files."""
+        return {path.split("/")[1] for path in self.files}
 
 
 def manifest_path(root: Path, stage: str) -> Path:
@@ -63,9 +68,14 @@ def manifest_path(root: Path, stage: str) -> Path:
     return root / FOLDER / f"{stage.replace('@', '-')}.json"
 
 
+def stage_folder(stage: str) -> str:
+    """The folder of a stage's tables in the lake: clean; for a stage of a run, tokenize/intent."""
+    return stage.replace("@", "/")
+
+
 def table_path(stage: str, table: str) -> str:
     """clean/records; for a stage of a run, tokenize/intent/samples."""
-    return f"{stage.replace('@', '/')}/{table}"
+    return f"{stage_folder(stage)}/{table}"
 
 
 def write_manifest(root: Path, stage: str, tables: dict[str, Table]) -> None:

@@ -103,7 +103,7 @@ def _wasted(lake_root: str, table: str, pins: set[Pin], rules: Rules, since: flo
     kept = set(_kept(table, versions, pins, rules, since))
     present = set(storage.folders(lake_root, f"{table}/{DATA}"))
     for version in versions:
-        for batch in _batches(version) & present - kept:
+        for batch in version.batches & present - kept:
             files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
             yield Waste(table, batch, version.number, version.rows, len(files), sum(file.size for file in files))
     for batch in unnamed(lake_root, table):
@@ -122,11 +122,7 @@ def _kept(table: str, versions: list[Version], pins: set[Pin], rules: Rules, sin
         needed = pin in pins and pin not in satisfied
         satisfied.add(pin)
         if needed or place < rules.versions or version.timestamp / 1000 >= since:
-            yield from _batches(version)
-
-
-def _batches(version: Version) -> set[str]:
-    return {path.split("/")[1] for path in version.files}
+            yield from version.batches
 
 
 def delete(lake_root: str, items: Iterable[Waste]) -> list[Waste]:

@@ -19,16 +19,9 @@ bins as (
         sum(now) as now, sum(before) as before
     from counts join deciles using (source, "column") group by all
 ),
-shares as (
-    select source, "column",
-        (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
-        sum(now) over per as now, sum(before) over per as before
-    from bins window per as (partition by source, "column")
-),
 stability as (
-    select source, "column", round(sum((p - q) * ln(p / q)), 3) as psi,
-        any_value(now) as now, any_value(before) as before
-    from shares group by all
+    select source, "column", round(psi(list(now), list(before)), 3) as psi, sum(now) as now, sum(before) as before
+    from bins group by all
 ),
 failing as (select * from stability where psi > $psi and least(now, before) >= $psi_rows)
 select * from failing

@@ -13,14 +13,9 @@ named as (
     from counts
 ),
 bins as (select "column", value, sum(now) as now, sum(before) as before from named group by all),
-shares as (
-    select "column", (now + 0.5) / sum(now + 0.5) over per as p, (before + 0.5) / sum(before + 0.5) over per as q,
-        sum(now) over per as now, sum(before) over per as before
-    from bins window per as (partition by "column")
-),
 stability as (
-    select "column", round(sum((p - q) * ln(p / q)), 3) as psi, any_value(now) as now, any_value(before) as before
-    from shares group by all
+    select "column", round(psi(list(now), list(before)), 3) as psi, sum(now) as now, sum(before) as before
+    from bins group by all
 ),
 failing as (select * from stability where psi > $psi and least(now, before) >= $psi_rows)
 select * from failing

@@ -6,8 +6,9 @@ from datetime import date
 import duckdb
 import pytest
 
+from lake.drift import psi
 from lake.errors import UserError
-from lake.quality import Limit, Params, ask, judge, load_checks, matching, parse_check, run_checks, skipped
+from lake.quality import MACROS, Limit, Params, ask, judge, load_checks, matching, parse_check, run_checks, skipped
 from lake.snapshots import Table, write_manifest
 
 FILE = """-- Nothing is odd,
@@ -244,3 +245,11 @@ def test_a_table_that_the_lake_lacks_is_named(tmp_path):
     write_manifest(tmp_path, "clean", {"records": table})
     with pytest.raises(UserError, match="table clean/records is missing from the lake"):
         list(run_checks(tmp_path, str(tmp_path / "lake"), [check("select 1")], {"clean": {"records": table}}))
+
+
+def test_queries_may_call_the_psi_that_drift_tells():
+    bins = [(20, 10), (20, 30), (5, 0)]
+    connection = duckdb.connect()
+    connection.execute(MACROS)
+    before, after = map(list, zip(*bins, strict=True))
+    assert connection.execute("select psi(?, ?)", [after, before]).fetchone()[0] == pytest.approx(psi(bins))

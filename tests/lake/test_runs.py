@@ -55,3 +55,8 @@ def test_a_missing_section_is_named():
     entry = {key: value for key, value in ENTRY.items() if key != "evaluate"}
     with pytest.raises(UserError, match="runs.answer.evaluate is missing; add it"):
         parse_run({"runs": {"answer": entry}}, "answer")
+
+
+def test_a_run_cannot_take_the_name_of_the_stage_whose_report_it_would_overwrite():
+    with pytest.raises(UserError, match="runs.quality would write the report of the stage quality; choose another"):
+        parse_run({"runs": {"quality": ENTRY}}, "quality")
