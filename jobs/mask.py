@@ -27,7 +27,13 @@ from lake.project import MASK_KEY
 
 Mode = Literal["tag", "pseudonym", "partial", "drop"]
 # What of a value `partial` keeps: the last digits, the province, the country. Too many share it to name anybody.
-PARTS = {"card": slice(-4, None), "phone": slice(-4, None), "resident_id": slice(2), "iban": slice(2), "plate": slice(2)}
+PARTS = {
+    "card": slice(-4, None),
+    "phone": slice(-4, None),
+    "resident_id": slice(2),
+    "iban": slice(2),
+    "plate": slice(2),
+}
 SHORTEST = 32  # characters of a key: pseudonyms whose key can be guessed can be undone
 LETTERS = 12  # of a pseudonym, 56 bits: two values in a hundred million meet by chance once in ten times
 
@@ -114,14 +120,16 @@ def ready(params: Params, key: str | None) -> Params:
     if not key:
         raise UserError(f"mask makes pseudonyms and {MASK_KEY} is not set; export the key (see docs/personal-data.md)")
     if len(key) < SHORTEST:
-        raise UserError(f"{MASK_KEY} has {len(key)} characters; take {SHORTEST} or more, as `openssl rand -hex 32` gives")
+        raise UserError(
+            f"{MASK_KEY} has {len(key)} characters; take {SHORTEST} or more, as `openssl rand -hex 32` gives"
+        )
     found = fingerprint(key)
     if params.key_fingerprint is None:
         raise UserError(f"params.yaml: mask.key_fingerprint is missing; write {found}, that of {MASK_KEY}")
     if found != params.key_fingerprint:
         raise UserError(
-            f"{MASK_KEY} is another key ({found}) than mask.key_fingerprint in params.yaml names; export the right one, "
-            f"or write {found} to mask everything anew"
+            f"{MASK_KEY} is another key ({found}) than mask.key_fingerprint in params.yaml names; export the right "
+            f"one, or write {found} to mask everything anew"
         )
     return replace(params, key=key)
 
@@ -138,7 +146,9 @@ def load_ner(name: str) -> Ner:
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"mask.ner names {name}, which cannot be imported ({error}); install it or correct it") from None
+        raise UserError(
+            f"mask.ner names {name}, which cannot be imported ({error}); install it or correct it"
+        ) from None
 
     def asked(text: str) -> list[Span]:
         try:

@@ -106,9 +106,13 @@ _AT = re.compile("@")
 _LINK = re.compile("://")
 _NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
 _DOTS = re.compile(r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
-_PLATES = re.compile(r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}")
+_PLATES = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}"
+)
 _CHATS = re.compile(r"微信|薇信|威信|[Vv]信|[Ww]e[Cc]hat|WECHAT|[Ww]eixin|[WwVv][Xx]|[Qq]{2}|扣扣|企鹅号|[Qq]号")
-_PLACES = re.compile(r"\d[号弄栋幢]|[一二三四五六七八九十百]号|[地住]址|邮[编政]|\d [A-Z]|Apt|Suite|[Bb]ox|BOX|[Zz]ip|ZIP|[Pp]ost")
+_PLACES = re.compile(
+    r"\d[号弄栋幢]|[一二三四五六七八九十百]号|[地住]址|邮[编政]|\d [A-Z]|Apt|Suite|[Bb]ox|BOX|[Zz]ip|ZIP|[Pp]ost"
+)
 _NAMED = re.compile(
     r"先生|女士|小姐|太太|阿姨|老师|师傅|我叫|名叫|姓名|名字|件人|货人|系人|卡人|户人|请人|诉人|办人|款人|户名|代表人"
     r"|署名|M(?:rs?|s|iss)|Dr|Prof|[Nn]ame|NAME|Dear|[Rr]egards|[Ss]incerely|[Cc]alled"
@@ -135,7 +139,9 @@ _PHONE_CONTEXT = re.compile(
 _PASSPORT_CONTEXT = re.compile(
     r"(?:护照|通行证|\bpassport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}$", re.IGNORECASE
 )
-_SSN_CONTEXT = re.compile(r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}$", re.I)
+_SSN_CONTEXT = re.compile(
+    r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}$", re.I
+)
 _DATE = re.compile(r"(?:19|20)\d\d[-. ]\d{1,2}[-. ]\d{1,2}|\d{1,2}[-. ]\d{1,2}[-. ](?:19|20)?\d\d|(?:19|20)\d{6}")
 _AMOUNT = re.compile(r" ?(?:元|块|万|美元|人民币|%|dollars|usd|rmb|cny)", re.IGNORECASE)
 _LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)$", re.IGNORECASE)
@@ -277,7 +283,9 @@ _ZH_LABELS = (
 _ZH_END = f"(?=[^{HAN}]|$|我|的|在|是|电话|手机|身份|住|想|要|来|今|地址|卡|账|有|和|与|先生|女士)"
 
 _EN_WORD = "(?!I\\b)[A-ZÀ-ÖØ-ÞĀ-ſΆ-ΩЀ-Я](?:[A-Za-zÀ-ſΆ-ώЀ-џ]|['’-][A-Za-zÀ-ſ])*"
-_EN_NAME = rf"(?P<value>{_EN_WORD}(?:(?: |(?<=[ .][A-Z])\. )(?:(?:de|da|do|dos|van|von|der|la|al|bin) )?{_EN_WORD}){{0,3}})"
+_EN_NAME = (
+    rf"(?P<value>{_EN_WORD}(?:(?: |(?<=[ .][A-Z])\. )(?:(?:de|da|do|dos|van|von|der|la|al|bin) )?{_EN_WORD}){{0,3}})"
+)
 _EN_TITLES = r"(?:Mrs?|Ms|Miss|Mx|Dr|Prof(?:essor)?)"
 _EN_LABELS = (
     r"(?i:\b(?:my|his|her|their) (?:full |first |last |maiden |family |sur)?name(?: is|'s|’s)|\bi am called"
@@ -343,12 +351,18 @@ def _of(kind: str, gate: re.Pattern, pattern: str, *how: Callable[[re.Match], bo
 # The most specific first: where two overlap, the first stays.
 RECOGNISERS = (
     _of("url", _LINK, r"(?<=://)(?P<value>[^\s/@:?#]{1,64}:[^\s/@]{1,256})(?=@)"),
-    _of("url", _LINK, rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）]{{4,4096}})"),
+    _of(
+        "url",
+        _LINK,
+        rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）]{{4,4096}})",
+    ),
     _of("email", _AT, r"[A-Za-z0-9À-ɏ_.%+-]{1,64}@(?:[A-Za-z0-9À-ɏ-]{1,63}\.){1,8}[A-Za-z]{2,24}"),
     _of("resident_id", _NUMBER, r"(?<!\d)\d{6}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}[ -]?[\dXx](?!\d)", _resident_id),
     _of("credit_code", _NUMBER, r"(?<![A-Za-z0-9])[159][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![A-Za-z0-9])", _credit_code),
     _of("iban", _NUMBER, r"(?i:(?<![a-z0-9])[a-z]{2}\d{2}[a-z0-9]{11,30}(?![a-z0-9]))", _iban),
-    _of("iban", _NUMBER, r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?(?![A-Za-z0-9])", _iban),
+    _of(
+        "iban", _NUMBER, r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?(?![A-Za-z0-9])", _iban
+    ),
     _of("card", _NUMBER, r"(?<!\d)(?<!\d\.)\d{12,19}(?!\d)(?!\.\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}\1\d{1,3}(?!\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)", _card),
@@ -382,13 +396,13 @@ RECOGNISERS = (
         "wechat",
         _CHATS,
         r"(?P<label>(?:(?:微信|薇信|威信|[Vv]信)(?:号码?)?|(?<![A-Za-z])(?i:wechat|weixin|wx|vx)(?: ?(?i:id)|号)?)"
-        r"[^\w]{0,3}(?:是|为|is )?[^\w]{0,2})(?P<value>[A-Za-z][A-Za-z0-9_-]{5,19})(?![\w-])",
+        r"[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2})(?P<value>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
         _wechat,
     ),
     _of(
         "qq",
         _CHATS,
-        r"(?:(?<![A-Za-z@])[Qq]{2}|扣扣|企鹅号|[Qq]号|微信)(?:号码?|群)?[^\w]{0,3}(?:是|为|is )?[^\w]{0,2}"
+        r"(?:(?<![A-Za-z@])[Qq]{2}|扣扣|企鹅号|[Qq]号|微信)(?:号码?|群)?[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2}"
         r"(?P<value>[1-9]\d{4,10})(?!\d)(?!\.\d)",
         _qq,
     ),
@@ -411,9 +425,17 @@ RECOGNISERS = (
     ),
     _of("address", _PLACES, rf"(?<!\w){_EN_ROOM}"),
     _of("address", _PLACES, r"(?i:(?<!\w)p\.? ?o\.? ?box \d{1,6}(?!\d)|(?<!\w)psc \d{1,4},? box \d{1,6}(?!\d))"),
-    _of("address", _PLACES, r"(?i:(?<!\w)(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)"),
+    _of(
+        "address",
+        _PLACES,
+        r"(?i:(?<!\w)(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)",
+    ),
     _of("name", _NAMED, rf"(?P<value>{_ZH_FAMILY}[{HAN}]{{0,2}}?)(?:{_ZH_TITLES})", _zh_name),
-    _of("name", _NAMED, rf"(?:{_ZH_LABELS})[是为叫]?\s?[：:]?\s?(?P<value>{_ZH_FAMILY}(?:[{HAN}]{{1,2}}?{_ZH_END}|[{HAN}]{{2}}))"),
+    _of(
+        "name",
+        _NAMED,
+        rf"(?:{_ZH_LABELS})[是为叫]?\s?[：:]?\s?(?P<value>{_ZH_FAMILY}(?:[{HAN}]{{1,2}}?{_ZH_END}|[{HAN}]{{2}}))",
+    ),
     _of("name", _NAMED, rf"(?<![A-Za-z]){_EN_TITLES}\.? {_EN_NAME}", _en_name),
     _of("name", _NAMED, rf"{_EN_LABELS}\s{{0,3}}{_EN_NAME}", _en_name),
     _of("name", _NAMED, rf"(?<![A-Za-z])Dear {_EN_NAME}(?=[,:\n])", _en_name),

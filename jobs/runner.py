@@ -81,7 +81,10 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     Returns the pinned tables and the number of rejects by reason.
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
-    with writing(work.lake, snapshots.stage_folder(work.stage)):
+    folder = snapshots.stage_folder(work.stage)
+    if work.module.STAGE.private:
+        storage.make_private(work.lake, folder)
+    with writing(work.lake, folder):
         return _publish(spark, work)
 
 
