@@ -54,29 +54,33 @@ def main(data: Path, peer: str) -> None:
 def compare(name: str, texts: list[str], truth: list[list[Span]], peer: str) -> None:
     from jobs.recognisers import find
 
+    shared = tuple(PRESIDIO.values())
     systems = {
         "Finelake": timed(find, texts),
-        "Presidio": ask_presidio(peer, texts),
-        "bare": timed(lambda text: [(*match.span(), "bare") for match in BARE.finditer(text)], texts),
+        "Presidio": ask_presidio(peer, texts, "all"),
+        "Finelake, kinds of both": timed(lambda text: find(text, shared), texts),
+        "Presidio, kinds of both": ask_presidio(peer, texts, "shared"),
+        "bare expression": timed(lambda text: [(*match.span(), "bare") for match in BARE.finditer(text)], texts),
     }
     print(f"\n{name}: {len(texts):,} texts, {sum(map(len, texts)) / len(texts):.0f} characters each")
-    kinds = sorted({kind for spans in truth for _, _, kind in spans} - {"other"})
-    for system, (found, speed) in systems.items():
-        print(f"  {system}: {speed:,.0f} texts a second of processor time, {speed / systems['Presidio'][1]:.1f} x Presidio")
-        if system == "bare":
-            print_row("checked kinds", bare_counts(truth, found))
-            continue
-        counts = {kind: count(truth, found, [kind]) for kind in kinds}
-        for kind in (kind for kind in kinds if system == "Finelake" or kind in PRESIDIO.values()):
-            print_row(kind, counts[kind])
-        print_row("checked kinds", count(truth, found, CHECKED))
+    for system, (_, speed) in systems.items():
+        print(f"  {system:<24} {speed:>9,.0f} texts a second of processor time")
+    kinds = {kind for spans in truth for _, _, kind in spans} - {"other"}
+    for system, known in (("Finelake", kinds), ("Presidio", kinds & {*shared})):
+        print(f"  {system}")
+        for kind in sorted(known):
+            print_row(kind, count(truth, systems[system][0], [kind]))
+        print_row("checked kinds", count(truth, systems[system][0], CHECKED))
+        print_row("kinds of both", count(truth, systems[system][0], shared))
+    print("  bare expression")
+    print_row("checked kinds", bare_counts(truth, systems["bare expression"][0]))
 
 
 def print_row(name: str, counts: tuple[int, int, int, int]) -> None:
     right, found, hit, wanted = counts
     precision, recall = right / max(found, 1), hit / max(wanted, 1)
     f2 = 5 * precision * recall / max(4 * precision + recall, 1e-9)
-    print(f"    {name:<14} P {precision:.3f}  R {recall:.3f}  F2 {f2:.3f}  ({found:,} found, {wanted:,} planted)")
+    print(f"    {name:<16} P {precision:.3f}  R {recall:.3f}  F2 {f2:.3f}  ({found:,} found, {wanted:,} planted)")
 
 
 def count(truth: list[list[Span]], found: list[list[Span]], kinds: Sequence[str]) -> tuple[int, int, int, int]:
@@ -110,15 +114,15 @@ def timed(find: Callable[[str], Iterable[Span]], texts: list[str]) -> Found:
     return found, len(texts) / min(taken)
 
 
-def ask_presidio(peer: str, texts: list[str]) -> Found:
-    """What Presidio finds, in a process of its own with the Python `peer`."""
-    command = [peer, __file__, "--presidio"]
+def ask_presidio(peer: str, texts: list[str], which: str) -> Found:
+    """What Presidio finds, in a process of its own with the Python `peer`; which: recognisers of `all` or `shared`."""
+    command = [peer, __file__, "--presidio", which]
     answer = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=True).stdout
     found, speed = json.loads(answer)
     return [[(start, end, kind) for start, end, kind in spans] for spans in found], speed
 
 
-def serve_presidio() -> None:
+def serve_presidio(which: str) -> None:
     """Answer on the standard output for the texts on the standard input."""
     import spacy
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
@@ -132,8 +136,8 @@ def serve_presidio() -> None:
     analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
 
     def find(text: str) -> list[Span]:
-        results = analyzer.analyze(text, language="en", entities=list(PRESIDIO))
-        return [(one.start, one.end, PRESIDIO[one.entity_type]) for one in results]
+        results = analyzer.analyze(text, language="en", entities=list(PRESIDIO) if which == "shared" else None)
+        return [(one.start, one.end, PRESIDIO[one.entity_type]) for one in results if one.entity_type in PRESIDIO]
 
     print(json.dumps(timed(find, json.load(sys.stdin))))
 
@@ -163,8 +167,8 @@ def _questions(path: Path) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--presidio"]:
-        serve_presidio()
+    if sys.argv[1:2] == ["--presidio"]:
+        serve_presidio(sys.argv[2])
     elif len(sys.argv) == 3:
         main(Path(sys.argv[1]), sys.argv[2])
     else:

@@ -8,8 +8,10 @@ a word character, so there is no word boundary between it and a digit.
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -33,33 +35,42 @@ class Recogniser:
     check: Callable[[re.Match], bool] = lambda match: True
     before: re.Pattern | None = None  # what must stand right before the match
 
+    def spans(self, text: str) -> Iterator[Span]:
+        """What it finds in a folded text."""
+        group = "value" if "value" in self.pattern.groupindex else 0
+        for match in self.pattern.finditer(text):
+            if (self.before is None or self.before.search(_before(match))) and self.check(match):
+                yield *match.span(group), self.kind
 
-def find(text: str, kinds: Sequence[str] | None = None, ner: Ner | None = None) -> list[Span]:
+
+def find(text: str, kinds: tuple[str, ...] | None = None, ner: Ner | None = None) -> list[Span]:
     """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
 
     `kinds`: those wanted (None: all). `ner` is asked for every text; where two overlap, the recognisers' span stays.
     """
-    folded = text if text.isascii() else text.translate(FOLD)
-    spans = _recognised(folded, kinds) if _WORTH.search(folded) else []
+    spans = _recognised(text, kinds)
     if ner:
         spans += [span for span in ner(text) if kinds is None or span[2] in kinds]
     taken = bytearray(len(text) if spans else 0)
     return sorted(span for span in spans if _claim(taken, span))
 
 
-def _recognised(text: str, kinds: Sequence[str] | None) -> list[Span]:
-    spoken = text if text.isascii() else _SPOKEN_RUN.sub(lambda run: run.group().translate(_SPOKEN), text)
-    gates = {gate: bool(gate.search(text) or (gate is _NUMBER and spoken != text)) for gate in _GATES}
-    wanted = [one for one in RECOGNISERS if gates[one.gate] and (kinds is None or one.kind in kinds)]
-    return [span for one in wanted for span in _spans(one, text, spoken)]
+def _recognised(text: str, kinds: tuple[str, ...] | None) -> list[Span]:
+    folded = spoken = text
+    if not text.isascii():
+        folded = text.translate(FOLD)
+        spoken = _RUN.sub(_read_out, folded)
+    spans: list[Span] = []
+    for gate, recognisers in _by_gate(kinds):
+        views = (folded, spoken) if gate is _NUMBER and spoken != folded else (folded,)
+        spans += [span for view in views if gate.search(view) for one in recognisers for span in one.spans(view)]
+    return spans
 
 
-def _spans(one: Recogniser, text: str, spoken: str) -> Iterator[Span]:
-    group = "value" if "value" in one.pattern.groupindex else 0
-    for view in (text, spoken) if one.gate is _NUMBER and spoken != text else (text,):
-        for match in one.pattern.finditer(view):
-            if (one.before is None or one.before.search(_before(match))) and one.check(match):
-                yield *match.span(group), one.kind
+@lru_cache
+def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern, list[Recogniser]]]:
+    wanted = [one for one in RECOGNISERS if kinds is None or one.kind in kinds]
+    return [(gate, list(group)) for gate, group in groupby(wanted, key=lambda one: one.gate)]
 
 
 def _claim(taken: bytearray, span: Span) -> bool:
@@ -85,8 +96,13 @@ FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(
 # 一三八… is read as digits in a second look, and in long runs alone: 一 is a word too, as in 周一13812345678.
 _HAN_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
 _SPOKEN = str.maketrans(_HAN_DIGITS, "00012345678912123456789")
-_RUN = f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10}}"
-_SPOKEN_RUN = re.compile(f"(?=(?:[0-9 -]*[{_HAN_DIGITS}]){{4}}){_RUN}(?:[ -]?[0-9{_HAN_DIGITS}])*")
+_RUN = re.compile(f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10,}}")
+LEAST = 4  # Chinese digits in a run that is read so
+
+
+def _read_out(run: re.Match) -> str:
+    read = run.group().translate(_SPOKEN)
+    return read if sum(map(str.__ne__, read, run.group())) >= LEAST else run.group()
 
 
 def canonical(kind: str, value: str) -> str:
@@ -102,6 +118,7 @@ def canonical(kind: str, value: str) -> str:
 
 # --- gates -----------------------------------------------------------------------------------------------------------
 
+# Alternatives that begin with plain characters are skipped through at a few nanoseconds a character.
 _AT = re.compile("@")
 _LINK = re.compile("://")
 _NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
@@ -109,17 +126,20 @@ _DOTS = re.compile(r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
 _PLATES = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}"
 )
-_CHATS = re.compile(r"微信|薇信|威信|[Vv]信|[Ww]e[Cc]hat|WECHAT|[Ww]eixin|[WwVv][Xx]|[Qq]{2}|扣扣|企鹅号|[Qq]号")
-_PLACES = re.compile(
-    r"\d[号弄栋幢]|[一二三四五六七八九十百]号|[地住]址|邮[编政]|\d [A-Z]|Apt|Suite|[Bb]ox|BOX|[Zz]ip|ZIP|[Pp]ost"
+_CHATS = re.compile(
+    "微信|薇信|威信|V信|v信|扣扣|企鹅号|Q号|q号|QQ|Qq|qq|WeChat|Wechat|weChat|wechat|WECHAT|Weixin|weixin|WX|Wx|wx|VX|Vx|vx"
 )
+_PLACES = re.compile("[号弄栋幢]|地址|住址|邮编|邮政")
+_EN_STREETS = (
+    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Circle|Cir|Highway|Hwy"
+    "|Parkway|Pkwy|Square|Sq|Trail|Trl"
+)
+_STREETS = re.compile(f"{_EN_STREETS}|Apt|Suite|Unit|Ste|Box|BOX|box|Zip|ZIP|zip|Post|POST|post")
 _NAMED = re.compile(
-    r"先生|女士|小姐|太太|阿姨|老师|师傅|我叫|名叫|姓名|名字|件人|货人|系人|卡人|户人|请人|诉人|办人|款人|户名|代表人"
-    r"|署名|M(?:rs?|s|iss)|Dr|Prof|[Nn]ame|NAME|Dear|[Rr]egards|[Ss]incerely|[Cc]alled"
+    "先生|女士|小姐|太太|阿姨|老师|师傅|大爷|大妈|叫|姓名|名字|件人|货人|系人|卡人|户人|请人|诉人|办人|款人|户名|代表人|署名|签名"
+    "|Mr|Ms|Mx|Miss|Dr|Prof|Dear|name|Name|NAME|holder|Holder|HOLDER|ustomer|USTOMER|eneficiary|ecipient|illing|egards"
+    "|EGARDS|incerely|am called"
 )
-_GATES = (_AT, _LINK, _NUMBER, _DOTS, _PLATES, _CHATS, _PLACES, _NAMED)
-# Most texts hold nothing that any pattern could match.
-_WORTH = re.compile("|".join(gate.pattern for gate in _GATES) + f"|{_RUN}")
 
 # --- the words before ------------------------------------------------------------------------------------------------
 
@@ -222,7 +242,7 @@ def _landline(match: re.Match) -> bool:
 
 
 def _international(match: re.Match) -> bool:
-    return _valid("+" + _digits(match).removeprefix("00"), None, possible=True)
+    return not _is_code(match) and _valid("+" + _digits(match).removeprefix("00"), None, possible=True)
 
 
 def _valid(number: str, region: str | None, possible: bool = False) -> bool:
@@ -255,12 +275,18 @@ def _qq(match: re.Match) -> bool:
     return not _AMOUNT.match(_after(match)) and not re.match("[年月]", _after(match))
 
 
+_IP_CONTEXT = re.compile(r"(?:\bip|address|地址)[^\w]{0,3}(?:is|[是为])?[^\w]{0,3}$", re.IGNORECASE)
+
+
 def _ip(match: re.Match) -> bool:
+    """An address, not a section such as 3.2.1.10: one of its numbers is large, or a word says so."""
     try:
-        ipaddress.ip_address(match.group())
+        address = ipaddress.ip_address(match.group())
     except ValueError:
         return False
-    return sum(map(str.isalnum, match.group())) > 3
+    if address.version == 6:
+        return sum(map(str.isalnum, match.group())) > 3
+    return max(address.packed) >= 32 or bool(_IP_CONTEXT.search(_before(match)))
 
 
 # --- names and addresses: words, not proof ---------------------------------------------------------------------------
@@ -289,7 +315,8 @@ _EN_NAME = (
 _EN_TITLES = r"(?:Mrs?|Ms|Miss|Mx|Dr|Prof(?:essor)?)"
 _EN_LABELS = (
     r"(?i:\b(?:my|his|her|their) (?:full |first |last |maiden |family |sur)?name(?: is|'s|’s)|\bi am called"
-    r"|\b(?:(?:card|account) ?holder|customer|beneficiary|recipient|full|first|last|billing)(?: name)?\s?:|\bname\s?:"
+    r"|\b(?:(?:card|account) ?holder|customer|beneficiary|recipient|full|first|last|billing)(?: name)?\s?:"
+    r"|(?<!account )(?<!creditor )(?<!company )(?<!product )(?<!bank )(?<!file )\bname\s?:"
     r"|\bregards,?|\bsincerely,?)"
 )
 _EN_NO_NAME = {
@@ -309,19 +336,16 @@ _ZH_ROAD = (
     rf"(?:路|街|大道|巷|胡同|弄|村|小区|花园|公寓|大厦|苑){_ZH_NUMBER}{_ZH_UNIT}(?!线)"
     rf"(?:(?:{_ZH_PLACE}){{0,8}}?{_ZH_NUMBER}{_ZH_UNIT})*(?:\d{{3,4}}(?!\d))?"
 )
-_EN_STREETS = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Circle|Cir|Highway|Hwy"
-    r"|Parkway|Pkwy|Square|Sq|Trail|Trl)(?![A-Za-z])\.?"
-)
 _EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?!\w)"
 
 
 def _zh_name(match: re.Match) -> bool:
-    return match["value"] not in _ZH_NO_NAME
+    return match["value"] not in _ZH_NO_NAME and not re.search("[的与被和是在括把给对向让]", match["value"])
 
 
 def _en_name(match: re.Match) -> bool:
-    return match["value"].split()[0] not in _EN_NO_NAME
+    """No greeting of nobody, and not what somebody has blackened already (XXXX XXXX)."""
+    return match["value"].split()[0] not in _EN_NO_NAME and not {*match["value"]} <= {*"X "}
 
 
 def _zh_address(match: re.Match) -> bool:
@@ -354,7 +378,7 @@ RECOGNISERS = (
     _of(
         "url",
         _LINK,
-        rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）]{{4,4096}})",
+        rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）{HAN}]{{4,4096}})",
     ),
     _of("email", _AT, r"[A-Za-z0-9À-ɏ_.%+-]{1,64}@(?:[A-Za-z0-9À-ɏ-]{1,63}\.){1,8}[A-Za-z]{2,24}"),
     _of("resident_id", _NUMBER, r"(?<!\d)\d{6}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}[ -]?[\dXx](?!\d)", _resident_id),
@@ -419,15 +443,16 @@ RECOGNISERS = (
     _of("address", _PLACES, r"(?:邮编|邮政编码)(?:是|为)?[：:]?\s?(?P<value>\d{6})(?!\d)"),
     _of(
         "address",
-        _PLACES,
-        rf"(?<![\w.,$])\d{{1,6}} (?:[NSEW]\.? )?(?:[A-Z][\w'’-]*\.? ){{1,4}}{_EN_STREETS}(?:,?\s{{1,3}}{_EN_ROOM})?"
+        _STREETS,
+        rf"(?<![\w.,$])\d{{1,6}} (?:[NSEW]\.? )?(?:[A-Z][\w'’-]*\.? ){{1,4}}(?:{_EN_STREETS})(?![A-Za-z])\.?"
+        rf"(?:,?\s{{1,3}}{_EN_ROOM})?"
         r"(?:,?\s{1,3}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2},?\s{1,3}[A-Z]{2}(?:,?\s{1,3}\d{5}(?:-\d{4})?(?!\d))?)?",
     ),
-    _of("address", _PLACES, rf"(?<!\w){_EN_ROOM}"),
-    _of("address", _PLACES, r"(?i:(?<!\w)p\.? ?o\.? ?box \d{1,6}(?!\d)|(?<!\w)psc \d{1,4},? box \d{1,6}(?!\d))"),
+    _of("address", _STREETS, rf"(?<!\w){_EN_ROOM}"),
+    _of("address", _STREETS, r"(?i:(?<!\w)p\.? ?o\.? ?box \d{1,6}(?!\d)|(?<!\w)psc \d{1,4},? box \d{1,6}(?!\d))"),
     _of(
         "address",
-        _PLACES,
+        _STREETS,
         r"(?i:(?<!\w)(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)",
     ),
     _of("name", _NAMED, rf"(?P<value>{_ZH_FAMILY}[{HAN}]{{0,2}}?)(?:{_ZH_TITLES})", _zh_name),

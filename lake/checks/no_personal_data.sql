@@ -113,6 +113,7 @@ others as (
         select record_id, unnest(regexp_extract_all(body, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
     )
     where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){4}')
+        and regexp_matches(chain, '(?:^|\.)(?:3[2-9]|[4-9][0-9]|[12][0-9]{2})(?:\.|$)') -- 3.2.1.10 is a section
     union all
     select record_id, 'url' from suspects
     where regexp_matches(body, '://[^\s/@:<]+:[^\s/@]+@')

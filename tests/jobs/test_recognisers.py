@@ -38,6 +38,7 @@ def masked(text):
         ("邮箱zhang.san@example.com。", "邮箱<EMAIL>。"),
         ("13812345678@qq.com", "<EMAIL>"),
         ("a＠ｂ．ｃｏｍ和b@c.com.cn", "<EMAIL>和<EMAIL>"),
+        ("IP是10.0.0.1", "IP是<IP>"),
         ("打一三八一二三四五六七八", "打<PHONE>"),
         ("幺三八 一二三四 五六七八", "<PHONE>"),
         ("周一13812345678", "周一<PHONE>"),
@@ -108,9 +109,12 @@ def test_personal_data_is_replaced(text, expected):
         "GB29NWBK60161331926818",  # wrong check digits
         "000-12-3456 and 666-12-3456",  # no area of social security
         "https://example.com/a?page=2&lang=zh#top",
+        "见3.2.1.10节与版本1.2.3.4",
+        "学校的人力成本包括老师的薪资",
         "任何先生女士,高级老师,尊敬的先生",
         "Dear Customer, Dear Sir or Madam, the Name: field, Dr. no",
         "乘坐中山路5号线,5月1号上路",
+        "My name is XXXX XXXX, account name: CAPITAL ONE",
         "5 Things, 10 Way Streets of 2024",
     ],
 )
@@ -121,7 +125,7 @@ def test_amounts_orders_and_dates_survive(text):
 def test_find_gives_offsets_and_kinds():
     text = "卡6222021234567890128,邮箱a@b.cn"
     assert find(text) == [(1, 20, "card"), (23, 29, "email")]
-    assert find(text, ["email"]) == [(23, 29, "email")]
+    assert find(text, ("email",)) == [(23, 29, "email")]
 
 
 @pytest.mark.skipif(not SPANS.exists(), reason="the public set is not here")
@@ -163,7 +167,7 @@ def test_a_model_is_asked_for_every_text_and_gives_way_to_recognisers():
         return [(0, 3, "name"), (4, 15, "name"), (3, 3, "name"), (0, 1, "planet")]
 
     assert find("Ann 13812345678", ner=model) == [(0, 3, "name"), (4, 15, "phone")]
-    assert find("Ann 13812345678", ["phone"], model) == [(4, 15, "phone")]
+    assert find("Ann 13812345678", ("phone",), model) == [(4, 15, "phone")]
 
 
 def _meet(left, right):
