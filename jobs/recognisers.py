@@ -267,8 +267,9 @@ def _plate(match: re.Match) -> bool:
 
 
 def _wechat(match: re.Match) -> bool:
-    """An id that is no word: called an id, behind a Chinese colon, or with a digit or a line in it."""
-    return bool(re.search(r"号|id|：", match["label"], re.IGNORECASE) or re.search(r"[\d_-]", match["value"]))
+    """An id that is no word: called an id, behind 微信 and a colon, or with a digit or a line in it."""
+    told = re.search(r"号|id|信\W*:", match["label"], re.IGNORECASE)
+    return bool(told or re.search(r"[\d_-]", match["value"]))
 
 
 def _qq(match: re.Match) -> bool:

@@ -50,6 +50,7 @@ def masked(text):
         ("车牌京A12345和粤B·D12345,沪A1234学", "车牌<PLATE>和<PLATE>,<PLATE>"),
         ("代码91110108551385082Q", "代码<CREDIT_CODE>"),
         ("微信号：zhang_san,加我vx lisi1988", "微信号：<WECHAT>,加我vx <WECHAT>"),
+        ("微信：zhangsan", "微信：<WECHAT>"),
         ("WeChat ID: janedoe", "WeChat ID: <WECHAT>"),
         ("QQ:123456789,扣扣号是98765", "QQ:<QQ>,扣扣号是<QQ>"),
         ("IBAN GB29 NWBK 6016 1331 9268 19 please", "IBAN <IBAN> please"),
@@ -104,7 +105,7 @@ def test_personal_data_is_replaced(text, expected):
         "零件E12345678到货",
         "皖A股的12345元,鲁B20000元",
         "统一社会信用代码911101085513850820",  # wrong check digit
-        "用微信支付,WeChat payment, 微信小程序",
+        "用微信支付,WeChat payment, 微信小程序, wechat: payment failed",
         "QQ空间,QQ 2024年,QQ:12345元",
         "GB29NWBK60161331926818",  # wrong check digits
         "000-12-3456 and 666-12-3456",  # no area of social security
