@@ -75,6 +75,8 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     steps = list(_record_steps(tables, record))
     kept = [step["stage"] for step in steps if step["outcome"] == "kept"]
     origin = _origin(tables, kept[-1], record) if kept else dict.fromkeys(ORIGIN)
+    if any(step["stage"] == "mask" and step["outcome"] == "rejected" for step in steps):
+        origin["source_key"] = None  # nobody masked it
     if not kept:
         origin["source"] = next((step["rejects"][0]["source"] for step in steps if step["rejects"]), None)
     if "mask" in kept and ("annotate", "gold") in tables.pinned:
