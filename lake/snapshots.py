@@ -28,6 +28,10 @@ class OtherFormat(UserError):
     """A manifest of another snapshot format."""
 
 
+class Expired(UserError):
+    """A table whose files were deleted on purpose."""
+
+
 class UnreadableLog(UserError):
     """A table whose Delta log is damaged."""
 
@@ -246,8 +250,9 @@ def _expired_versions(lake_root: str, path: str) -> set[int]:
 def require(lake_root: str, stage: str, table: Table) -> int:
     """The version that holds a table pinned by `stage`. UserError names what is missing and what repairs it."""
     for problem in problems(lake_root, table):
-        how = "--expired" if expired(lake_root, table) else stage
-        raise UserError(f"{problem}; rebuild it with `finelake repair {how}`")
+        if expired(lake_root, table):
+            raise Expired(f"{problem}; rebuild it with `finelake repair --expired`")
+        raise UserError(f"{problem}; rebuild it with `finelake repair {stage}`")
     version = find_version(lake_root, table)
     assert version is not None  # problems() names an absent version
     return version

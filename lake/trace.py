@@ -95,7 +95,7 @@ def _record_steps(tables: Tables, record: str) -> Iterator[Row]:
     """A step for each stage that has run, up to the one that kept the record no more."""
     for stage, columns in ADDED.items():
         if (stage, "records") not in tables.pinned:
-            return
+            continue  # it has not run, or its tables were expired
         found = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", record)
         rejects = [] if found else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record)
         outcome = "kept" if found else "rejected" if rejects else "unseen"

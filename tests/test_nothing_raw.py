@@ -163,6 +163,10 @@ def test_tables_before_mask_can_be_expired_and_come_back(project, tmp_path):
     assert verified.splitlines()[1].startswith("clean, dedup, ingest: expired on purpose; `finelake repair --expired`")
     nothing = small.run(copy, "repro", "split", JAVA_HOME="/nowhere")
     assert nothing == "Nothing to do: every stage is up to date.\n"
+    assert "expired" in run(copy, "quality", code=1)  # of own_masked
+    run(copy, "run", "quality")
+    (record,) = run(copy, "sql", "--format", "csv", "select any_value(record_id) from mask.records").split()[1:]
+    assert "kept" in run(copy, "trace", record)
     said = run(copy, "run", "mask", code=2)
     assert "table dedup/records, version 0 was expired on purpose; rebuild it with `finelake repair --expired`" in said
     assert small.manifests(copy) == before
