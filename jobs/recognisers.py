@@ -96,7 +96,7 @@ FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(
 # 一三八… is read as digits in a second look, and in long runs alone: 一 is a word too, as in 周一13812345678.
 _HAN_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
 _SPOKEN = str.maketrans(_HAN_DIGITS, "00012345678912123456789")
-_RUN = re.compile(f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10,}}")
+_RUN = re.compile(f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10,63}}")
 LEAST = 4  # Chinese digits in a run that is read so
 
 
@@ -320,10 +320,11 @@ _EN_LABELS = (
     r"|(?<!account )(?<!creditor )(?<!company )(?<!product )(?<!bank )(?<!file )\bname\s?:"
     r"|\bregards,?|\bsincerely,?)"
 )
-_EN_NO_NAME = {
-    "Sir", "Madam", "Customer", "Team", "All", "Manager", "Client", "Member", "Valued", "Sirs", "Support", "Service",
-    "The", "Not", "On", "Colleague", "Colleagues", "Friend", "Bank", "Hiring", "To", "Mr", "Mrs", "Ms", "Dr",
+_EN_NOBODY = {
+    "Sir", "Sirs", "Madam", "Customer", "Team", "All", "Manager", "Client", "Member", "Valued", "Support", "Service",
+    "The", "Not", "On", "To", "Colleague", "Colleagues", "Friend", "Bank", "Hiring", "Mr", "Mrs", "Ms", "Dr",
 }  # fmt: skip
+_EN_OFFICES = {"Team", "Bureau", "Support", "Department", "Service", "Services", "Agency", "Company", "Bank"}
 
 _PROVINCES = (
     "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南"
@@ -345,8 +346,9 @@ def _zh_name(match: re.Match) -> bool:
 
 
 def _en_name(match: re.Match) -> bool:
-    """No greeting of nobody, and not what somebody has blackened already (XXXX XXXX)."""
-    return match["value"].split()[0] not in _EN_NO_NAME and not {*match["value"]} <= {*"X "}
+    """No greeting of nobody, no office, and not what somebody has blackened already (XXXX XXXX)."""
+    words = match["value"].split()
+    return not (words[0] in _EN_NOBODY or words[-1] in _EN_OFFICES or any({*word} == {"X"} for word in words))
 
 
 def _zh_address(match: re.Match) -> bool:

@@ -2,10 +2,11 @@
 -- table: mask.records
 -- needs: dedup.records
 with
-rejected as (select record_id from mask.rejects where reason = 'personal_data'),
-failing as (
-    select coalesce(before.record_id, after.record_id) as record_id from dedup.records as before
-    full join (select record_id from this union all from rejected) as after on before.record_id = after.record_id
-    where before.record_id is null or after.record_id is null
-)
+rows as (
+    select record_id, 1 as before, 0 as after from dedup.records
+    union all select record_id, 0, 1 from this
+    union all select record_id, 0, 1 from mask.rejects where reason = 'personal_data'
+),
+records as (select record_id, sum(before) as before, sum(after) as after from rows group by record_id),
+failing as (select record_id from records where before <> 1 or after <> 1)
 select * from failing

@@ -634,6 +634,17 @@ def test_personal_data_are_found_wherever_text_stands(project, table, column):
     assert ask(project, CHECKS["no_personal_data"], table).failing > 0
 
 
+def test_a_record_dropped_for_its_personal_data_is_accounted_for(project):
+    project.execute(
+        f"insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'card' "
+        f"from mask.records where record_id = '{K2}'"
+    )
+    assert ask(project, CHECKS["mask_keeps_all"], "mask.records").failing == 1  # kept and rejected
+    project.execute(f"delete from mask.records where record_id = '{K2}'")
+    for name, table in (("mask_keeps_all", "mask.records"), ("annotations_are_kept_or_rejected", "mask.annotations")):
+        assert ask(project, CHECKS[name], table).status == "passed"
+
+
 def test_reasons_and_kinds_are_those_of_the_stages():
     from jobs import annotate, ingest, mask, split
 
