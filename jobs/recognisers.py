@@ -30,8 +30,10 @@ class Recogniser:
     """One way in which one kind of personal data is written."""
 
     kind: str
-    gate: re.Pattern  # cheap: where it finds nothing in a text, the pattern finds nothing either
-    pattern: re.Pattern  # its group `value`, or else the whole match, is what is masked
+    gate: re.Pattern  # cheap: where it finds nothing in a text, the pattern is not tried
+    pattern: (
+        re.Pattern
+    )  # of a folded text, in which ： is : and １ is 1; its group `value`, or else the whole match, is what is masked
     check: Callable[[re.Match], bool] = lambda match: True
     before: re.Pattern | None = None  # what must stand right before the match
 
@@ -396,7 +398,7 @@ RECOGNISERS = (
     _of("card", _NUMBER, r"(?<!\d)(?:\d{4}[ -]\d{6}[ -]\d{4,5}|\d{6}[ -]\d{10,13})(?!\d)", _card),
     _of("ssn", _NUMBER, r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", _ssn),
     _of("ssn", _NUMBER, r"(?<!\d)\d{3} ?\d{2} ?\d{4}(?!\d)", _ssn, _SSN_CONTEXT),
-    _of("passport", _NUMBER, r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2}\d{6,8}|\d{9})(?![A-Za-z0-9])", _PASSPORT_CONTEXT),
+    _of("passport", _NUMBER, r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2}\d{7,8}|\d{9})(?![A-Za-z0-9])", _PASSPORT_CONTEXT),
     _of(
         "phone",
         _NUMBER,
@@ -440,10 +442,10 @@ RECOGNISERS = (
     _of(
         "address",
         _PLACES,
-        r"[地住]址(?:是|为|：|:|是：)\s?(?P<value>[^\s，。；！？,;!?]{5,40})",
+        r"[地住]址(?:(?:是|为):?|:)\s?(?P<value>[^\s。,;!?]{5,40})",
         _zh_address,
     ),
-    _of("address", _PLACES, r"(?:邮编|邮政编码)(?:是|为)?[：:]?\s?(?P<value>\d{6})(?!\d)"),
+    _of("address", _PLACES, r"(?:邮编|邮政编码)(?:是|为)?:?\s?(?P<value>\d{6})(?!\d)"),
     _of(
         "address",
         _STREETS,
@@ -462,7 +464,7 @@ RECOGNISERS = (
     _of(
         "name",
         _NAMED,
-        rf"(?:{_ZH_LABELS})[是为叫]?\s?[：:]?\s?(?P<value>{_ZH_FAMILY}(?:[{HAN}]{{1,2}}?{_ZH_END}|[{HAN}]{{2}}))",
+        rf"(?:{_ZH_LABELS})[是为叫]?\s?:?\s?(?P<value>{_ZH_FAMILY}(?:[{HAN}]{{1,2}}?{_ZH_END}|[{HAN}]{{2}}))",
     ),
     _of("name", _NAMED, rf"(?<![A-Za-z]){_EN_TITLES}\.? {_EN_NAME}", _en_name),
     _of("name", _NAMED, rf"{_EN_LABELS}\s{{0,3}}{_EN_NAME}", _en_name),

@@ -261,13 +261,13 @@ def run_checks(
     # The order of rows means nothing to a check, and keeping it costs memory.
     connection.execute("set global preserve_insertion_order = false")
     tables = {f"{stage}.{name}": table for stage, named in pinned.items() for name, table in named.items()}
+    # A check may read any table of its stage: where one of them was expired, the stage is passed over.
     there = views(connection)
-    present = {
-        f"{stage}.{name}" for stage, named in pinned.items() for name in named if (schema_name(stage), name) in there
-    }
+    expired = {stage for stage, named in pinned.items() for name in named if (schema_name(stage), name) not in there}
+    present = {table for table in tables if table.partition(".")[0] not in expired}
     compared = {table for check in checks if check.compares for table in matching(check.tables, present)} & present
     before = f"{rev}^" if rev else "HEAD"
-    absent = {name: f"{name} was expired" for name in tables.keys() - present}
+    absent = {name: f"the stage of {name} was expired" for name in tables.keys() - present}
     absent |= _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
     asked = [(check, table) for check in checks for table in matching(check.tables, present)]
 
