@@ -11,19 +11,21 @@ import json
 import random
 import time
 import uuid
+from pathlib import PurePosixPath
 
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, CommitProperties, create_table_with_add_actions
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType, TimestampType
+from pyspark.sql.types import ArrayType, AtomicType, DataType, MapType, StringType, StructType
 
 from lake import storage
 from lake.snapshots import Table, find_version, intact
 from lake.storage import location
 
 LANES = 4  # a 128-bit hash is summed as four 32-bit lanes: a long holds 2**31 of them without overflow
+NOTHING = "\0"  # stands for a null where it must be told from a text
 ATTEMPTS = 20  # commits that lost a race against another writer are tried again
 LOG = "_delta_log"
 PROPERTIES = {
@@ -54,8 +56,10 @@ def commit(
     except BaseException:
         storage.delete_folders(lake_root, [folder])
         raise
-    # Of a table without rows Spark leaves a file that no version names.
-    storage.delete_folders(lake_root, [f"{folder}/{LOG}" if published and files else folder])
+    if published and files:
+        _tidy(lake_root, folder, files)
+    else:
+        storage.delete_folders(lake_root, [folder])
     return table
 
 
@@ -93,6 +97,16 @@ def _written(lake_root: str, folder: str) -> list[AddAction]:
     return [
         AddAction(a["path"], a["size"], a["partitionValues"], a["modificationTime"], True, a["stats"]) for a in adds
     ]
+
+
+def _tidy(lake_root: str, folder: str, files: list[AddAction]) -> None:
+    """Delete what no version names: the throw-away log, and the file that Spark's first task writes without rows."""
+    storage.delete_folders(lake_root, [f"{folder}/{LOG}"])
+    named = {file.path for file in files}
+    extra = [PurePosixPath(file.path) for file in storage.list_files(lake_root, folder) if file.path not in named]
+    empty = [path for path in extra if path.suffix == ".parquet"]
+    checksums = [path.with_name(f".{path.name}.crc") for path in empty]
+    storage.delete_files(lake_root, [f"{folder}/{path}" for path in [*empty, *checksums]])
 
 
 def _under(batch: str, file: AddAction) -> AddAction:
@@ -160,16 +174,17 @@ def content_hash(frame: DataFrame) -> tuple[int, str]:
     """The number of rows and their order-insensitive hash, 32 hexadecimal digits.
 
     The sum modulo 2**128 of the rows' hashes: a multiset hash (AdHash; Bellare and Micciancio, 1997). A row's hash is
-    two XXH64 sums (Collet) of its canonical JSON, the second behind another prefix. It guards against accidents, not
-    against an adversary.
+    two XXH64 sums (Collet) of its values in the order of the columns' names, the second behind another prefix. It
+    guards against accidents, not against an adversary. TypeError for a column whose type it does not know.
     """
     return _combined(frame.agg(*_sums(frame)).collect()[0].asDict())
 
 
 def _sums(frame: DataFrame) -> list[Column]:
     """Aggregates from which `_combined` makes the hash: `rows` and the sum of each 32-bit lane."""
-    row = F.to_json(F.struct(*_canonical_fields(frame)), {"ignoreNullFields": "false"})
-    halves = (F.xxhash64(row), F.xxhash64(F.lit("finelake"), row))
+    fields = sorted(frame.schema.fields, key=lambda field: field.name)
+    row = [part for field in fields for part in _parts(F.col(f"`{field.name}`"), field.dataType)]
+    halves = (F.xxhash64(*row), F.xxhash64(F.lit("finelake"), *row))
     lanes = [lane for half in halves for lane in (F.shiftrightunsigned(half, 32), half.bitwiseAND(F.lit(0xFFFFFFFF)))]
     return [F.count(F.lit(1)).alias("rows"), *[F.sum(lane).alias(f"lane{place}") for place, lane in enumerate(lanes)]]
 
@@ -180,28 +195,31 @@ def _combined(sums: dict[str, int | None]) -> tuple[int, str]:
     return sums["rows"] or 0, f"{content:032x}"
 
 
-def _canonical_fields(frame: DataFrame) -> list[Column]:
-    return [
-        canonical(F.col(f"`{field.name}`"), field.dataType).alias(field.name)
-        for field in sorted(frame.schema.fields, key=lambda field: field.name)
-    ]
+def _parts(column: Column, kind: DataType) -> list[Column]:
+    """Columns that, hashed one after the other, tell a value of this type from every other; maps sorted by key.
 
-
-def canonical(column: Column, kind: DataType) -> Column:
-    """The column in a form whose JSON depends on the value alone: maps sorted by key, times as microseconds."""
-    if isinstance(kind, MapType):
-        value_type = kind.valueType
-        entries = F.transform(
-            F.map_entries(column),
-            lambda entry: F.struct(entry["key"].alias("key"), canonical(entry["value"], value_type).alias("value")),
-        )
-        return F.array_sort(entries)
-    if isinstance(kind, ArrayType):
-        element_type = kind.elementType
-        return F.transform(column, lambda item: canonical(item, element_type))
+    Spark's XXH64 passes over nulls, so what is null and how many there are stands beside. No lambda: Spark runs those
+    row by row without compiling them, which would cost more than all the rest.
+    """
     if isinstance(kind, StructType):
-        fields = [canonical(column[field.name], field.dataType).alias(field.name) for field in kind.fields]
-        return F.when(column.isNotNull(), F.struct(*fields))
-    if isinstance(kind, TimestampType):
-        return F.unix_micros(column)
-    return column
+        fields = [part for field in kind.fields for part in _parts(column[field.name], field.dataType)]
+        return [column.isNull(), *fields]
+    if isinstance(kind, ArrayType) and isinstance(kind.elementType, AtomicType):
+        return [_size(column), column, _null_places(column.cast("array<string>"))]
+    if isinstance(kind, MapType) and isinstance(kind.keyType, StringType) and isinstance(kind.valueType, AtomicType):
+        entries = F.sort_array(F.map_entries(column))
+        # Between two keys a number cannot be taken for one; a text can.
+        texts = [_null_places(entries["value"])] if isinstance(kind.valueType, StringType) else []
+        return [_size(column), entries, *texts]
+    if isinstance(kind, AtomicType):
+        return [column.isNull(), column]
+    raise TypeError(f"rows with a {kind.simpleString()} cannot be hashed")
+
+
+def _size(column: Column) -> Column:
+    return F.coalesce(F.size(column), F.lit(-1))
+
+
+def _null_places(texts: Column) -> Column:
+    """Where an array of strings holds nulls; null where it holds none."""
+    return F.when(F.array_contains(texts, NOTHING).isNull(), F.array_join(texts, ",", NOTHING))

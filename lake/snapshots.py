@@ -19,7 +19,7 @@ from lake import storage
 from lake.errors import UserError
 from lake.project import write_atomically
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = "snapshots"
 EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
 

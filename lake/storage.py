@@ -176,6 +176,14 @@ def make_private(lake_root: str, folder: str) -> None:
         Path(lake_root, folder).mkdir(mode=0o700, exist_ok=True)
 
 
+def delete_files(lake_root: str, paths: Iterable[str]) -> None:
+    """Delete files; those that do not exist are passed over."""
+    store, base = filesystem(lake_root)
+    for path in paths:
+        if store.get_file_info(f"{base}/{path}").type == fs.FileType.File:
+            store.delete_file(f"{base}/{path}")
+
+
 def folders(lake_root: str, folder: str = "") -> Iterator[str]:
     """The names of the folders right below a folder of the lake."""
     store, base = filesystem(lake_root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import Observation
 
-from lake.commit import commit, content_hash, read
+from lake.commit import _sums, commit, content_hash, read
 from lake.snapshots import Table, files, history, intact
 
 SCHEMA = "id string, at timestamp, numbers map<string,double>, tags array<string>, inner struct<a:int,b:string>"
@@ -34,7 +34,7 @@ def test_the_hash_is_of_the_rows_alone(spark, frame):
 
 
 def test_the_hash_is_the_same_on_every_machine(frame):
-    assert content_hash(frame)[1] == "bbc79bae6b9a1fde52ac6b429114acbe"
+    assert content_hash(frame)[1] == "000aa9ce65d08ee1b5a718be790b0c8f"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,39 @@ def test_any_other_value_gives_another_hash(spark, frame, column, value):
     row = list(ROWS[0])
     row[column] = value
     assert content_hash(spark.createDataFrame([tuple(row), *ROWS[1:]], SCHEMA))[1] != content_hash(frame)[1]
+
+
+ALIKE = {
+    "map<string,string>": [
+        *(None, {}, {"x": None}, {"x": ""}, {"x": "y"}, {"y": "x"}, {"x": "y", "y": None}, {"x": None, "y": "y"}),
+        *({"x": "y", "y": "y"}, {"x": None, "y": None}, {"x": ",", "y": None}, {"x": None, "y": ","}),
+    ],
+    "map<string,double>": [None, {}, {"x": None}, {"x": 0.0}, {"x": 1.0, "y": None}, {"x": None, "y": 1.0}],
+    "array<string>": [None, [], [None], [""], ["a"], ["a", None], [None, "a"], [None, None, "a"], ["a,"], ["a", ""]],
+    "array<int>": [None, [], [None], [0], [1, 0], [0, 1], [1, None], [None, 1], [None, None, 1], [1, None, None]],
+    "struct<a:int,b:int>": [None, (None, None), (0, None), (None, 0), (0, 0), (1, None), (None, 1)],
+    "string": [None, "", " ", "null", "0"],
+    "boolean": [None, False, True],
+}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_values_that_look_alike_have_their_own_hashes(spark, kind):
+    values = spark.createDataFrame(list(enumerate(ALIKE[kind])), f"place int, a {kind}")
+    row = values.groupBy("place").agg(*_sums(values.select("a")))
+    assert row.select("lane0", "lane1", "lane2", "lane3").distinct().count() == len(ALIKE[kind])
+
+
+def test_what_stands_in_one_column_does_not_in_the_next(spark):
+    rows = [(1, ["a"], ["b"]), (2, ["a", "b"], []), (3, [], ["a", "b"]), (4, ["b"], ["a"]), (5, None, ["a", "b"])]
+    values = spark.createDataFrame(rows, "place int, a array<string>, b array<string>")
+    row = values.groupBy("place").agg(*_sums(values.select("a", "b")))
+    assert row.select("lane0", "lane1", "lane2", "lane3").distinct().count() == len(rows)
+
+
+def test_a_type_that_cannot_be_hashed_is_named(spark):
+    with pytest.raises(TypeError, match="rows with a array<struct<a:int>> cannot be hashed"):
+        content_hash(spark.createDataFrame([], "a array<struct<a:int>>"))
 
 
 def test_rows_twice_are_not_rows_once(frame):
@@ -117,6 +150,14 @@ def test_a_write_leaves_data_files_and_the_log_alone(frame, tmp_path):
     commit(frame, lake, "x/records", frame.schema)
     assert len(list(tmp_path.glob("x/records/data/*"))) == 1
     assert not list(tmp_path.rglob("data/*/_delta_log"))
+
+
+def test_only_named_files_stay(spark, tmp_path):
+    rows = spark.range(0, 100, 1, 4).where("id >= 75")  # the first task has none, and writes a file all the same
+    table = commit(rows, str(tmp_path), "x/records", rows.schema)
+    found = [path for path in (tmp_path / "x" / "records" / "data").rglob("*") if path.is_file()]
+    assert [str(path) for path in found if path.suffix == ".parquet"] == files(str(tmp_path), "x", table)
+    assert {path.suffix for path in found} == {".parquet", ".crc"} and len(found) == 2
 
 
 def test_a_table_without_rows_has_no_data(spark, frame, tmp_path):

@@ -16,7 +16,7 @@ TABLE = Table(path="clean/records", rows=2, schema="a" * 32, content="b" * 32)
 def test_a_manifest_is_this_text_and_comes_back(tmp_path):
     snapshots.write_manifest(tmp_path, "clean", {"records": TABLE})
     assert (tmp_path / "snapshots" / "clean.json").read_text() == (
-        '{\n  "format": 2,\n  "stage": "clean",\n  "tables": {\n    "records": {\n'
+        '{\n  "format": 3,\n  "stage": "clean",\n  "tables": {\n    "records": {\n'
         '      "path": "clean/records",\n      "rows": 2,\n'
         f'      "schema": "{"a" * 32}",\n      "content": "{"b" * 32}"\n'
         "    }\n  }\n}\n"
@@ -39,9 +39,9 @@ def test_a_stage_that_has_not_run_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (json.dumps({"format": 1}), "has snapshot format 1, this Finelake reads 2"),
-        ('{"format": 2, "tab', "is no snapshot manifest"),
-        ('{"format": 2, "tables": {"records": {"path": "x"}}}', "is no snapshot manifest"),
+        (json.dumps({"format": 2}), "has snapshot format 2, this Finelake reads 3"),
+        ('{"format": 3, "tab', "is no snapshot manifest"),
+        ('{"format": 3, "tables": {"records": {"path": "x"}}}', "is no snapshot manifest"),
     ],
 )
 def test_another_format_and_broken_text_are_refused(text, message):
