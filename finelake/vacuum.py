@@ -6,10 +6,13 @@ the tables before mask, whose personal data stand as they came.
 
 import argparse
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
+from lake.revisions import is_current
 from lake.snapshots import expire, intact
 from lake.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
 
@@ -61,11 +64,12 @@ def private_stages() -> tuple[str, ...]:
 
 
 def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:
-    """Gives up the stages `raw` of manifests that also pin masked tables which are whole."""
+    """Gives up the stages `raw` where the masked tables were made from them and are whole."""
 
-    def given_up(manifests: Manifests) -> tuple[str, ...]:
+    def given_up(manifests: Manifests, stages: Mapping[str, Any]) -> tuple[str, ...]:
         tables = manifests.get("mask", {}).values()
-        return raw if tables and all(intact(lake, table) for table in tables) else ()
+        current = bool(tables) and all(is_current(stages, stage) for stage in (*raw, "mask"))
+        return raw if current and all(intact(lake, table) for table in tables) else ()
 
     return given_up
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lake import storage
 from lake.errors import UserError
 from lake.locks import DATA, alone, unnamed
-from lake.revisions import NothingPinned, commits, manifests_at, revisions
+from lake.revisions import NothingPinned, commits, lock, manifests_at, revisions
 from lake.snapshots import FOLDER, OtherFormat, Table, Version, history, parse_manifest
 
 DAY = 24 * 60 * 60  # seconds
@@ -20,7 +21,7 @@ LOG = "_delta_log"
 
 Pin = tuple[str, str, str]  # path of the table, schema, content
 Manifests = Mapping[str, Mapping[str, Table]]  # of one revision: the tables of each stage
-GivenUp = Callable[[Manifests], Collection[str]]
+GivenUp = Callable[[Manifests, Mapping[str, Any]], Collection[str]]  # manifests, stages of dvc.lock -> stages
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class Waste:
 
 
 def pinned(
-    root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp = lambda manifests: ()
+    root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp | None = None
 ) -> set[Pin]:
     """What any manifest pins, those of the refs `without` left out. UserError when a manifest cannot be read.
 
-    `given_up` names the stages whose tables need not stay, of the manifests of one revision or work tree. Manifests of
-    another snapshot format pin data outside the data folders, which are not touched.
+    `given_up` names the stages whose tables need not stay, from manifests and dvc.lock of one revision or work tree.
+    Manifests of another snapshot format pin data outside the data folders, which are not touched.
     """
-    found = {pin for manifests in _work_trees(root) for pin in _pins(manifests, given_up)}
+    found = {pin for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
     refs = revisions(root)
     for name in without:
         if name not in refs:
@@ -64,7 +65,7 @@ def pinned(
     names = {commit: name for name, commit in refs.items() if name not in without}
     for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
         try:
-            found |= _pins(manifests_at(root, rev), given_up)
+            found |= _pins(manifests_at(root, rev), given_up, root, rev)
         except (NothingPinned, OtherFormat):
             continue
         except UserError as error:
@@ -72,16 +73,18 @@ def pinned(
     return found
 
 
-def _pins(manifests: Manifests, given_up: GivenUp) -> set[Pin]:
-    kept = manifests.keys() - set(given_up(manifests))
+def _pins(manifests: Manifests, given_up: GivenUp | None, root: Path, rev: str | None = None) -> set[Pin]:
+    left_out = given_up(manifests, lock(root, rev)) if given_up else ()
+    kept = manifests.keys() - set(left_out)
     return {(table.path, table.schema, table.content) for stage in kept for table in manifests[stage].values()}
 
 
-def _work_trees(root: Path) -> Iterator[Manifests]:
-    """The manifests of the work tree and of the copies in which DVC runs experiments."""
+def _work_trees(root: Path) -> Iterator[tuple[Path, Manifests]]:
+    """The work tree and the copies in which DVC runs experiments, each with its manifests."""
     for pattern in (FOLDER, f".dvc/tmp/exps/*/{FOLDER}", f".dvc/tmp/exps/*/*/{FOLDER}"):
         for folder in root.glob(pattern):
-            yield {path.stem: tables for path in folder.glob("*.json") if (tables := _work_tree_tables(root, path))}
+            found = {path.stem: _work_tree_tables(root, path) for path in folder.glob("*.json")}
+            yield folder.parent, found
 
 
 def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
