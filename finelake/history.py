@@ -93,8 +93,10 @@ def _row(lake: str, path: str, version: Version, versions: list[Version], pins: 
 def _state(lake: str, path: str, version: Version) -> str:
     if version.content is None or version.schema is None:
         return "not written by Finelake"
-    whole = snapshots.intact(lake, Table(path, version.rows or 0, version.schema, version.content))
-    return "whole" if whole else "files gone"
+    table = Table(path, version.rows or 0, version.schema, version.content)
+    if snapshots.intact(lake, table):
+        return "whole"
+    return "expired" if snapshots.expired(lake, table) else "files gone"
 
 
 def _no_such_table(table: str, pinned: Mapping[str, Manifests]) -> UserError:

@@ -6,22 +6,25 @@ A rebuilt table has the content that its manifest pins, so no later stage reruns
 import argparse
 
 from finelake.repro import reproduce
-from finelake.verify import broken_stages, check_tables
+from finelake.verify import broken_stages, check_tables, expired_stages
 from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
 
-EXAMPLE = "  finelake repair\n  finelake repair --deep clean"
+EXAMPLE = "  finelake repair\n  finelake repair --deep clean\n  finelake repair --expired"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="find what to rebuild by reading every data file")
+    parser.add_argument("--expired", action="store_true", help="also what `finelake vacuum --unmasked` deleted")
     parser.add_argument("stages", nargs="*", help="stages to rebuild (all that are broken when none is named)")
 
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     broken = broken_stages(options.root, lake, options.deep)
+    if options.expired:
+        broken |= expired_stages(options.root, lake)
     unknown = [stage for stage in options.stages if stage not in broken]
     if unknown:
         raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")

@@ -23,7 +23,7 @@ from finelake.run import TRAINING, check, check_stage
 from lake import snapshots, storage
 from lake.errors import UserError
 from lake.params import load
-from lake.project import PARAMS, Settings, settings, write_atomically
+from lake.project import MASK_KEY, PARAMS, Settings, settings, write_atomically
 
 EXAMPLE = (
     "  finelake submit clean --master spark://head:7077\n  finelake submit clean --master yarn --deploy-mode cluster"
@@ -146,6 +146,10 @@ def refuse(root: Path, stage: str, master: str, deploy_mode: str) -> None:
         raise UserError(
             f"Spark has no cluster mode for Python on {master}; take --deploy-mode client, or yarn or k8s as the master"
         )
+    if _manager(master) == "yarn" and MASK_KEY in stage_variables(root, stage):
+        raise UserError(
+            f"on YARN {MASK_KEY} would become a Spark property, and it must stand in none; take --deploy-mode client"
+        )
     for name, path in local_paths(load(root / PARAMS)).items() if stage == "ingest" else ():
         if not Path(path).is_absolute():
             raise UserError(
@@ -189,7 +193,7 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
     manager = _manager(chosen.master)
     variable = DRIVER_VARIABLE[manager]
     spark |= {f"{variable}.PYTHONPATH": FOLDER} | dict.fromkeys(WAIT, "true")
-    secret = source_variables(load(root / PARAMS)) if stage == "ingest" else set()
+    secret = stage_variables(root, stage)
     if not storage.is_local(chosen.lake):
         secret |= {name for name in STORE_KEYS if name in os.environ}
         spark |= {f"{variable}.{name}": os.environ[name] for name in STORE_PLACE if name in os.environ}
@@ -197,6 +201,15 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
         _check_kubernetes(spark, secret)
         return spark
     return spark | yarn_secrets(secret)
+
+
+def stage_variables(root: Path, stage: str) -> set[str]:
+    """The secret environment variables that the driver of a stage needs."""
+    content = load(root / PARAMS)
+    if stage == "ingest":
+        return source_variables(content)
+    modes = (content.get(stage) or {}).get("modes") or {}
+    return {MASK_KEY} if stage == "mask" and "pseudonym" in modes.values() else set()
 
 
 def source_variables(content: Mapping) -> set[str]:

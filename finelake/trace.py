@@ -25,7 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     pinned = duck.pinned(options.root, options.rev)
     with duck.connect(options.root, settings(options.root).lake, options.rev) as connection, duck.sentences():
-        tables = Tables(connection, pinned)
+        there = duck.views(connection)
+        tables = Tables(connection, {name: table for name, table in pinned.items() if name in there})
         told = trace(tables, options.root, options.rev, find(tables, options.record))
     if options.format == "json":
         print(json.dumps(told, ensure_ascii=False, indent=2, default=str))

@@ -1,15 +1,24 @@
 """Free what nothing needs: versions that no branch, tag, experiment or work tree pins, and what killed writes left.
 
-Shows what it would free; --delete frees it. Never takes a file that a manifest needs.
+Shows what it would free; --delete frees it. Never takes a file that a manifest needs, but with --unmasked those of
+the tables before mask, whose personal data stand as they came.
 """
 
 import argparse
+import importlib
+from collections.abc import Mapping
+from typing import Any
 
+from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
-from lake.vacuum import Rules, Waste, delete, pinned, waste
+from lake.revisions import is_current
+from lake.snapshots import expire, intact
+from lake.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
 
-EXAMPLE = "  finelake vacuum\n  finelake vacuum --keep-days 30 --keep-versions 2 --delete"
+EXAMPLE = """  finelake vacuum
+  finelake vacuum --keep-days 30 --keep-versions 2 --delete
+  finelake vacuum --unmasked --delete"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without", metavar="REF", action="append", default=[], help="a branch, tag or experiment to give up"
     )
+    parser.add_argument(
+        "--unmasked", action="store_true", help="give up the tables before mask, wherever the masked ones are pinned"
+    )
 
 
 def main(options: argparse.Namespace) -> None:
@@ -34,13 +46,45 @@ def main(options: argparse.Namespace) -> None:
         raise UserError("--keep-days and --keep-versions cannot be negative; use 0 to keep nothing by that rule")
     lake = settings(options.root).lake
     rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
-    found = waste(lake, pinned(options.root, rules.every_commit, options.without), rules)
+    raw = private_stages() if options.unmasked else ()
+    found = waste(lake, pinned(options.root, rules.every_commit, options.without, masked(lake, raw)), rules)
     for item in found:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
+    if options.delete:
+        _record_expired([item for item in found if stage_of(item) in raw], lake)
     left = delete(lake, found) if options.delete else []
-    for stage in sorted({item.table.rpartition("/")[0] for item in left}):
+    for stage in sorted({stage_of(item) for item in left}):
         print(f"{stage} is being written and was passed over; run this again later.")
     print(_sum([item for item in found if item not in left], options.delete))
+
+
+def private_stages() -> tuple[str, ...]:
+    """The stages whose tables hold personal data as they came."""
+    return tuple(name for name in STAGES if importlib.import_module(f"jobs.{name}").STAGE.private)
+
+
+def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:
+    """Gives up the stages `raw` where the masked tables were made from them and are whole."""
+
+    def given_up(manifests: Manifests, stages: Mapping[str, Any]) -> tuple[str, ...]:
+        tables = manifests.get("mask", {}).values()
+        current = bool(tables) and all(is_current(stages, stage) for stage in (*raw, "mask"))
+        return raw if current and all(intact(lake, table) for table in tables) else ()
+
+    return given_up
+
+
+def stage_of(item: Waste) -> str:
+    return item.table.rpartition("/")[0]
+
+
+def _record_expired(items: list[Waste], lake: str) -> None:
+    versions: dict[str, set[int]] = {}
+    for item in items:
+        if item.version is not None:
+            versions.setdefault(item.table, set()).add(item.version)
+    for table, numbers in versions.items():
+        expire(lake, table, numbers)
 
 
 def _what(item: Waste) -> str:

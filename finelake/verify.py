@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lake.errors import UserError
 from lake.project import settings
-from lake.snapshots import manifests, problems
+from lake.snapshots import Table, expired, manifests, problems
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
 
@@ -21,16 +21,30 @@ def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     check_tables(options.root, lake, options.deep)
     pinned = manifests(options.root)
-    tables = [table for tables in pinned.values() for table in tables.values()]
-    print(f"{len(tables)} tables of {len(pinned)} stages are whole ({sum(table.rows for table in tables):,} rows).")
+    gone = expired_stages(options.root, lake)
+    tables = [table for stage in pinned.keys() - gone.keys() for table in pinned[stage].values()]
+    print(f"{len(tables)} tables of {len(pinned) - len(gone)} stages are whole ({sum(t.rows for t in tables):,} rows).")
+    if gone:
+        print(f"{', '.join(gone)}: expired on purpose; `finelake repair --expired` rebuilds them from the sources.")
 
 
 def broken_stages(root: Path, lake: str, deep: bool = False) -> dict[str, list[str]]:
-    """What is missing or altered, by the stage that pinned it."""
+    """What is missing or altered, by the stage that pinned it; not what was expired on purpose."""
     found = {
-        stage: [problem for table in tables.values() for problem in problems(lake, table, deep)]
+        stage: [problem for table in tables.values() for problem in _faults(lake, table, deep)]
         for stage, tables in manifests(root).items()
     }
+    return {stage: listed for stage, listed in found.items() if listed}
+
+
+def _faults(lake: str, table: Table, deep: bool) -> list[str]:
+    found = list(problems(lake, table, deep))
+    return [] if found and expired(lake, table) else found
+
+
+def expired_stages(root: Path, lake: str) -> dict[str, list[str]]:
+    """The tables that were expired on purpose, by stage."""
+    found = {stage: [t.path for t in tables.values() if expired(lake, t)] for stage, tables in manifests(root).items()}
     return {stage: listed for stage, listed in found.items() if listed}
 
 

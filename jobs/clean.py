@@ -63,6 +63,7 @@ STAGE = Stage(
     writes={"records": CLEANED, "rejects": REJECTS},
     params=Params,
     conserves=("records", "ingest.records"),
+    private=True,
 )
 
 

@@ -98,6 +98,7 @@ STAGE = Stage(
     writes={"records": CLUSTERED, "duplicates": DUPLICATES, "rejects": REJECTS},
     params=Params,
     conserves=("records", "clean.records"),
+    private=True,
 )
 
 

@@ -325,4 +325,5 @@ STAGE = Stage(
     reads=("sources",),
     writes={"records": RECORDS, "annotations": ANNOTATIONS, "columns": COLUMNS, "rejects": REJECTS},
     params=Params,
+    private=True,
 )

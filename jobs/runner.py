@@ -18,7 +18,7 @@ from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
-from lake.project import PARAMS, Settings
+from lake.project import PARAMS, Settings, mask_key
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -81,7 +81,10 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     Returns the pinned tables and the number of rejects by reason.
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
-    with writing(work.lake, snapshots.stage_folder(work.stage)):
+    folder = snapshots.stage_folder(work.stage)
+    if work.module.STAGE.private:
+        storage.make_private(work.lake, folder)
+    with writing(work.lake, folder):
         return _publish(spark, work)
 
 
@@ -108,7 +111,8 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
         return module.Params(sources=found)
     if name == "tokenize":
         return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
-    return parse(module.STAGE.params, content.get(name), name)
+    found = parse(module.STAGE.params, content.get(name), name)
+    return module.ready(found, mask_key()) if name == "mask" else found
 
 
 def check_params(root: Path) -> None:

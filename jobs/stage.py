@@ -92,5 +92,6 @@ class Stage:
     params: type
     # (output, input): rows of the input = rows of the output + rejects of the input's rows
     conserves: tuple[str, str] | None = None
+    private: bool = False  # its tables hold personal data: their owner alone may read them
     # output -> columns whose values become folders, one file each
     partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

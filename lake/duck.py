@@ -18,7 +18,7 @@ from lake import storage
 from lake.errors import UserError
 from lake.quoting import literal, quoted
 from lake.revisions import manifests_at
-from lake.snapshots import Table, arrow_schema, files, manifests, problems
+from lake.snapshots import Expired, Table, arrow_schema, files, manifests, problems
 
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
@@ -36,7 +36,7 @@ def connect(
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
     With `query`, only the tables that it names are looked at; where it names none (`show all tables`), those that
-    are whole are there.
+    are whole are there. Without, those that were expired on purpose are not there: `views` says which are.
     """
     storage.check(lake_root)
     tables = pinned(root, rev)
@@ -49,9 +49,16 @@ def connect(
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
     for name, paths in opened.items():
-        if query is None or named or paths.exception() is None:
+        left_out = isinstance(paths.exception(), Expired) if query is None else paths.exception() and not named
+        if not left_out:
             create_view(connection, name, lake_root, *tables[name], paths.result())
     return connection
+
+
+def views(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """(schema, name) of each table that can be asked."""
+    named = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
+    return {(schema, name) for schema, name in named}
 
 
 def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[str, Table]]:
@@ -66,6 +73,8 @@ def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = Non
     """`lake.snapshots.files`, whose UserError for a table of another revision says how to rebuild it there."""
     try:
         return files(lake_root, stage, table)
+    except Expired:
+        raise
     except UserError:
         problem = None if rev is None else next(problems(lake_root, table), None)
         if problem is None:

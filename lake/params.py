@@ -32,13 +32,13 @@ def parse(cls: type[T], mapping: Any, where: str) -> T:
     """Build the dataclass `cls` from `mapping`, the section called `where` in messages.
 
     Raises UserError for an unknown key (with the nearest right one), a missing key, a value of another type,
-    or a contradiction that the dataclass refuses with ValueError.
+    or a contradiction that the dataclass refuses with ValueError. A field whose metadata say who gives it is no key.
     """
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
         raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(mapping)}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(cls) if "given" not in f.metadata}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
             raise UserError(_unknown(f"{where}.{key}", str(key), list(fields), where))

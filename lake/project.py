@@ -11,6 +11,7 @@ from pathlib import Path
 from lake.errors import UserError
 
 PARAMS = "params.yaml"
+MASK_KEY = "FINELAKE_MASK_KEY"  # the variable that holds the key of the pseudonyms
 
 
 def find_root(start: Path) -> Path:
@@ -52,6 +53,11 @@ def settings(root: Path) -> Settings:
         memory=os.environ.get("FINELAKE_MEMORY", "2g"),
         ranks=int(ranks),
     )
+
+
+def mask_key() -> str | None:
+    """The key of the pseudonyms of `mask`. It is no setting: what it is decides what is computed."""
+    return os.environ.get(MASK_KEY)
 
 
 def _project_of(root: Path) -> Path:

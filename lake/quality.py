@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
-from lake.duck import connect, create_view, schema_name
+from lake.duck import connect, create_view, schema_name, views
 from lake.errors import UserError
 from lake.params import unknown_key
 from lake.quoting import quoted
@@ -261,10 +261,14 @@ def run_checks(
     # The order of rows means nothing to a check, and keeping it costs memory.
     connection.execute("set global preserve_insertion_order = false")
     tables = {f"{stage}.{name}": table for stage, named in pinned.items() for name, table in named.items()}
-    present = set(tables)
+    # A check may read any table of its stage: where one of them was expired, the stage is passed over.
+    there = views(connection)
+    expired = {stage for stage, named in pinned.items() for name in named if (schema_name(stage), name) not in there}
+    present = {table for table in tables if table.partition(".")[0] not in expired}
     compared = {table for check in checks if check.compares for table in matching(check.tables, present)} & present
     before = f"{rev}^" if rev else "HEAD"
-    absent = _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
+    absent = {name: f"the stage of {name} was expired" for name in tables.keys() - present}
+    absent |= _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
     asked = [(check, table) for check in checks for table in matching(check.tables, present)]
 
     def answer(pair: tuple[Check, str]) -> Result:
@@ -320,7 +324,7 @@ def skipped(check: Check, table: str, present: Collection[str], absent: Mapping[
     """The result where a table that the check reads is not there."""
     missing = [name for name in (table, *check.needs) if name != PREVIOUS and name not in present]
     if missing:
-        return Result(check, table, "skipped", f"{missing[0]} is not pinned")
+        return Result(check, table, "skipped", absent.get(missing[0], f"{missing[0]} is not pinned"))
     if check.compares and table in absent:
         return Result(check, table, "skipped", absent[table])
     return None

@@ -133,6 +133,13 @@ def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
     return {out["path"]: out["md5"] for out in entry.get("outs") or [] if "md5" in out}
 
 
+def is_current(stages: Mapping[str, Any], stage: str) -> bool:
+    """Whether dvc.lock's `stages` name a stage, and what it read is what the stages before it wrote."""
+    made = {path: md5 for entry in stages.values() for path, md5 in outputs(entry).items()}
+    deps = stages.get(stage, {}).get("deps") or []
+    return stage in stages and all(made.get(dep["path"], dep.get("md5")) == dep.get("md5") for dep in deps)
+
+
 def _loader() -> Any:
     """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)

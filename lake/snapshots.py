@@ -8,7 +8,7 @@ loss satisfies the old manifest.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,15 @@ from lake.project import write_atomically
 
 FORMAT = 3
 FOLDER = "snapshots"
+EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
 
 
 class OtherFormat(UserError):
     """A manifest of another snapshot format."""
+
+
+class Expired(UserError):
+    """A table whose files were deleted on purpose."""
 
 
 class UnreadableLog(UserError):
@@ -191,7 +196,11 @@ def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
     if version is None:
         yield f"table {table.path} has no version with the pinned content {table.content}"
         return
-    yield from _file_problems(lake_root, table.path, version, deep)
+    lost = list(_file_problems(lake_root, table.path, version, deep))
+    if lost and version.number in _expired_versions(lake_root, table.path):
+        yield f"table {table.path}, version {version.number} was expired on purpose"
+    else:
+        yield from lost
 
 
 def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> Iterator[str]:
@@ -219,9 +228,30 @@ def intact(lake_root: str, table: Table, deep: bool = False) -> bool:
     return next(problems(lake_root, table, deep), None) is None
 
 
+def expired(lake_root: str, table: Table) -> bool:
+    """Whether the files of the pinned content were deleted on purpose, and not written again since."""
+    version = find_version(lake_root, table)
+    return version in _expired_versions(lake_root, table.path) and not intact(lake_root, table)
+
+
+def expire(lake_root: str, path: str, versions: Iterable[int]) -> None:
+    """Record, before the files of these versions are deleted, that it is done on purpose."""
+    numbers = sorted(_expired_versions(lake_root, path) | {*versions})
+    storage.write_bytes(lake_root, f"{path}/{EXPIRED}", json.dumps(numbers).encode())
+
+
+def _expired_versions(lake_root: str, path: str) -> set[int]:
+    try:
+        return {*json.loads(storage.read_bytes(lake_root, f"{path}/{EXPIRED}"))}
+    except FileNotFoundError:
+        return set()
+
+
 def require(lake_root: str, stage: str, table: Table) -> int:
     """The version that holds a table pinned by `stage`. UserError names what is missing and what repairs it."""
     for problem in problems(lake_root, table):
+        if expired(lake_root, table):
+            raise Expired(f"{problem}; rebuild it with `finelake repair --expired`")
         raise UserError(f"{problem}; rebuild it with `finelake repair {stage}`")
     version = find_version(lake_root, table)
     assert version is not None  # problems() names an absent version

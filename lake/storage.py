@@ -169,6 +169,13 @@ def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
             store.delete_dir(f"{base}/{folder}")
 
 
+def make_private(lake_root: str, folder: str) -> None:
+    """Make a folder that its owner alone can read; one that is there keeps its mode, an object store its own rules."""
+    if is_local(lake_root):
+        Path(lake_root).mkdir(parents=True, exist_ok=True)
+        Path(lake_root, folder).mkdir(mode=0o700, exist_ok=True)
+
+
 def delete_files(lake_root: str, paths: Iterable[str]) -> None:
     """Delete files; those that do not exist are passed over."""
     store, base = filesystem(lake_root)

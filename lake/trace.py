@@ -75,6 +75,8 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     steps = list(_record_steps(tables, record))
     kept = [step["stage"] for step in steps if step["outcome"] == "kept"]
     origin = _origin(tables, kept[-1], record) if kept else dict.fromkeys(ORIGIN)
+    if any(step["stage"] == "mask" and step["outcome"] == "rejected" for step in steps):
+        origin["source_key"] = None  # nobody masked it
     if not kept:
         origin["source"] = next((step["rejects"][0]["source"] for step in steps if step["rejects"]), None)
     if "mask" in kept and ("annotate", "gold") in tables.pinned:
@@ -93,7 +95,7 @@ def _record_steps(tables: Tables, record: str) -> Iterator[Row]:
     """A step for each stage that has run, up to the one that kept the record no more."""
     for stage, columns in ADDED.items():
         if (stage, "records") not in tables.pinned:
-            return
+            continue  # it has not run, or its tables were expired
         found = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", record)
         rejects = [] if found else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record)
         outcome = "kept" if found else "rejected" if rejects else "unseen"

@@ -5,20 +5,23 @@ experiment and stash of Git. When one of them cannot be read, nothing is deleted
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lake import storage
 from lake.errors import UserError
 from lake.locks import DATA, alone, unnamed
-from lake.revisions import NothingPinned, commits, manifests_at, revisions
+from lake.revisions import NothingPinned, commits, lock, manifests_at, revisions
 from lake.snapshots import FOLDER, OtherFormat, Table, Version, history, parse_manifest
 
 DAY = 24 * 60 * 60  # seconds
 LOG = "_delta_log"
 
 Pin = tuple[str, str, str]  # path of the table, schema, content
+Manifests = Mapping[str, Mapping[str, Table]]  # of one revision: the tables of each stage
+GivenUp = Callable[[Manifests, Mapping[str, Any]], Collection[str]]  # manifests, stages of dvc.lock -> stages
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ class Waste:
         return f"{self.table}/{DATA}/{self.batch}"
 
 
-def pinned(root: Path, every_commit: bool = False, without: Collection[str] = ()) -> set[Pin]:
+def pinned(
+    root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp | None = None
+) -> set[Pin]:
     """What any manifest pins, those of the refs `without` left out. UserError when a manifest cannot be read.
 
+    `given_up` names the stages whose tables need not stay, from manifests and dvc.lock of one revision or work tree.
     Manifests of another snapshot format pin data outside the data folders, which are not touched.
     """
-    found = {_pin(table) for tables in _work_trees(root) for table in tables.values()}
+    found = {pin for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
     refs = revisions(root)
     for name in without:
         if name not in refs:
@@ -59,7 +65,7 @@ def pinned(root: Path, every_commit: bool = False, without: Collection[str] = ()
     names = {commit: name for name, commit in refs.items() if name not in without}
     for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
         try:
-            found |= {_pin(table) for tables in manifests_at(root, rev).values() for table in tables.values()}
+            found |= _pins(manifests_at(root, rev), given_up, root, rev)
         except (NothingPinned, OtherFormat):
             continue
         except UserError as error:
@@ -67,18 +73,25 @@ def pinned(root: Path, every_commit: bool = False, without: Collection[str] = ()
     return found
 
 
-def _pin(table: Table) -> Pin:
-    return table.path, table.schema, table.content
+def _pins(manifests: Manifests, given_up: GivenUp | None, root: Path, rev: str | None = None) -> set[Pin]:
+    left_out = given_up(manifests, lock(root, rev)) if given_up else ()
+    kept = manifests.keys() - set(left_out)
+    return {(table.path, table.schema, table.content) for stage in kept for table in manifests[stage].values()}
 
 
-def _work_trees(root: Path) -> Iterator[dict[str, Table]]:
-    """The manifests of the work tree and of the copies in which DVC runs experiments."""
-    for pattern in (f"{FOLDER}/*.json", f".dvc/tmp/exps/*/{FOLDER}/*.json", f".dvc/tmp/exps/*/*/{FOLDER}/*.json"):
-        for path in root.glob(pattern):
-            try:
-                yield parse_manifest(path.read_text(encoding="utf-8"), str(path.relative_to(root)), path.stem)
-            except (FileNotFoundError, OtherFormat):
-                continue  # an experiment that has just ended; data that is not touched
+def _work_trees(root: Path) -> Iterator[tuple[Path, Manifests]]:
+    """The work tree and the copies in which DVC runs experiments, each with its manifests."""
+    for pattern in (FOLDER, f".dvc/tmp/exps/*/{FOLDER}", f".dvc/tmp/exps/*/*/{FOLDER}"):
+        for folder in root.glob(pattern):
+            found = {path.stem: _work_tree_tables(root, path) for path in folder.glob("*.json")}
+            yield folder.parent, found
+
+
+def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
+    try:
+        return parse_manifest(path.read_text(encoding="utf-8"), str(path.relative_to(root)), path.stem)
+    except (FileNotFoundError, OtherFormat):
+        return {}  # an experiment that has just ended; data that is not touched
 
 
 def waste(lake_root: str, pins: set[Pin], rules: Rules, now: float | None = None) -> list[Waste]:

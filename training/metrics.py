@@ -8,7 +8,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORDS = re.compile(rf"[{_HAN}]|<[A-Z_]+>|[^\W_{_HAN}]+")
+_WORDS = re.compile(rf"[{_HAN}]|<[A-Z_]+(?::\w+)?>|[^\W_{_HAN}]+")
 
 
 class Words:

@@ -6,7 +6,7 @@ counts as (
     select
         (select count(*) from ingest.annotations) as before,
         (select count(*) from this) as kept,
-        (select count(*) from mask.rejects) as rejected
+        (select count(*) from mask.rejects where reason = 'record_gone') as rejected
 ),
 failing as (select * from counts where before <> kept + rejected)
 select * from failing

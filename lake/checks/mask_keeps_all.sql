@@ -1,10 +1,12 @@
--- Mask keeps every deduplicated record, and has no other.
+-- Mask keeps every deduplicated record or rejects it for the personal data in it, and has no other.
 -- table: mask.records
 -- needs: dedup.records
 with
-failing as (
-    select coalesce(before.record_id, this.record_id) as record_id from dedup.records as before
-    full join this on before.record_id = this.record_id
-    where before.record_id is null or this.record_id is null
-)
+rows as (
+    select record_id, 1 as before, 0 as after from dedup.records
+    union all select record_id, 0, 1 from this
+    union all select record_id, 0, 1 from mask.rejects where reason = 'personal_data'
+),
+records as (select record_id, sum(before) as before, sum(after) as after from rows group by record_id),
+failing as (select record_id from records where before <> 1 or after <> 1)
 select * from failing

@@ -7,6 +7,9 @@ kinds as (
 ),
 failing as (
     select record_id, source, key as kind, value as number from kinds
-    where key not in ('email', 'resident_id', 'card', 'phone', 'ip') or coalesce(value, 0) < 1
+    where key not in (
+        'url', 'email', 'resident_id', 'credit_code', 'iban', 'card', 'ssn', 'passport', 'phone', 'plate', 'wechat', 'qq',
+        'ip', 'address', 'name'
+    ) or coalesce(value, 0) < 1
 )
 select * from failing

@@ -1,18 +1,22 @@
--- After masking, no text, fact, key, label, quote or detail holds an e-mail address, a resident id, a bank card, a
--- phone number or an IP address. A second look, with rules of its own.
+-- After masking, no text, fact, key, business, label, quote or detail holds personal data. A second look, with rules of
+-- its own, which are narrower: what they find is surely there.
 -- table: mask.records, mask.annotations, mask.rejects, annotate.gold, annotate.rejects, split.records, split.rejects
--- values: {personal: [email, resident_id, card, phone, ip]}
+-- values: {personal: [url, email, resident_id, credit_code, iban, card, ssn, passport, phone, plate, wechat, qq, ip, address, name]}
 with
 bodies as (
     select record_id, concat_ws(
-        chr(10), *columns(lambda name: name in ('text', 'facts', 'source_key', 'label', 'quote', 'detail'))
+        chr(10), *columns(lambda name: name in ('text', 'facts', 'source_key', 'business', 'label', 'quote', 'detail'))
     ) as body
     from this
 ),
 -- Few texts hold a sign or figures enough to be worth a closer look.
 suspects as materialized (
-    select record_id, translate(body, '０１２３４５６７８９＠．－　', '0123456789@.- ') as body from bodies
-    where regexp_matches(body, '[@＠]|[0-9０-９][0-9０-９ ．－　.()-]{8}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]')
+    select record_id, translate(body, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as body
+    from bodies
+    where regexp_matches(
+        body, '[@＠]|[0-9０-９①-⑨⓪][0-9０-９①-⑨⓪ ．－　.()-]{8}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|://|[0-9A-Z]{15}'
+        || '|[零〇一二三四五六七八九幺]{11}|[0-9][0-9-]{6}|微信|QQ|我叫|姓名|[路街道][0-9]|[A-Z]·?[0-9]{5}|(?i:my name is|box [0-9])'
+    )
 ),
 -- Each number with up to 20 characters before it and a little behind it, which say what it is.
 pieces as (
@@ -80,6 +84,27 @@ judged as (
     end as kind
     from numbers
 ),
+-- Codes whose check digits tell: an IBAN is 1 modulo 97 (ISO 13616), a credit code's weights are powers of 3 modulo 31
+-- (GB 32100).
+written as (
+    select record_id, upper(unnest(regexp_extract_all(body, '[A-Za-z0-9]{15,34}'))) as code from suspects
+),
+codes as (
+    select record_id, 'iban' as kind from written
+    where regexp_full_match(code, '[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}') and list_reduce(
+        list_transform(
+            string_split(substr(code, 5) || left(code, 4), ''),
+            lambda c: case when c between '0' and '9' then c::bigint else ascii(c) - 55 end
+        ),
+        lambda rest, number: (rest * case when number > 9 then 100 else 10 end + number) % 97, 0::bigint
+    ) = 1
+    union all
+    select record_id, 'credit_code' from written
+    where regexp_full_match(code, '[159][1-9][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}') and list_sum(list_transform(
+        range(1, 19), lambda i: (strpos('0123456789ABCDEFGHJKLMNPQRTUWXY', substr(code, i, 1)) - 1)
+            * [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28, 1][i]
+    )) % 31 = 0
+),
 others as (
     select record_id, 'email' as kind from suspects
     where regexp_matches(body, '[A-Za-z0-9._%+-]@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}')
@@ -88,6 +113,54 @@ others as (
         select record_id, unnest(regexp_extract_all(body, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
     )
     where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){4}')
+        and regexp_matches(chain, '(?:^|\.)(?:3[2-9]|[4-9][0-9]|[12][0-9]{2})(?:\.|$)') -- 3.2.1.10 is a section
+    union all
+    select record_id, 'url' from suspects
+    where regexp_matches(body, '://[^\s/@:<]+:[^\s/@]+@')
+        or regexp_matches(body, '(?i)://\S*[?&#](?:access_token|api_key|token|password|secret|signature)=[^\s&<#"]{8}')
+    union all
+    select record_id, 'phone' from (
+        select record_id, unnest(regexp_extract_all(body, '[0-9零〇一二三四五六七八九幺两]+')) as run from suspects
+    )
+    where length(run) = 11 and regexp_matches(run, '[零〇一二三四五六七八九幺]{4}')
+        and regexp_full_match(translate(run, '零〇一二三四五六七八九幺', '001234567891'), '1[3-9][0-9]{9}')
+    union all
+    select record_id, kind from codes
+    union all
+    select record_id, 'ssn' from suspects
+    where regexp_matches(
+        body,
+        '(?i)(?:ssn|social security number)(?: is)?:? (?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6[0-57-9][0-9]|66[0-57-9])'
+        || '-(?:0[1-9]|[1-9][0-9])-[1-9][0-9]{3}(?:$|[^0-9A-Za-z_-])'
+    )
+        and not regexp_matches(body, '078-05-1120|457-55-5462|219-09-9999') -- of advertisements
+    union all
+    select record_id, 'passport' from suspects
+    where regexp_matches(body, '(?i)(?:护照|passport)(?:号码?| number| no)?(?:是|为| is)?[:： ]{0,2}[A-Z][0-9]{8}(?:$|[^0-9A-Z])')
+    union all
+    select record_id, 'plate' from suspects
+    where regexp_matches(
+        body,
+        '[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z]·?[0-9]{5}(?:$|[\n，。、；,;的])'
+    )
+    union all
+    select record_id, 'wechat' from suspects
+    where regexp_matches(body, '微信号(?:是|为)?[:：]?[A-Za-z][A-Za-z0-9_-]{5,19}(?:$|[^A-Za-z0-9_-])')
+    union all
+    select record_id, 'qq' from suspects
+    where regexp_matches(body, 'QQ(?:号码?)?(?:是|为)?[:：]?[1-9][0-9]{5,10}(?:$|[\n，。、；,;])')
+    union all
+    select record_id, 'address' from (
+        select record_id, unnest(regexp_extract_all(
+            body, '[省市区县]\p{Han}{1,6}(?:路|街|大道)[0-9]{1,5}号(?:$|[^线])|(?i:p\.?o\.? box [0-9]{1,6}(?:$|[^0-9]))'
+        )) as place from suspects
+    )
+    where not regexp_matches(place, '[在到是为我的住址寄送请往去]')
+    union all
+    select record_id, 'name' from suspects
+    where regexp_matches(body, '(?:我叫|姓名[:：])[王李张刘陈杨赵黄周吴徐孙马朱胡郭林罗郑梁]\p{Han}{1,2}(?:$|[，。,\s])')
+        or regexp_matches(body, '(?i:my name is) [A-Z][a-z]{2,} [A-Z][a-z]{2,}')
+            and not regexp_matches(body, '(?i:my name is) (?:Not|The|All|Sir|Madam|Customer|Team|Manager)')
 ),
 failing as (
     select record_id, kind, count(*) as "values" from (from judged union all from others)

@@ -10,7 +10,7 @@ known as (
         ]),
         ('clean', ['outlier', 'empty']),
         ('dedup', ['duplicate']),
-        ('mask', ['record_gone']),
+        ('mask', ['personal_data', 'record_gone']),
         ('annotate', [
             'unknown_record', 'unknown_layer', 'unknown_role', 'no_annotator', 'quote_not_found', 'repeated',
             'contradictory', 'source_not_trusted', 'human_labelled'

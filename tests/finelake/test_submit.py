@@ -106,6 +106,22 @@ def test_yarn_gets_the_variables_that_sources_name_and_hides_their_values(root):
     assert SECRET not in submit.properties(root, "ingest", YARN, "client").values()
 
 
+def test_the_key_of_pseudonyms_becomes_no_spark_property(root, monkeypatch):
+    monkeypatch.setenv("FINELAKE_MASK_KEY", SECRET)
+    submit.refuse(root, "mask", "yarn", "cluster")
+    with (root / "params.yaml").open("a") as params:
+        params.write("mask: {modes: {phone: pseudonym}}\n")
+    with pytest.raises(UserError, match="on YARN FINELAKE_MASK_KEY would become a Spark property"):
+        submit.refuse(root, "mask", "yarn", "cluster")
+    submit.refuse(root, "clean", "yarn", "cluster")
+    reference = "kubernetes.driver.secretKeyRef.FINELAKE_MASK_KEY"
+    given = {"kubernetes.container.image": "i", "kubernetes.file.upload.path": "s3a://b/u", reference: "mask:key"}
+    with_properties(root, monkeypatch, **given)
+    submit.refuse(root, "mask", KUBERNETES.master, "cluster")
+    for chosen, mode in ((KUBERNETES, "cluster"), (YARN, "client")):
+        assert SECRET not in str(submit.properties(root, "mask", chosen, mode))
+
+
 def test_the_keys_of_an_object_store_go_with_a_lake_that_lies_there(root, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "k")
     monkeypatch.setenv("AWS_REGION", "r")

@@ -128,3 +128,11 @@ def test_a_broken_repository_is_an_error_and_not_an_empty_one(tmp_path):
     (tmp_path / ".git").mkdir()
     with pytest.raises(UserError, match="git for-each-ref failed"):
         revisions.revisions(tmp_path)
+
+
+@pytest.mark.parametrize(("read", "current"), [("1", True), ("0", False)])
+def test_a_stage_is_current_when_it_read_what_was_written_last(read, current):
+    made = {"outs": [{"path": "snapshots/dedup.json", "md5": "1"}]}
+    deps = [{"path": "snapshots/dedup.json", "md5": read}, {"path": "jobs/mask.py", "md5": "2"}]
+    assert revisions.is_current({"dedup": made, "mask": {"deps": deps}}, "mask") is current
+    assert not revisions.is_current({"dedup": made}, "mask")

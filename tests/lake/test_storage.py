@@ -124,3 +124,12 @@ def test_a_root_that_is_no_lake_is_refused(s3_lake, root, message):
 def test_a_folder_that_does_not_exist_yet_is_no_mistake(tmp_path):
     storage.check(str(tmp_path / "lake"))
     assert not Path(tmp_path, "lake").exists()
+
+
+def test_a_private_folder_is_its_owner_s_alone_unless_it_was_opened(tmp_path):
+    lake = str(tmp_path / "new" / "lake")
+    storage.make_private(lake, "clean")
+    assert Path(lake, "clean").stat().st_mode & 0o777 == 0o700
+    Path(lake, "clean").chmod(0o750)
+    storage.make_private(lake, "clean")
+    assert Path(lake, "clean").stat().st_mode & 0o777 == 0o750

@@ -11,7 +11,16 @@ import pytest
 from lake.commit import commit
 from lake.errors import UserError
 from lake.locks import writing
-from lake.snapshots import Table, intact, manifest_path, write_manifest
+from lake.snapshots import (
+    Table,
+    expire,
+    expired,
+    intact,
+    manifest_path,
+    problems,
+    require,
+    write_manifest,
+)
 from lake.vacuum import Rules, delete, pinned, waste
 
 NOTHING = Rules(days=0)
@@ -135,3 +144,25 @@ def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
     with writing(lake, "elsewhere"), writing(lake, "clean"):  # sweeps what the killed one left, and holds the rest
         assert delete(lake, found) == found
     assert delete(lake, found) == []
+
+
+def test_what_is_given_up_is_expired_and_not_lost(spark, project):
+    root, lake, tables = project
+    assert pinned(root, given_up=lambda manifests, stages: ["mask"]) == pinned(root)
+    pins = pinned(root, given_up=lambda manifests, stages: manifests.keys() & stages.keys())
+    found = waste(lake, pins, NOTHING)
+    assert [item.version for item in found] == [4, 3, 2, 1, 0]
+    expire(lake, "clean/records", [4])
+    assert not expired(lake, tables[4])  # its files are still there
+    delete(lake, found)
+    assert [expired(lake, table) for table in tables] == [False, False, False, False, True]
+    assert list(problems(lake, tables[4])) == ["table clean/records, version 4 was expired on purpose"]
+    assert "data file" in next(problems(lake, tables[3]))
+    with pytest.raises(
+        UserError, match="version 4 was expired on purpose; rebuild it with `finelake repair --expired`"
+    ):
+        require(lake, "clean", tables[4])
+    frame = spark.range(5).coalesce(1)
+    assert commit(frame, lake, "clean/records", frame.schema) == tables[4]
+    assert not expired(lake, tables[4])
+    assert intact(lake, tables[4], deep=True)

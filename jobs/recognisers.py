@@ -1,0 +1,473 @@
+"""What personal data look like: recognisers as data, and `find`, which asks all of them.
+
+A compiled pattern proposes, a check in Python decides (check digits, dates, numbering plans, the words before it), so
+amounts, order numbers and dates survive. Patterns look at neighbouring digits, never at `\\b`: a Chinese character is
+a word character, so there is no word boundary between it and a digit.
+"""
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+import phonenumbers
+from stdnum import iban, luhn
+from stdnum.cn import ric, uscc
+from stdnum.exceptions import ValidationError
+from stdnum.us import ssn
+
+from jobs.text import HAN
+
+Span = tuple[int, int, str]  # start, end, kind
+Ner = Callable[[str], Iterable[Span]]  # a model of the user's own
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """One way in which one kind of personal data is written."""
+
+    kind: str
+    gate: re.Pattern  # cheap: where it finds nothing in a text, the pattern is not tried
+    pattern: (
+        re.Pattern
+    )  # of a folded text, in which ： is : and １ is 1; its group `value`, or else the whole match, is what is masked
+    check: Callable[[re.Match], bool] = lambda match: True
+    before: re.Pattern | None = None  # what must stand right before the match
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """What it finds in a folded text."""
+        group = "value" if "value" in self.pattern.groupindex else 0
+        for match in self.pattern.finditer(text):
+            if (self.before is None or self.before.search(_before(match))) and self.check(match):
+                yield *match.span(group), self.kind
+
+
+def find(text: str, kinds: tuple[str, ...] | None = None, ner: Ner | None = None) -> list[Span]:
+    """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
+
+    `kinds`: those wanted (None: all). `ner` is asked for every text; where two overlap, the recognisers' span stays.
+    """
+    spans = _recognised(text, kinds)
+    if ner:
+        spans += [span for span in ner(text) if kinds is None or span[2] in kinds]
+    taken = bytearray(len(text) if spans else 0)
+    return sorted(span for span in spans if _claim(taken, span))
+
+
+def _recognised(text: str, kinds: tuple[str, ...] | None) -> list[Span]:
+    folded = spoken = text
+    if not text.isascii():
+        folded = text.translate(FOLD)
+        spoken = _RUN.sub(_read_out, folded)
+    spans: list[Span] = []
+    for gate, recognisers in _by_gate(kinds):
+        views = (folded, spoken) if gate is _NUMBER and spoken != folded else (folded,)
+        spans += [span for view in views if gate.search(view) for one in recognisers for span in one.spans(view)]
+    return spans
+
+
+@lru_cache
+def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern, list[Recogniser]]]:
+    wanted = [one for one in RECOGNISERS if kinds is None or one.kind in kinds]
+    return [(gate, list(group)) for gate, group in groupby(wanted, key=lambda one: one.gate)]
+
+
+def _claim(taken: bytearray, span: Span) -> bool:
+    """Mark a span's characters in `taken`, one byte each; False where one is marked already."""
+    start, end, _ = span
+    if start >= end or 1 in taken[start:end]:
+        return False
+    taken[start:end] = b"\1" * (end - start)
+    return True
+
+
+# --- numerals in other dress -----------------------------------------------------------------------------------------
+
+# One character becomes one character, so that offsets hold. Superscripts stay: a footnote is no digit of its number.
+FOLD = {
+    code: ord("0") + digit
+    for code in (*range(0x660, 0x2070), *range(0x20A0, 0x2800), *range(0x1D7CE, 0x1D800))
+    if (digit := unicodedata.digit(chr(code), -1)) >= 0
+}
+FOLD |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(map(ord, "\u3000\xa0\u2009\u202f"), ord(" "))
+
+# 一三八… is read as digits in a second look, and in long runs alone: 一 is a word too, as in 周一13812345678.
+_HAN_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
+_SPOKEN = str.maketrans(_HAN_DIGITS, "00012345678912123456789")
+_RUN = re.compile(f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10,63}}")
+LEAST = 4  # Chinese digits in a run that is read so
+
+
+def _read_out(run: re.Match) -> str:
+    read = run.group().translate(_SPOKEN)
+    return read if sum(map(str.__ne__, read, run.group())) >= LEAST else run.group()
+
+
+def canonical(kind: str, value: str) -> str:
+    """What two ways to write one value share: +86 138-1234-5678 and 一三八… are one phone."""
+    value = value.translate(FOLD).casefold()
+    if kind in ("email", "url", "wechat", "ip"):
+        return value
+    if kind in ("phone", "card", "resident_id"):
+        value = value.translate(_SPOKEN)
+    bare = re.sub(r"[\W_]", "", value)
+    return re.sub("^(?:00)?86(?=1[3-9][0-9]{9}$)", "", bare) if kind == "phone" else bare
+
+
+# --- gates -----------------------------------------------------------------------------------------------------------
+
+# Alternatives that begin with plain characters are skipped through at a few nanoseconds a character.
+_AT = re.compile("@")
+_LINK = re.compile("://")
+_NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
+_DOTS = re.compile(r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
+_PLATES = re.compile(
+    r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}"
+)
+_CHATS = re.compile(
+    "微信|薇信|威信|V信|v信|扣扣|企鹅号|Q号|q号|QQ|Qq|qq|WeChat|Wechat|weChat|wechat|WECHAT|Weixin|weixin|WX|Wx|wx|VX|Vx|vx"
+)
+_PLACES = re.compile("[号弄栋幢]|地址|住址|邮编|邮政")
+_EN_STREETS = (
+    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Circle|Cir|Highway|Hwy"
+    "|Parkway|Pkwy|Square|Sq|Trail|Trl"
+)
+_STREETS = re.compile(f"{_EN_STREETS}|Apt|Suite|Unit|Ste|Box|BOX|box|Zip|ZIP|zip|Post|POST|post")
+_NAMED = re.compile(
+    "先生|女士|小姐|太太|阿姨|老师|师傅|大爷|大妈|叫|姓名|名字|件人|货人|系人|卡人|户人|请人|诉人|办人|款人|户名|代表人|署名|签名"
+    "|Mr|Ms|Mx|Miss|Dr|Prof|Dear|name|Name|NAME|holder|Holder|HOLDER|ustomer|USTOMER|eneficiary|ecipient|illing|egards"
+    "|EGARDS|incerely|am called"
+)
+
+# --- the words before ------------------------------------------------------------------------------------------------
+
+_ORDER = re.compile(
+    r"(?:订单|单号|流水|编号|交易号|参考号|合同号|凭证|案件|工单|运单|票号|批次"
+    r"|\border|\bref|\breference|\binvoice|\btransaction|\bcase|\bticket|\btracking|\bconfirmation|\bcomplaint)"
+    r"\s?(?:号码?|no|nr|number|id)?[^\w]{0,4}(?:是|为|is)?[^\w]{0,3}$",
+    re.IGNORECASE,
+)
+_CARD_CONTEXT = re.compile(r"(?:卡号?|账号|\bcard|\bcc|visa|mastercard)[^\d]{0,20}$", re.IGNORECASE)
+_PHONE_CONTEXT = re.compile(
+    r"(?:phone|mobile|\bcell|\btel|\bfax|\bdesk|whatsapp|\b(?:call|text|reach|ring)(?:ed|ing)? (?:\w+ )?(?:on|at|back)"
+    r"|answering at|messages? (?:to|on|at))[^\d]{0,12}$"
+    r"|(?:手机|电话|座机|传真|联系方式|致电|拨打)(?:号码?)?[是为]?[^\w]{0,4}$",
+    re.IGNORECASE,
+)
+_PASSPORT_CONTEXT = re.compile(
+    r"(?:护照|通行证|\bpassport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}$", re.IGNORECASE
+)
+_SSN_CONTEXT = re.compile(
+    r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}$", re.I
+)
+_DATE = re.compile(r"(?:19|20)\d\d[-. ]\d{1,2}[-. ]\d{1,2}|\d{1,2}[-. ]\d{1,2}[-. ](?:19|20)?\d\d|(?:19|20)\d{6}")
+_AMOUNT = re.compile(r" ?(?:元|块|万|美元|人民币|%|dollars|usd|rmb|cny)", re.IGNORECASE)
+_LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)$", re.IGNORECASE)
+
+
+def _before(match: re.Match, width: int = 40) -> str:
+    return match.string[max(0, match.start() - width) : match.start()]
+
+
+def _after(match: re.Match, width: int = 10) -> str:
+    return match.string[match.end() : match.end() + width]
+
+
+def _is_code(match: re.Match) -> bool:
+    """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash."""
+    if _ORDER.search(_before(match)):
+        return True
+    letters = re.search(r"[A-Za-z]+$", _before(match))
+    if letters is None or _LABEL.search(letters.group()):
+        return False
+    return letters.group().isupper() or bool(re.match("[A-Za-z]", _after(match)))
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def _digits(match: re.Match) -> str:
+    return "".join(filter(str.isdigit, match.group()))
+
+
+def _resident_id(match: re.Match) -> bool:
+    """18 characters, GB 11643 check digit, a real birth date since 1850. Districts come and go: not checked."""
+    number = re.sub(r"[ -]", "", match.group()).upper()
+    try:
+        return number[-1] == ric.calc_check_digit(number) and 1850 <= ric.get_birth_date(number).year <= 2100
+    except ValidationError:
+        return False
+
+
+def _credit_code(match: re.Match) -> bool:
+    """18 characters of a registered body, GB 32100 check digit."""
+    return uscc.is_valid(match.group())
+
+
+def _iban(match: re.Match) -> bool:
+    """ISO 13616: two check digits over the rest."""
+    return iban.is_valid(match.group(), check_country=False)
+
+
+# First digits and lengths that card networks issue (ISO/IEC 7812): UnionPay, Visa, Mastercard, Discover, Maestro, JCB,
+# American Express, Diners. 19 and 20 lead no card: most long numbers that begin with a year are no cards.
+_BRAND = re.compile(
+    r"62\d{14,17}|4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12,15}|35\d{14,17}|(?:2131|1800)\d{11}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11,13}"
+    r"|(?:5[06-9]|6[0-9]|9[0-9])\d{14,17}"
+)
+
+
+def _card(match: re.Match) -> bool:
+    number = _digits(match)
+    if not luhn.is_valid(number) or _is_code(match):
+        return False
+    return bool(_BRAND.fullmatch(number) or _CARD_CONTEXT.search(_before(match)))
+
+
+def _ssn(match: re.Match) -> bool:
+    return ssn.is_valid(_digits(match)) and not _ORDER.search(_before(match))
+
+
+def _mobile(match: re.Match) -> bool:
+    return not _is_code(match)
+
+
+def _landline(match: re.Match) -> bool:
+    """With a separator or after a word for telephone, and a number that the numbering plan knows."""
+    marked = not match.group().isdigit() or bool(_PHONE_CONTEXT.search(_before(match)))
+    return marked and not _ORDER.search(_before(match)) and _valid(match.group(), "CN")
+
+
+def _international(match: re.Match) -> bool:
+    return not _is_code(match) and _valid("+" + _digits(match).removeprefix("00"), None, possible=True)
+
+
+def _valid(number: str, region: str | None, possible: bool = False) -> bool:
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_possible_number(parsed) if possible else phonenumbers.is_valid_number(parsed)
+
+
+def _told_phone(match: re.Match) -> bool:
+    """7 to 15 digits right behind a word for telephone, or right before one; not a date."""
+    if _DATE.fullmatch(match.group()) or _ORDER.search(_before(match)) or _AMOUNT.match(_after(match)):
+        return False
+    told = re.match(r"[ -](?:office|fax|mobile|cell|home)", _after(match), re.IGNORECASE)
+    return bool(told or _PHONE_CONTEXT.search(_before(match)))
+
+
+def _plate(match: re.Match) -> bool:
+    """GA 36: at most two letters among the last five, none of them I or O."""
+    return sum(map(str.isdigit, match["serial"])) >= 3 and not _AMOUNT.match(_after(match))
+
+
+def _wechat(match: re.Match) -> bool:
+    """An id that is no word: called an id, behind 微信 and a colon, or with a digit or a line in it."""
+    told = re.search(r"号|id|信\W*:", match["label"], re.IGNORECASE)
+    return bool(told or re.search(r"[\d_-]", match["value"]))
+
+
+def _qq(match: re.Match) -> bool:
+    return not _AMOUNT.match(_after(match)) and not re.match("[年月]", _after(match))
+
+
+_IP_CONTEXT = re.compile(r"(?:\bip|address|地址)[^\w]{0,3}(?:is|[是为])?[^\w]{0,3}$", re.IGNORECASE)
+
+
+def _ip(match: re.Match) -> bool:
+    """An address, not a section such as 3.2.1.10: one of its numbers is large, or a word says so."""
+    try:
+        address = ipaddress.ip_address(match.group())
+    except ValueError:
+        return False
+    if address.version == 6:
+        return sum(map(str.isalnum, match.group())) > 3
+    return max(address.packed) >= 32 or bool(_IP_CONTEXT.search(_before(match)))
+
+
+# --- names and addresses: words, not proof ---------------------------------------------------------------------------
+
+# The commonest family names; those that are also function words (和, 于, 时, 从, 向) are left out.
+_FAMILY = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆"
+    "范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵覃武钱戴严莫孔汤温康施牛樊葛邢齐易乔庞颜倪庄聂"
+    "章鲁岳翟申欧耿关兰焦俞左柳甘祝包代霍冉涂洪尚梅季翁裴詹柯桂殷俎舒屈路裘卞苗翦"
+)
+_DOUBLE_FAMILY = "欧阳|司马|上官|诸葛|慕容|司徒|令狐|皇甫|尉迟|公孙|夏侯|东方|南宫|独孤|端木"
+_ZH_FAMILY = f"(?:{_DOUBLE_FAMILY}|[{_FAMILY}])"
+_ZH_TITLES = "先生|女士|小姐|太太|阿姨|老师|师傅|大爷|大妈"
+_ZH_NO_NAME = {"任何", "高级", "高龄", "高中", "白人", "白领", "金发", "黄金", "石油", "方便", "安保", "康复"}
+_ZH_LABELS = (
+    "(?:我|本人|他|她|客户|名)叫|(?:我的)?名字[是叫]|姓名|(?:收件|收货|联系|持卡|开户|申请|投诉|经办|借款|紧急联系)人(?:姓名)?"
+    "|户名|法定代表人|署名|签名"
+)
+# Behind a name: the end of a clause, or a word that begins the next one.
+_ZH_END = f"(?=[^{HAN}]|$|我|的|在|是|电话|手机|身份|住|想|要|来|今|地址|卡|账|有|和|与|先生|女士)"
+
+_EN_WORD = "(?!I\\b)[A-ZÀ-ÖØ-ÞĀ-ſΆ-ΩЀ-Я](?:[A-Za-zÀ-ſΆ-ώЀ-џ]|['’-][A-Za-zÀ-ſ])*"
+_EN_NAME = (
+    rf"(?P<value>{_EN_WORD}(?:(?: |(?<=[ .][A-Z])\. )(?:(?:de|da|do|dos|van|von|der|la|al|bin) )?{_EN_WORD}){{0,3}})"
+)
+_EN_TITLES = r"(?:Mrs?|Ms|Miss|Mx|Dr|Prof(?:essor)?)"
+_EN_LABELS = (
+    r"(?i:\b(?:my|his|her|their) (?:full |first |last |maiden |family |sur)?name(?: is|'s|’s)|\bi am called"
+    r"|\b(?:(?:card|account) ?holder|customer|beneficiary|recipient|full|first|last|billing)(?: name)?\s?:"
+    r"|(?<!account )(?<!creditor )(?<!company )(?<!product )(?<!bank )(?<!file )\bname\s?:"
+    r"|\bregards,?|\bsincerely,?)"
+)
+_EN_NOBODY = {
+    "Sir", "Sirs", "Madam", "Customer", "Team", "All", "Manager", "Client", "Member", "Valued", "Support", "Service",
+    "The", "Not", "On", "To", "Colleague", "Colleagues", "Friend", "Bank", "Hiring", "Mr", "Mrs", "Ms", "Dr",
+}  # fmt: skip
+_EN_OFFICES = {"Team", "Bureau", "Support", "Department", "Service", "Services", "Agency", "Company", "Bank"}
+
+_PROVINCES = (
+    "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南"
+    "|陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
+)
+# No character that tells where somebody is or what is sent there: 住在北京市… begins at 北京.
+_ZH_PLACE = f"(?![在到是为我的住址寄送请往去])[{HAN}]"
+_ZH_NUMBER = r"\s?[\d一二三四五六七八九十百]{1,5}(?:-\d{1,4})?"
+_ZH_UNIT = r"(?:号院|号楼|号|弄|栋|幢|座|单元|楼|层|室|户)"
+_ZH_ROAD = (
+    rf"(?:路|街|大道|巷|胡同|弄|村|小区|花园|公寓|大厦|苑){_ZH_NUMBER}{_ZH_UNIT}(?!线)"
+    rf"(?:(?:{_ZH_PLACE}){{0,8}}?{_ZH_NUMBER}{_ZH_UNIT})*(?:\d{{3,4}}(?!\d))?"
+)
+_EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?!\w)"
+
+
+def _zh_name(match: re.Match) -> bool:
+    return match["value"] not in _ZH_NO_NAME and not re.search("[的与被和是在括把给对向让]", match["value"])
+
+
+def _en_name(match: re.Match) -> bool:
+    """No greeting of nobody, no office, and not what somebody has blackened already (XXXX XXXX)."""
+    words = match["value"].split()
+    return not (words[0] in _EN_NOBODY or words[-1] in _EN_OFFICES or any({*word} == {"X"} for word in words))
+
+
+def _zh_address(match: re.Match) -> bool:
+    """What stands behind 地址: must name a place or a number."""
+    return bool(re.search(rf"\d|{_PROVINCES}|[省市区县镇乡村路街巷]", match["value"]))
+
+
+# --- the recognisers -------------------------------------------------------------------------------------------------
+
+# Names of query fields whose values open something (RFC 6750 access_token, presigned URLs, sessions).
+_SECRETS = (
+    r"(?:access_?|refresh_?|id_?|auth_?|csrf_?)?token|api_?key|secret|client_secret|pass(?:word|wd)?|pwd|sig(?:nature)?"
+    r"|auth|session(?:_?id)?|sid|jwt|ticket|x-amz-(?:signature|credential|security-token)"
+)
+_MOBILE = (
+    r"1[3-9](?:\d{9}|\d[ .-]\d{4}[ .-]\d{4}|\d[ -]\d{3}[ -]\d{5}|\d{2}[ -]\d{3}[ -]\d{4}|\d[ -]\d{8}|\d{5}[ -]\d{4})"
+    r"|1[ -][3-9](?:[ -]\d){9}"
+)
+
+
+def _of(kind: str, gate: re.Pattern, pattern: str, *how: Callable[[re.Match], bool] | re.Pattern) -> Recogniser:
+    """A recogniser with a check, with words that must stand before it, with both or neither."""
+    given: dict = {"before" if isinstance(one, re.Pattern) else "check": one for one in how}
+    return Recogniser(kind, gate, re.compile(pattern), **given)
+
+
+# The most specific first: where two overlap, the first stays.
+RECOGNISERS = (
+    _of("url", _LINK, r"(?<=://)(?P<value>[^\s/@:?#]{1,64}:[^\s/@]{1,256})(?=@)"),
+    _of(
+        "url",
+        _LINK,
+        rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）{HAN}]{{4,4096}})",
+    ),
+    _of("email", _AT, r"[A-Za-z0-9À-ɏ_.%+-]{1,64}@(?:[A-Za-z0-9À-ɏ-]{1,63}\.){1,8}[A-Za-z]{2,24}"),
+    _of("resident_id", _NUMBER, r"(?<!\d)\d{6}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}[ -]?[\dXx](?!\d)", _resident_id),
+    _of("credit_code", _NUMBER, r"(?<![A-Za-z0-9])[159][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![A-Za-z0-9])", _credit_code),
+    _of("iban", _NUMBER, r"(?i:(?<![a-z0-9])[a-z]{2}\d{2}[a-z0-9]{11,30}(?![a-z0-9]))", _iban),
+    _of(
+        "iban", _NUMBER, r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?(?![A-Za-z0-9])", _iban
+    ),
+    _of("card", _NUMBER, r"(?<!\d)(?<!\d\.)\d{12,19}(?!\d)(?!\.\d)", _card),
+    _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}\1\d{1,3}(?!\d)", _card),
+    _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)", _card),
+    _of("card", _NUMBER, r"(?<!\d)(?:\d{4}[ -]\d{6}[ -]\d{4,5}|\d{6}[ -]\d{10,13})(?!\d)", _card),
+    _of("ssn", _NUMBER, r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", _ssn),
+    _of("ssn", _NUMBER, r"(?<!\d)\d{3} ?\d{2} ?\d{4}(?!\d)", _ssn, _SSN_CONTEXT),
+    _of("passport", _NUMBER, r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2}\d{7,8}|\d{9})(?![A-Za-z0-9])", _PASSPORT_CONTEXT),
+    _of(
+        "phone",
+        _NUMBER,
+        rf"(?<!\d)(?<!\d\.)(?<![¥$€£])(?:(?:\+|00)?86[ -]?|\(\+?86\) ?)?(?:{_MOBILE})(?!\d)(?!\.\d)",
+        _mobile,
+    ),
+    _of("phone", _NUMBER, r"(?<!\d)\(?0(?:10|2\d|[3-9]\d{2})\)?[ -]?[2-8]\d{2,3}[ -]?\d{4}(?!\d)", _landline),
+    _of("phone", _NUMBER, r"(?<![\d+])(?:\+ ?|00)[1-9](?:[ .()/-]{0,2}\d){6,14}(?!\d)", _international),
+    _of(
+        "phone",
+        _NUMBER,
+        r"(?<![\d.-])(?:\+?1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[.-]\d{4}"
+        r"(?:(?: ?x| ext\.? )\d{1,5})?(?![\d-])",
+    ),
+    _of("phone", _NUMBER, r"(?<![\w.,¥$€£])\(?\d(?:[ .()-]{0,2}\d){6,14}(?![\w]|[.,]\d)", _told_phone),
+    _of(
+        "plate",
+        _PLATES,
+        r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-HJ-NP-Za-hj-np-z][·•. -]?"
+        r"(?P<serial>[A-HJ-NP-Za-hj-np-z0-9]{5,6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])",
+        _plate,
+    ),
+    _of(
+        "wechat",
+        _CHATS,
+        r"(?P<label>(?:(?:微信|薇信|威信|[Vv]信)(?:号码?)?|(?<![A-Za-z])(?i:wechat|weixin|wx|vx)(?: ?(?i:id)|号)?)"
+        r"[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2})(?P<value>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
+        _wechat,
+    ),
+    _of(
+        "qq",
+        _CHATS,
+        r"(?:(?<![A-Za-z@])[Qq]{2}|扣扣|企鹅号|[Qq]号|微信)(?:号码?|群)?[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2}"
+        r"(?P<value>[1-9]\d{4,10})(?!\d)(?!\.\d)",
+        _qq,
+    ),
+    _of("ip", _DOTS, r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)", _ip),
+    _of("ip", _DOTS, r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])", _ip),
+    _of("address", _PLACES, rf"(?:{_PROVINCES})(?:{_ZH_PLACE}){{1,24}}?{_ZH_ROAD}"),
+    _of("address", _PLACES, rf"(?:{_ZH_PLACE}){{1,8}}?{_ZH_ROAD}"),
+    _of(
+        "address",
+        _PLACES,
+        r"[地住]址(?:(?:是|为):?|:)\s?(?P<value>[^\s。,;!?]{5,40})",
+        _zh_address,
+    ),
+    _of("address", _PLACES, r"(?:邮编|邮政编码)(?:是|为)?:?\s?(?P<value>\d{6})(?!\d)"),
+    _of(
+        "address",
+        _STREETS,
+        rf"(?<![\w.,$])\d{{1,6}} (?:[NSEW]\.? )?(?:[A-Z][\w'’-]*\.? ){{1,4}}(?:{_EN_STREETS})(?![A-Za-z])\.?"
+        rf"(?:,?\s{{1,3}}{_EN_ROOM})?"
+        r"(?:,?\s{1,3}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2},?\s{1,3}[A-Z]{2}(?:,?\s{1,3}\d{5}(?:-\d{4})?(?!\d))?)?",
+    ),
+    _of("address", _STREETS, rf"(?<!\w){_EN_ROOM}"),
+    _of("address", _STREETS, r"(?i:(?<!\w)p\.? ?o\.? ?box \d{1,6}(?!\d)|(?<!\w)psc \d{1,4},? box \d{1,6}(?!\d))"),
+    _of(
+        "address",
+        _STREETS,
+        r"(?i:(?<!\w)(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)",
+    ),
+    _of("name", _NAMED, rf"(?P<value>{_ZH_FAMILY}[{HAN}]{{0,2}}?)(?:{_ZH_TITLES})", _zh_name),
+    _of(
+        "name",
+        _NAMED,
+        rf"(?:{_ZH_LABELS})[是为叫]?\s?:?\s?(?P<value>{_ZH_FAMILY}(?:[{HAN}]{{1,2}}?{_ZH_END}|[{HAN}]{{2}}))",
+    ),
+    _of("name", _NAMED, rf"(?<![A-Za-z]){_EN_TITLES}\.? {_EN_NAME}", _en_name),
+    _of("name", _NAMED, rf"{_EN_LABELS}\s{{0,3}}{_EN_NAME}", _en_name),
+    _of("name", _NAMED, rf"(?<![A-Za-z])Dear {_EN_NAME}(?=[,:\n])", _en_name),
+)
+KINDS = tuple(dict.fromkeys(one.kind for one in RECOGNISERS))
