@@ -78,6 +78,40 @@ def test_deviation_from_the_median(spark):
     ]
 
 
+def found(outputs, *columns):
+    return sorted(tuple(row[name] for name in columns) for row in outputs["outliers"].collect())
+
+
+def test_the_report_says_what_each_method_would_reject(spark):
+    # A giant, and a value 15 sigmas off that hides behind it; of 8 giants in 40 none sees the others but the median.
+    rows = [*incomes("one"), record("giant", 3, "one", numbers={"income": 1e9})]
+    rows += [record("hidden", 3, "one", numbers={"income": 300.0}), *incomes("few", value=float)[:9]]
+    rows += incomes("many", value=lambda index: 1e9 + index if index < 8 else float(index))
+    outputs = run(spark, rows, outliers={"min_rows": 10})
+    assert shape(outputs["outliers"].schema) == shape(clean.OUTLIERS)
+    assert found(outputs, "source", "method", "rows", "rejected", "chosen") == [
+        *[("few", method, 9, 0, method == "sigma") for method in sorted(clean.METHODS)],
+        ("many", "iterated", 40, 0, False),
+        ("many", "mad", 40, 8, False),
+        ("many", "plain", 40, 0, False),
+        ("many", "sigma", 40, 0, True),
+        ("one", "iterated", 42, 2, False),
+        ("one", "mad", 42, 2, False),
+        ("one", "plain", 42, 1, False),
+        ("one", "sigma", 42, 1, True),
+    ]
+    assert rejected(outputs) == [("giant", "one", "clean", "outlier", "income")]
+    iterated = run(spark, rows, outliers={"min_rows": 10, "method": "iterated"})
+    assert [row[0] for row in rejected(iterated)] == ["giant", "hidden"]
+
+
+def test_limits_are_in_the_column_s_own_units(spark):
+    rows = incomes("a", "amount", lambda index: float(index))
+    row = run(spark, rows, outliers={"log": ["amount"], "method": "mad"})["outliers"].where("method = 'mad'").first()
+    assert row["centre"] == pytest.approx(19.494, abs=0.01)
+    assert row["low"] < 2 and row["high"] > 100
+
+
 MISSING = [
     record("1", 1, numbers={"n": 1.0, "m": 5.0}, facts={"channel": "web", "note": "alpha"}),
     record("2", 2, numbers={"n": 2.0}, facts={"channel": "web", "note": "beta"}),
