@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -72,11 +73,48 @@ class Missing:
             datetime.fromisoformat(self.fit_before)
 
 
+# Whole sentences, compared without case, spaces and punctuation.
+BOILERPLATE = (
+    "see attached",
+    "please see attached",
+    "please see the attached file",
+    "please find attached",
+    "see attachment",
+    "see above",
+    "sent from my iPhone",
+    "sent from my mobile",
+    "this is an automated message",
+    "this is an automated reply",
+    "this is an automatically generated email",
+    "please do not reply to this email",
+    "please do not reply to this message",
+    "I am out of the office",
+    "this email and any attachments are confidential",
+    "if you are not the intended recipient please delete this email",
+    "请见附件",
+    "请查收附件",
+    "详见附件",
+    "见附件",
+    "此邮件由系统自动发送",
+    "本邮件由系统自动发送",
+    "请勿回复",
+    "请勿直接回复",
+    "请勿直接回复本邮件",
+    "自动回复",
+    "发自我的iPhone",
+)
+
+
 @dataclass(frozen=True)
 class Params:
     outliers: Outliers = field(default_factory=Outliers)
     missing: Missing = field(default_factory=Missing)
     chinese_punctuation: bool = True  # full-width punctuation stays as it is next to Chinese characters
+    encoding: bool = True  # mojibake is repaired
+    markup: bool = True  # HTML tags and entities are resolved
+    max_replaced: float = 0.05  # share of a text's characters that are lost (U+FFFD); with more it is mojibake
+    boilerplate: tuple[str, ...] = BOILERPLATE  # sentences; a text of these alone, without numbers, is rejected
+    languages: tuple[str, ...] | None = None  # texts in others are rejected, those without letters are not; null: all
 
 
 STAGE = Stage(
@@ -90,10 +128,10 @@ STAGE = Stage(
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """The records without outliers and empty ones, missing values filled in; the rejects; what each method rejects."""
     # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
-    records = normal_form(frames["ingest.records"], params.chinese_punctuation).persist()
+    records = normal_form(frames["ingest.records"], params).persist()
     allowed = limits(records, params.outliers).persist()
     found = outliers(records, allowed, params.outliers)
-    judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason())
+    judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason(params))
     kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").persist()
     dropped = judged.where(F.col("reason").isNotNull())
     return {
@@ -103,24 +141,57 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     }
 
 
-def _reason() -> Column:
-    empty = (F.coalesce("text", F.lit("")) == "") & (F.size("numbers") == 0)
-    return F.when(F.col("columns").isNotNull(), "outlier").when(empty, "empty")
+def _reason(params: Params) -> Column:
+    """The first reason that fits, null for a record that is kept."""
+    rules = {
+        "outlier": F.col("columns").isNotNull(),
+        "empty": (F.coalesce("text", F.lit("")) == "") & (F.size("numbers") == 0),
+        "mojibake": _replaced_share() > params.max_replaced,
+        "boilerplate": _is_boilerplate(params.boilerplate) & (F.size("numbers") == 0),
+        "language": ~among("lang", [*(params.languages or ()), "und"]) & F.lit(params.languages is not None),
+    }
+    return F.coalesce(*[F.when(rule, name) for name, rule in rules.items()])
+
+
+def _replaced_share() -> Column:
+    """The share of a text's characters that were lost; 锟斤拷 are two of them, read as GBK."""
+    left = F.length(F.regexp_replace("text", "\ufffd|锟斤拷", ""))
+    return F.when(F.col("text").rlike("\ufffd|锟斤拷"), 1 - left / F.length("text"))
+
+
+def _is_boilerplate(sentences: Sequence[str]) -> Column:
+    """Whether a text consists of some of the sentences alone."""
+    known = [_letters(F.lit(sentence)) for sentence in sentences]
+    told = F.filter(F.transform(F.split("text", r"[\n.!?;。！？；]"), _letters), lambda one: one != "")
+    longest = sum(map(len, sentences)) + 100 * len(sentences)  # a longer text says more than each of them once
+    alone = (F.size(told) > 0) & (F.size(F.array_except(told, F.array(*known))) == 0)
+    return F.when(F.length("text") <= longest, alone) if known else F.lit(False)
+
+
+def _letters(text: Column) -> Column:
+    return F.lower(F.regexp_replace(text, r"[^\p{L}\p{N}]", ""))
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def normal_form(records: DataFrame, chinese_punctuation: bool) -> DataFrame:
+def normal_form(records: DataFrame, params: Params) -> DataFrame:
     """Texts and facts normalised; what is missing (null, no number, empty fact) absent from the maps, never null."""
+
+    form = partial(
+        normalise,
+        chinese_punctuation=params.chinese_punctuation,
+        encoding=params.encoding,
+        markup=params.markup,
+    )
 
     @F.pandas_udf("string")  # type: ignore[call-overload]
     def text(texts: pd.Series) -> pd.Series:
-        return texts.map(lambda value: normalise(value, chinese_punctuation), na_action="ignore").astype(object)
+        return texts.map(form, na_action="ignore").astype(object)
 
     @F.pandas_udf("array<string>")  # type: ignore[call-overload]
     def values(lists: pd.Series) -> pd.Series:
-        return lists.map(lambda items: [normalise(item, chinese_punctuation) for item in items], na_action="ignore")
+        return lists.map(lambda items: [form(item) for item in items], na_action="ignore")
 
     facts = F.map_from_arrays(F.map_keys("facts"), values(F.map_values("facts")))
     numbers = F.map_filter("numbers", lambda _, value: value.isNotNull() & ~F.isnan(value) & (F.abs(value) < _INFINITE))
