@@ -7,10 +7,12 @@ a missing text, business or split is null. A row is kept or rejected for one rea
 from dataclasses import dataclass, field
 from functools import reduce
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE
+from jobs.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from jobs.sources import Documents, Mapped, Source, mapped_columns
 from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named
 
@@ -22,7 +24,6 @@ class Params:
     sources: dict[str, Source] = field(default_factory=dict)
 
 
-HAN_SHARE = 0.2  # of a text's letters: above it the text is Chinese, however many Latin names it holds
 READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
 WHITE_SPACE = " \t\n\v\f\r"
 # With the unit separator between them, (ab, c) and (a, bc) stay two keys.
@@ -174,18 +175,30 @@ def keyed(names: list[str], value, kind: str, split: str | None = None) -> Colum
 
 
 def language(mapped: Column, text: Column) -> Column:
-    """zh, en or und: the mapped value (zh-CN counts as zh) where there is one, else by the letters of the text.
+    """ISO 639: the mapped value (zh-CN counts as zh) where there is one, else told from the first LETTERS characters.
 
-    Chinese where more than HAN_SHARE of the letters are Han, else English where most are Latin.
+    Chinese where more than HAN_SHARE of the letters are Han, Japanese where there are kana among them, `und` without
+    letters, all else as jobs/language.py guesses.
     """
-    code = F.lower(F.regexp_extract(mapped, r"^[A-Za-z]+", 0))
-    told = F.when(code.isin("zh", "en"), code).otherwise("und")
-    letters, han, latin = (F.length(F.regexp_replace(text, f"[^{kind}]", "")) for kind in SCRIPTS)
-    guessed = F.when(han > HAN_SHARE * letters, "zh").when(latin > 0.5 * letters, "en").otherwise("und")
-    return F.when(mapped.isNotNull(), told).otherwise(guessed)
+    told = F.lower(F.regexp_extract(mapped, r"^([A-Za-z]{2,3})(?:$|[-_])", 1))
+    start = F.substring(text, 1, LETTERS)
+    letters, han, kana = (F.length(F.regexp_replace(start, f"[^{kind}]", "")) for kind in SCRIPTS)
+    script = F.when(letters == 0, UNKNOWN).when(kana > KANA_SHARE * letters, "ja").when(han > HAN_SHARE * letters, "zh")
+    guessed = _guessed(F.when(mapped.isNull() & script.isNull(), start))
+    return F.when(mapped.isNull(), F.coalesce(script, guessed, F.lit(UNKNOWN))).otherwise(
+        F.when(told != "", told).otherwise(UNKNOWN)
+    )
 
 
-SCRIPTS = (r"\p{L}", r"\p{IsHan}", r"\p{IsLatin}")
+def _guessed(text: Column) -> Column:
+    @F.pandas_udf("string")  # type: ignore[call-overload]
+    def guesses(texts: pd.Series) -> pd.Series:
+        return texts.map(guess, na_action="ignore").astype(object)
+
+    return guesses(text)
+
+
+SCRIPTS = (r"\p{L}", r"\p{IsHan}", r"\p{IsHiragana}\p{IsKatakana}")
 
 
 def instant(text: Column) -> Column:

@@ -51,7 +51,7 @@ class Mapped:
     business: str | None = None
     business_value: str | None = None
     lang: str | None = None
-    lang_value: str | None = None  # zh | en | und
+    lang_value: str | None = None  # ISO 639: zh, en, ...; und: not known
     numbers: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)  # layer -> column

@@ -260,10 +260,16 @@ def test_language(spark):
     cases = [
         ("en-GB", "我", "en"),
         ("ZH", "text", "zh"),
-        ("de", "text", "und"),
+        ("de", "text", "de"),
+        ("French", "text", "und"),
         (None, "My card 我的", "zh"),
         (None, "My card is lost 我", "en"),
-        (None, "Моя карта", "und"),
+        (None, "Моя карта", "ru"),
+        (None, "Ich habe meine Karte verloren und brauche eine neue", "de"),
+        (None, "roll dice", "en"),
+        (None, "$AAPL http://t.co/x", "en"),
+        (None, "カードを失くした、再発行希望", "ja"),
+        (None, "x" * 100_000 + "我" * 100_000, "en"),
         (None, "12345", "und"),
         (None, None, "und"),
     ]

@@ -48,6 +48,10 @@ create table clean.records as
     select *, ['facts.channel'][:(source_key = 'k1')::int] as imputed from ingest.records where source_key <> 'k9';
 insert into clean.rejects
     select record_id, source, 'clean', 'outlier', 'amount' from ingest.records where source_key = 'k9';
+create table clean.outliers as
+    select 'tickets' as source, 'cards' as business, 'amount' as "column", method, method = 'sigma' as chosen,
+        10 as rows, (method <> 'plain')::int as rejected
+    from (values ('plain'), ('sigma'), ('iterated'), ('mad')) as methods(method);
 create table dedup.records as select *, record_id as cluster from clean.records where source_key <> 'k10';
 create table dedup.duplicates as
     select a.record_id as removed, b.record_id as kept, 3 as distance, 0.9::double as similarity
@@ -268,8 +272,8 @@ BROKEN = {
     ),
     "langs_are_known": (
         "ingest.records",
-        f"update ingest.records set lang = 'fr' where record_id = '{K2}'",
-        [{"record_id": K2, "source": "tickets", "lang": "fr"}],
+        f"update ingest.records set lang = 'French' where record_id = '{K2}'",
+        [{"record_id": K2, "source": "tickets", "lang": "French"}],
     ),
     "layers_are_annotated_twice": (
         "annotate.agreement",
@@ -325,6 +329,16 @@ BROKEN = {
         "annotate.units",
         "update annotate.units set outcome = 'lost' where layer = 'entity'",
         [{"outcome": "lost", "rows": 1}],
+    ),
+    "outliers_add_up": (
+        "clean.outliers",
+        "update clean.outliers set chosen = method = 'plain'",
+        [{"source": "tickets", "column": "amount", "rejected": 1}],
+    ),
+    "outliers_are_counted_once": (
+        "clean.outliers",
+        "insert into clean.outliers from clean.outliers where method = 'mad'",
+        [{"source": "tickets", "column": "amount", "rejected": 1, "rows": 10}],
     ),
     "parts_are_known": (
         "split.records",
