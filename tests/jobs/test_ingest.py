@@ -124,7 +124,7 @@ def test_records(built):
         ticket("3", utc(2020, 3, 10), "cards", "und", None, 2.5, channel="web", split="test"),
         ticket("9", utc(2020, 3, 10), None, "en", "same", None),
         complaint("1", "zh", "new"),
-        complaint("2", "und", "text"),
+        complaint("2", "fr", "text"),
     ]
     assert rows(built[1]["records"]) == sorted(expected, key=repr)
 
