@@ -1,5 +1,6 @@
 """Clean: outliers are rejected, missing values filled in and recorded, texts brought to one form."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from jobs.text import normalise
 GROUP = ("source", "business_key")
 BY = [*GROUP, "name"]
 METHODS = ("plain", "sigma", "iterated", "mad")
-ROUNDS = 5  # of the iterated rule
+ROUNDS = 3  # of the iterated rule
 MAD_TO_SIGMA = 1.4826  # the sigma of a normal distribution, in median absolute deviations
 # Sums of doubles depend on their order in the last digits; a decision must not.
 SLACK = 1e-9
@@ -162,10 +163,10 @@ def _replaced_share() -> Column:
 
 def _is_boilerplate(sentences: Sequence[str]) -> Column:
     """Whether a text consists of some of the sentences alone."""
-    known = [_letters(F.lit(sentence)) for sentence in sentences]
+    known = [re.sub(r"[\W_]", "", sentence).lower() for sentence in sentences]
     told = F.filter(F.transform(F.split("text", r"[\n.!?;。！？；]"), _letters), lambda one: one != "")
     longest = sum(map(len, sentences)) + 100 * len(sentences)  # a longer text says more than each of them once
-    alone = (F.size(told) > 0) & (F.size(F.array_except(told, F.array(*known))) == 0)
+    alone = (F.size(told) > 0) & (F.size(F.array_except(told, F.lit(known))) == 0)
     return F.when(F.length("text") <= longest, alone) if known else F.lit(False)
 
 

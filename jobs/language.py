@@ -38,6 +38,6 @@ def guess(text: str) -> str:
         return UNKNOWN
     said = _NOISE.sub(" ", text).strip()
     found = detect(said if _LETTER.search(said) else text.replace("\n", " "), model="lite", k=1)[0]
-    if len(_LATIN.findall(text)) > 0.5 * letters and found["score"] < SURE:
+    if len(_LATIN.findall(text)) > 0.5 * letters and float(found["score"]) < SURE:
         return "en"
     return str(found["lang"])

@@ -61,7 +61,6 @@ def _tidy(text: str, chinese_punctuation: bool) -> str:
 
 # UTF-8 read as a single-byte encoding leaves at least one of these; most texts hold none.
 _FOREIGN = re.compile("[\x80-\u0fff\u2500-\u25ff]")
-_MARKUP = re.compile("[<&]")
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 # Elements by name, so that `a <b`, `List<String>` and a masked `<PHONE>` stay; <ADDRESS>, <TIME> may be masked values.
 _NAMES = "|".join(sorted(defs.tags - {"address", "time"}))
@@ -71,11 +70,10 @@ _BREAKS = defs.block_tags - _CELLS | {"br", "article", "aside", "footer", "heade
 
 
 def _mend(text: str, encoding: bool, markup: bool) -> str:
-    if encoding and _FOREIGN.search(text):
-        text = fix_encoding(text)
-    if encoding:
-        text = _read_as_gbk(text)
-    if markup and _MARKUP.search(text):
+    # Cheap questions first: most texts need nothing.
+    if encoding and not text.isascii():
+        text = _read_as_gbk(fix_encoding(text) if _FOREIGN.search(text) else text)
+    if markup and ("<" in text or "&" in text):
         text = _without_markup(text)
     return text
 
@@ -85,8 +83,6 @@ def _read_as_gbk(text: str) -> str:
 
     Sure, since Chinese text in GBK is no valid UTF-8 but for a few characters, which then decode to no Han.
     """
-    if text.isascii():
-        return text
     try:
         told = text.encode("gbk").decode("utf-8")
     except UnicodeError:

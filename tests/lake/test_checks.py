@@ -38,6 +38,8 @@ create table clean.rejects as from ingest.rejects; create table dedup.rejects as
 create table mask.rejects as from ingest.rejects; create table annotate.rejects as from ingest.rejects;
 create table split.rejects as from ingest.rejects; create table tokenize_intent.rejects as from ingest.rejects;
 create table ingest.columns as select 'tickets' as source, 'body' as name, 'text' as type, 'text' as used_as;
+create table ingest.unparsable as
+    select record_id, source, 'age' as "column" from ingest.records where source_key = 'k2';
 create table ingest.annotations as
     select record_id, 'annotations' as source, layer, annotator, 'annotator' as role,
         case layer when 'entity' then 'verb' else ['a', 'b'][1 + ascii(right(source_key, 1)) % 2] end as label,
@@ -516,6 +518,11 @@ BROKEN = {
         "annotate.todo",
         f"insert into annotate.todo values ('{K2}', 'scene', 'needs_arbitrator')",
         [{"record_id": K2, "layer": "scene", "reason": "needs_arbitrator", "outcome": None}],
+    ),
+    "unparsable_values_are_missing": (
+        "ingest.unparsable",
+        "update ingest.unparsable set \"column\" = 'amount'",
+        [{"record_id": K2, "source": "tickets", "column": "amount", "rows": 1}],
     ),
     "units_account_for_annotations": (
         "annotate.units",
