@@ -39,6 +39,7 @@ COMPARED_CHARACTERS = 4096  # of the match key, when two texts are compared
 LONG = 200  # characters of the match key above which n-grams have 5 characters
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
 LINKS = 16  # most pairs that one hash gives in one table
+NUMBER = "#"  # a digit, where its value is left out; match keys hold none
 SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
 SKETCH = 512  # bits of an odd sketch
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
@@ -185,7 +186,7 @@ def simhash(keys: Sequence[str]) -> np.ndarray:
 
 
 def _simhash_slice(keys: Sequence[str]) -> np.ndarray:
-    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _two_or_three)
+    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _small)
     counts = np.bincount(owner, minlength=len(keys))
     filled = np.flatnonzero(counts)
     result = np.zeros(len(keys), dtype=np.uint64)
@@ -209,39 +210,48 @@ def odd_sketches(keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     most the n-grams that only one of both has.
     """
     counts, sketches = np.zeros(len(keys), dtype=np.int64), np.zeros((len(keys), SKETCH // BITS), dtype=np.uint64)
-    for part, size in _by_length(np.array([len(key) for key in keys], dtype=np.int64)):
-        owner, hashes = grams([keys[index] for index in part], COMPARED_CHARACTERS, size)
+    for part, sizes in _by_length(np.array([len(key) for key in keys], dtype=np.int64)):
+        owner, hashes = grams([keys[index] for index in part], COMPARED_CHARACTERS, sizes)
         counts[part] = np.bincount(owner, minlength=len(part))
         bits = np.bincount(owner * SKETCH + (hashes % SKETCH).astype(np.int64), minlength=len(part) * SKETCH) & 1
         sketches[part] = np.packbits(bits.astype(np.uint8)).view(np.uint64).reshape(len(part), -1)
     return counts, sketches
 
 
-def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, "GramSize"]]:
-    """Slices of the indices of match keys, each with the size of the n-grams by which keys so long are compared."""
-    for chosen, size, step in ((lengths <= LONG, _two_or_three, SLICE), (lengths > LONG, _five, SLICE // 4)):
+def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, "GramSizes"]]:
+    """Slices of the indices of match keys, each with the sizes of the n-grams by which keys as long are compared."""
+    for chosen, sizes, step in ((lengths <= LONG, _small, SLICE), (lengths > LONG, _five, SLICE // 4)):
         index = np.flatnonzero(chosen)
         for start in range(0, len(index), step):
-            yield index[start : start + step], size
+            yield index[start : start + step], sizes
 
 
-GramSize = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# The sizes of the n-grams of each key, int64 (sizes, n), from the keys' lengths and their numbers of Han characters.
+GramSizes = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def grams(keys: Sequence[str], limit: int, size: GramSize) -> tuple[np.ndarray, np.ndarray]:
+def grams(keys: Sequence[str], limit: int, sizes: GramSizes) -> tuple[np.ndarray, np.ndarray]:
     """The distinct n-grams of the first `limit` characters of each key.
 
-    `size(lengths, han)` gives n for each key from its length and its number of Han characters; a key shorter than n
-    is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
+    A gram with a digit counts a second time with NUMBER for each digit: another number is half a change. A key shorter
+    than n is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
     """
     cut = [key[:limit] for key in keys]
     lengths = np.array([len(key) for key in cut], dtype=np.int64)
     codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     owner = np.repeat(np.arange(len(cut)), lengths)
-    n = np.minimum(size(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))), np.maximum(lengths, 1))
     position = np.arange(len(codes)) - (np.cumsum(lengths) - lengths)[owner]
-    starts = np.flatnonzero(position <= (lengths - n)[owner])
-    return _distinct(owner[starts], _hash_grams(codes, starts, n[owner[starts]]))
+    digit = (codes >= ord("0")) & (codes <= ord("9"))
+    digits, masked = np.append(0, np.cumsum(digit)), np.where(digit, ord(NUMBER), codes)
+    owners, hashes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    for n in sizes(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))):
+        n = np.clip(n, 1, np.maximum(lengths, 1))[owner]
+        starts = np.flatnonzero(position <= lengths[owner] - n)
+        numbered = starts[digits[starts + n[starts]] > digits[starts]]
+        for text, first in ((codes, starts), (masked, numbered)):
+            owners.append(owner[first])
+            hashes.append(_hash_grams(text, first, n[first]))
+    return _distinct(np.concatenate(owners), np.concatenate(hashes))
 
 
 def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -272,12 +282,13 @@ def _is_han(codes: np.ndarray) -> np.ndarray:
     return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
 
 
-def _two_or_three(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    return np.where(han > 0.2 * lengths, 2, 3)
+def _small(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    chinese = han > 0.2 * lengths
+    return np.stack([np.where(chinese, 1, 2), np.where(chinese, 2, 3)])
 
 
 def _five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    return np.full(len(lengths), 5)
+    return np.full((1, len(lengths)), 5)
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
@@ -413,17 +424,17 @@ def hamming(left: pd.Series, right: pd.Series) -> pd.Series:
 def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
     """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
 
-    n is 5 where both keys are longer than LONG characters, else 2 for Chinese and 3 for other texts.
+    n is 5 where both keys are longer than LONG characters, else 1 and 2 for Chinese, 2 and 3 for other texts.
     """
     result = np.zeros(len(left))
     lengths = np.array([min(len(a), len(b)) for a, b in zip(left, right, strict=True)], dtype=np.int64)
-    for part, size in _by_length(lengths):
-        result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], size)
+    for part, sizes in _by_length(lengths):
+        result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], sizes)
     return result
 
 
-def _jaccard_slice(left: Sequence[str], right: Sequence[str], size: GramSize) -> np.ndarray:
-    sides = [grams(keys, COMPARED_CHARACTERS, size) for keys in (left, right)]
+def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> np.ndarray:
+    sides = [grams(keys, COMPARED_CHARACTERS, sizes) for keys in (left, right)]
     counts = [np.bincount(owner, minlength=len(left)) for owner, _ in sides]
     # A gram counts as shared when it stands on both sides of the same pair.
     owner, hashes = (np.concatenate(parts) for parts in zip(*sides, strict=True))
