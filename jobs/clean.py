@@ -1,28 +1,51 @@
 """Clean: outliers are rejected, missing values filled in and recorded, texts brought to one form."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType
+from pyspark.sql.window import WindowSpec
 
-from jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects
+from jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import normalise
 
 GROUP = ("source", "business_key")
+BY = [*GROUP, "name"]
+METHODS = ("plain", "sigma", "iterated", "mad")
+ROUNDS = 3  # of the iterated rule
 MAD_TO_SIGMA = 1.4826  # the sigma of a normal distribution, in median absolute deviations
 # Sums of doubles depend on their order in the last digits; a decision must not.
 SLACK = 1e-9
+
+
+OUTLIERS = struct(
+    source=StringType(),
+    business=StringType(),
+    column=StringType(),
+    method=StringType(),
+    chosen=BooleanType(),  # whether it is the method that rejects
+    rows=LongType(),
+    centre=DoubleType(),
+    low=DoubleType(),  # what lies outside of low..high is an outlier; null: not judged
+    high=DoubleType(),
+    rejected=LongType(),
+)
 
 
 @dataclass(frozen=True)
 class Outliers:
     """Which rows hold a number too far from the others of its source, business and column."""
 
-    method: Literal["sigma", "mad", "none"] = "sigma"
+    # sigma: mean and sigma of the others, so that no value hides itself (leave-one-out). iterated: the same again on
+    # what is left, up to ROUNDS times, so that none hides behind a larger one. mad: median and median deviation.
+    method: Literal["sigma", "iterated", "mad", "none"] = "sigma"
     sigmas: float = 3.0  # distance from the centre
     min_rows: int = 30  # values; smaller groups are not judged
     min_distinct: int = 8  # distinct values; flags, ratings and codes have fewer and are not judged
@@ -51,16 +74,53 @@ class Missing:
             datetime.fromisoformat(self.fit_before)
 
 
+# Whole sentences, compared without case, spaces and punctuation.
+BOILERPLATE = (
+    "see attached",
+    "please see attached",
+    "please see the attached file",
+    "please find attached",
+    "see attachment",
+    "see above",
+    "sent from my iPhone",
+    "sent from my mobile",
+    "this is an automated message",
+    "this is an automated reply",
+    "this is an automatically generated email",
+    "please do not reply to this email",
+    "please do not reply to this message",
+    "I am out of the office",
+    "this email and any attachments are confidential",
+    "if you are not the intended recipient please delete this email",
+    "请见附件",
+    "请查收附件",
+    "详见附件",
+    "见附件",
+    "此邮件由系统自动发送",
+    "本邮件由系统自动发送",
+    "请勿回复",
+    "请勿直接回复",
+    "请勿直接回复本邮件",
+    "自动回复",
+    "发自我的iPhone",
+)
+
+
 @dataclass(frozen=True)
 class Params:
     outliers: Outliers = field(default_factory=Outliers)
     missing: Missing = field(default_factory=Missing)
     chinese_punctuation: bool = True  # full-width punctuation stays as it is next to Chinese characters
+    encoding: bool = True  # mojibake is repaired
+    markup: bool = True  # HTML tags and entities are resolved
+    max_replaced: float = 0.05  # share of a text's characters that are lost (U+FFFD); with more it is mojibake
+    boilerplate: tuple[str, ...] = BOILERPLATE  # sentences; a text of these alone, without numbers, is rejected
+    languages: tuple[str, ...] | None = None  # texts in others are rejected, those without letters are not; null: all
 
 
 STAGE = Stage(
     reads=("ingest.records",),
-    writes={"records": CLEANED, "rejects": REJECTS},
+    writes={"records": CLEANED, "rejects": REJECTS, "outliers": OUTLIERS},
     params=Params,
     conserves=("records", "ingest.records"),
     private=True,
@@ -68,37 +128,72 @@ STAGE = Stage(
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """The records without outliers and empty ones, missing values filled in; the rejects."""
+    """The records without outliers and empty ones, missing values filled in; the rejects; what each method rejects."""
     # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
-    records = normal_form(frames["ingest.records"], params.chinese_punctuation).persist()
-    found = outliers(records, params.outliers)
-    judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason())
+    records = normal_form(frames["ingest.records"], params).persist()
+    allowed = limits(records, params.outliers).persist()
+    found = outliers(records, allowed, params.outliers)
+    judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason(params))
     kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").persist()
     dropped = judged.where(F.col("reason").isNotNull())
     return {
         "records": impute(kept, params.missing).select(*CLEANED.fieldNames()),
         "rejects": rejects(dropped, "clean", F.col("reason"), F.col("columns")),
+        "outliers": report(allowed, params.outliers),
     }
 
 
-def _reason() -> Column:
-    empty = (F.coalesce("text", F.lit("")) == "") & (F.size("numbers") == 0)
-    return F.when(F.col("columns").isNotNull(), "outlier").when(empty, "empty")
+def _reason(params: Params) -> Column:
+    """The first reason that fits, null for a record that is kept."""
+    rules = {
+        "outlier": F.col("columns").isNotNull(),
+        "empty": (F.coalesce("text", F.lit("")) == "") & (F.size("numbers") == 0),
+        "mojibake": _replaced_share() > params.max_replaced,
+        "boilerplate": _is_boilerplate(params.boilerplate) & (F.size("numbers") == 0),
+        "language": ~among("lang", [*(params.languages or ()), "und"]) & F.lit(params.languages is not None),
+    }
+    return F.coalesce(*[F.when(rule, name) for name, rule in rules.items()])
+
+
+def _replaced_share() -> Column:
+    """The share of a text's characters that were lost; 锟斤拷 are two of them, read as GBK."""
+    left = F.length(F.regexp_replace("text", "\ufffd|锟斤拷", ""))
+    return F.when(F.col("text").rlike("\ufffd|锟斤拷"), 1 - left / F.length("text"))
+
+
+def _is_boilerplate(sentences: Sequence[str]) -> Column:
+    """Whether a text consists of some of the sentences alone."""
+    known = [re.sub(r"[\W_]", "", sentence).lower() for sentence in sentences]
+    told = F.filter(F.transform(F.split("text", r"[\n.!?;。！？；]"), _letters), lambda one: one != "")
+    longest = sum(map(len, sentences)) + 100 * len(sentences)  # a longer text says more than each of them once
+    alone = (F.size(told) > 0) & (F.size(F.array_except(told, F.lit(known))) == 0)
+    return F.when(F.length("text") <= longest, alone) if known else F.lit(False)
+
+
+def _letters(text: Column) -> Column:
+    return F.lower(F.regexp_replace(text, r"[^\p{L}\p{N}]", ""))
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
-def normal_form(records: DataFrame, chinese_punctuation: bool) -> DataFrame:
+def normal_form(records: DataFrame, params: Params) -> DataFrame:
     """Texts and facts normalised; what is missing (null, no number, empty fact) absent from the maps, never null."""
+
+    form = partial(
+        normalise,
+        chinese_punctuation=params.chinese_punctuation,
+        encoding=params.encoding,
+        markup=params.markup,
+    )
 
     @F.pandas_udf("string")  # type: ignore[call-overload]
     def text(texts: pd.Series) -> pd.Series:
-        return texts.map(lambda value: normalise(value, chinese_punctuation), na_action="ignore").astype(object)
+        return texts.map(form, na_action="ignore").astype(object)
 
     @F.pandas_udf("array<string>")  # type: ignore[call-overload]
     def values(lists: pd.Series) -> pd.Series:
-        return lists.map(lambda items: [normalise(item, chinese_punctuation) for item in items], na_action="ignore")
+        return lists.map(lambda items: [form(item) for item in items], na_action="ignore")
 
     facts = F.map_from_arrays(F.map_keys("facts"), values(F.map_values("facts")))
     numbers = F.map_filter("numbers", lambda _, value: value.isNotNull() & ~F.isnan(value) & (F.abs(value) < _INFINITE))
@@ -121,13 +216,47 @@ def _sorted(column: Column) -> Column:
 # --- outliers --------------------------------------------------------------------------------------------------------
 
 
-def outliers(records: DataFrame, params: Outliers) -> DataFrame:
+def limits(records: DataFrame, params: Outliers) -> DataFrame:
+    """What each method allows in each group: source, business_key, name, rows, method, centre, low, high, rejected.
+
+    One row for each method of METHODS, `rejected` being the rows outside of low..high. All three are null where a
+    group is too small to be judged, or a method finds no spread. In the scale the column is judged on.
+    """
+    values = _scaled_values(records, params)
+    table = _with_mad(_with_sigma(_with_judged(ranked(values, BY), params), params), params)
+    counted = [F.coalesce(F.sum(F.when(_outside(m), F.col("rows"))), F.lit(0)).alias(f"{m}_rejected") for m in METHODS]
+    once = [F.any_value(m).alias(m) for m in METHODS]  # the same in every row of the group
+    groups = table.groupBy(*BY).agg(F.sum("rows").alias("rows"), *once, *counted)
+    told = [F.struct(F.lit(m).alias("method"), f"{m}.*", F.col(f"{m}_rejected").alias("rejected")) for m in METHODS]
+    return groups.select(*BY, "rows", F.inline(F.array(*told)))
+
+
+def outliers(records: DataFrame, allowed: DataFrame, params: Outliers) -> DataFrame:
     """record_id and `columns` (names, comma-separated, sorted) of the records that hold an outlier."""
-    values = _values(records, "numbers").where(~among("name", params.excluded))
-    values = values.withColumn("value", _scaled(F.col("value"), params.log))
-    judge = {"sigma": _beyond_sigma, "mad": _beyond_mad, "none": lambda values, _: values.where(F.lit(False))}
-    far = judge[params.method](values, params)
+    chosen = allowed.where(F.col("method") == params.method).select(*BY, "low", "high")
+    judged = _scaled_values(records, params).join(F.broadcast(chosen), on=BY, how="inner")
+    far = judged.where("value < low or value > high")
     return far.groupBy("record_id").agg(F.concat_ws(",", F.array_sort(F.collect_list("name"))).alias("columns"))
+
+
+def report(allowed: DataFrame, params: Outliers) -> DataFrame:
+    """The limits as the table clean.outliers, in the columns' own units."""
+    units = {name: _unscaled(F.col(name), F.col("name"), params.log).alias(name) for name in ("centre", "low", "high")}
+    return allowed.select(
+        "source",
+        F.nullif("business_key", F.lit("")).alias("business"),
+        F.col("name").alias("column"),
+        "method",
+        (F.col("method") == params.method).alias("chosen"),
+        "rows",
+        *units.values(),
+        "rejected",
+    )
+
+
+def _scaled_values(records: DataFrame, params: Outliers) -> DataFrame:
+    values = _values(records, "numbers").where(~among("name", params.excluded))
+    return values.withColumn("value", _scaled(F.col("value"), params.log))
 
 
 def _values(records: DataFrame, name: str) -> DataFrame:
@@ -139,44 +268,79 @@ def _scaled(value: Column, log: Sequence[str]) -> Column:
     return F.when(among("name", log), F.signum(value) * F.log1p(F.abs(value))).otherwise(value)
 
 
-def _beyond_sigma(values: DataFrame, params: Outliers) -> DataFrame:
-    """Each value against mean and sigma of the others in its group (leave-one-out), so none can hide itself.
+def _unscaled(value: Column, name: Column, log: Sequence[str]) -> Column:
+    """`_scaled` undone; null where no double holds it."""
+    back = F.when(name.isin(*log), F.signum(value) * F.expm1(F.abs(value))).otherwise(value)
+    return F.when(F.abs(back) < _INFINITE, back)
 
-    From n, mean and the sum of squared deviations in one pass: without x, the mean is mean - d / (n - 1) and the sum
-    m2 - d^2 n / (n - 1), where d = x - mean (Welford's update, reversed).
+
+def _with_judged(table: DataFrame, params: Outliers) -> DataFrame:
+    large = (F.col("total") >= params.min_rows) & (F.count("*").over(_in_order("value")) >= params.min_distinct)
+    return table.withColumn("judged", large)
+
+
+def _with_sigma(table: DataFrame, params: Outliers) -> DataFrame:
+    """`table` with the intervals of `plain`, `sigma` and `iterated`."""
+    table = _with_moments(table, F.col("judged"))
+    table = table.withColumn("plain", _interval("mean", params.sigmas * F.sqrt(F.col("m2") / (F.col("n") - 1))))
+    table = table.withColumn("sigma", _interval("mean", _reach_without_itself(params.sigmas)))
+    table = table.withColumn("iterated", F.col("sigma"))
+    for _ in range(ROUNDS - 1):
+        table = _with_moments(table, ~_outside("iterated"))
+        again = _interval("mean", _reach_without_itself(params.sigmas))
+        low, high = F.greatest("iterated.low", again["low"]), F.least("iterated.high", again["high"])
+        table = table.withColumn("iterated", F.struct(again["centre"], low.alias("low"), high.alias("high")))
+    return table
+
+
+def _with_moments(table: DataFrame, within: Column) -> DataFrame:
+    """`table` with n, mean and m2 (the sum of squared deviations) of its group's values that lie `within`.
+
+    A window sums in the order of the values, so that not even the last digits depend on partitions.
     """
-    groups = values.groupBy(*GROUP, "name").agg(
-        F.count("value").alias("n"),
-        F.avg("value").alias("mean"),
-        (F.var_pop("value") * F.count("value")).alias("m2"),
-        F.count_distinct("value").alias("distinct"),
-    )
-    joined = values.join(F.broadcast(_large(groups, params)), on=[*GROUP, "name"], how="inner")
-    d, n = F.col("value") - F.col("mean"), F.col("n")
-    rest = F.greatest(F.col("m2") - d * d * n / (n - 1), F.lit(0.0))
-    sigma = F.sqrt(rest / (n - 2))
-    away = F.abs(d) * n / (n - 1)
-    return joined.where(away > _limit(sigma, F.col("mean"), params))
+    group, value = _in_order("value"), F.col("value")
+    rows = F.when(within, F.col("rows"))
+    table = table.withColumn("n", F.sum(rows).over(group))
+    table = table.withColumn("mean", F.sum(rows * value).over(group) / F.col("n"))
+    return table.withColumn("m2", F.sum(rows * (value - F.col("mean")) ** 2).over(group))
 
 
-def _beyond_mad(values: DataFrame, params: Outliers) -> DataFrame:
-    """Each value against median and median absolute deviation of its group; a deviation of 0 judges nothing."""
-    by = [*GROUP, "name"]
-    groups = values.groupBy(*by).agg(F.count("value").alias("n"), F.count_distinct("value").alias("distinct"))
-    medians = median(values.join(F.broadcast(_large(groups, params)), on=by, how="left_semi"), by)
-    joined = values.join(F.broadcast(medians.withColumnRenamed("value", "median")), on=by, how="inner")
-    away = F.abs(F.col("value") - F.col("median"))
-    spread = median(joined.withColumn("value", away), by).withColumnRenamed("value", "spread").where("spread > 0")
-    judged = joined.join(F.broadcast(spread), on=by, how="inner")
-    return judged.where(away > _limit(F.col("spread") * MAD_TO_SIGMA, F.col("median"), params))
+def _reach_without_itself(sigmas: float) -> Column:
+    """How far from the mean of all a value may lie, when it is judged by mean and sigma of the others alone.
+
+    With d = x - mean, the others have the mean: mean - d / (n - 1), and the sum of squares: m2 - d^2 n / (n - 1)
+    (Welford's update, reversed); the reach is the d at which |x - their mean| = sigmas * their sigma.
+    """
+    n = F.col("n").cast("double")
+    others = n / (n - 1)
+    return sigmas * F.sqrt(F.col("m2") / (others * others * (n - 2) + sigmas * sigmas * others))
 
 
-def _large(groups: DataFrame, params: Outliers) -> DataFrame:
-    return groups.where((F.col("n") >= params.min_rows) & (F.col("distinct") >= params.min_distinct))
+def _with_mad(table: DataFrame, params: Outliers) -> DataFrame:
+    """`table` with the interval of `mad`: by median and median absolute deviation; one of 0 judges nothing."""
+    group = _in_order("value")
+    table = table.withColumn("median", F.when(F.col("judged"), _middle("value", "upto", group)))
+    table = table.withColumn("away", F.abs(F.col("value") - F.col("median")))
+    within = F.sum("rows").over(Window.partitionBy(*BY).orderBy("away"))
+    table = table.withColumn("nearer", within)
+    spread = F.nullif(_middle("away", "nearer", _in_order("away")), F.lit(0.0))
+    return table.withColumn("mad", _interval("median", params.sigmas * MAD_TO_SIGMA * spread))
 
 
-def _limit(sigma: Column, centre: Column, params: Outliers) -> Column:
-    return sigma * (params.sigmas * (1 + SLACK)) + F.abs(centre) * SLACK
+def _in_order(column: str) -> WindowSpec:
+    """All rows of a group, in the order of a column."""
+    whole = (Window.unboundedPreceding, Window.unboundedFollowing)
+    return Window.partitionBy(*BY).orderBy(column).rowsBetween(*whole)
+
+
+def _interval(centre: str, reach: Column) -> Column:
+    wide = reach * (1 + SLACK) + F.abs(centre) * SLACK
+    ends = ((F.col(centre) - wide).alias("low"), (F.col(centre) + wide).alias("high"))
+    return F.struct(F.when(reach.isNotNull(), F.col(centre)).alias("centre"), *ends)
+
+
+def _outside(method: str) -> Column:
+    return (F.col("value") < F.col(f"{method}.low")) | (F.col("value") > F.col(f"{method}.high"))
 
 
 # --- missing values --------------------------------------------------------------------------------------------------
@@ -210,19 +374,30 @@ def _fit_rows(records: DataFrame, params: Missing) -> DataFrame:
 
 def _medians(fit: DataFrame, params: Missing) -> DataFrame:
     values = _values(fit, "numbers").where(~among("name", params.excluded))
-    return median(_both_levels(values), [*GROUP, "name"])
+    return median(_both_levels(values), BY)
 
 
 def median(values: DataFrame, by: list[str]) -> DataFrame:
     """The exact median `value` of each group."""
+    low, high = _ends("value", "upto")
+    return ranked(values, by).groupBy(*by).agg(((low + high) / 2).alias("value"))
+
+
+def _middle(value: str, upto: str, group: WindowSpec) -> Column:
+    """The median of `value` in each group of a table as `ranked` makes it."""
+    low, high = _ends(value, upto)
+    return (low.over(group) + high.over(group)) / 2
+
+
+def _ends(value: str, upto: str) -> tuple[Column, Column]:
+    """The two values in the middle of an even number of rows; of an odd number twice the same."""
     middle = F.col("total") / 2
-    # Of an even number of rows there are two in the middle.
-    ends = [F.min(F.when(F.col("upto") >= least, F.col("value"))) for least in (middle, F.floor(middle) + 1)]
-    return ranked(values, by).groupBy(*by).agg(((ends[0] + ends[1]) / 2).alias("value"))
+    low, high = (F.min(F.when(F.col(upto) >= least, F.col(value))) for least in (middle, F.floor(middle) + 1))
+    return low, high
 
 
 def ranked(values: DataFrame, by: list[str]) -> DataFrame:
-    """The distinct values of each group with `upto`, the number of its rows up to the value, and `total`, of all.
+    """The distinct values of each group with its `rows`, `upto`, those up to the value, and `total`, those of all.
 
     By sorting, which spills: Spark's own percentiles keep all distinct values of a group in memory.
     """
@@ -236,9 +411,9 @@ def _modes(fit: DataFrame, params: Missing) -> DataFrame:
     values = _values(fit, "facts").where(~among("name", params.excluded))
     if params.mode_for is not None:
         values = values.where(among("name", params.mode_for))
-    counts = _both_levels(values).groupBy(*GROUP, "name", "value").agg((-F.count("value")).alias("order"))
+    counts = _both_levels(values).groupBy(*BY, "value").agg((-F.count("value")).alias("order"))
     best = F.min(F.struct("order", "value"))["value"].alias("value")
-    modes = counts.groupBy(*GROUP, "name").agg(best, F.count("value").alias("categories"))
+    modes = counts.groupBy(*BY).agg(best, F.count("value").alias("categories"))
     if params.mode_for is not None:
         return modes
     in_source = F.max("categories").over(Window.partitionBy("source", "name"))

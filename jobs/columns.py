@@ -111,12 +111,16 @@ def require(name: str, source: Mapped, found: Iterable[str], where: str) -> None
             raise UserError(f"source {name}: {where} has no column {column}; {mend}")
 
 
+def declares_types(source: Mapped | Documents) -> bool:
+    """Whether the source tells numbers from texts itself."""
+    return isinstance(source, Database) or isinstance(source, Files) and source.format == "parquet"
+
+
 def _check_numbers(name: str, source: Mapped, found: Mapping[str, str]) -> None:
     """CSV and JSON declare no types: a text in them may be a number, and what is none counts as missing."""
-    declares = isinstance(source, Database) or isinstance(source, Files) and source.format == "parquet"
     for column in source.numbers:
         kinds = found[column].split("|")
-        if not all(NUMERIC.match(kind) or kind == "text" and not declares for kind in kinds):
+        if not all(NUMERIC.match(kind) or kind == "text" and not declares_types(source) for kind in kinds):
             raise UserError(
                 f"source {name}: {column} is mapped under numbers, but its type is {found[column]}; "
                 f"map it under facts, or make it a number in the source"

@@ -5,8 +5,11 @@
 3. Block tables (Manku, Jain, Das Sarma 2007): the 64 bits in `blocks` blocks, a table for each pair of blocks. Two
    hashes that differ in at most `blocks - 2` bits agree in two whole blocks, so they meet in a table for certain;
    beyond, up to `radius`, by chance (10 blocks: 98 % of the pairs within 14 bits).
-4. Those within `radius` bits are compared by the Jaccard similarity of their character n-grams.
-5. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id.
+4. Of those within `radius` bits, an odd sketch of the n-grams (Mitzenmacher, Pagh, Pham 2014) drops, without an error,
+   most that cannot be alike: it bounds the similarity from above. So the many hashes that are near by chance, ever
+   more of them as the data grow, cost next to nothing.
+5. The rest are compared by the Jaccard similarity of their character n-grams.
+6. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
 order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
@@ -20,9 +23,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType
+from pyspark.sql.types import BinaryType, BooleanType, DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
@@ -35,12 +39,21 @@ COMPARED_CHARACTERS = 4096  # of the match key, when two texts are compared
 LONG = 200  # characters of the match key above which n-grams have 5 characters
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
 LINKS = 16  # most pairs that one hash gives in one table
+NUMBER = "#"  # a digit, where its value is left out; match keys hold none
 SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
+SKETCH = 512  # bits of an odd sketch
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
 PAIRS = 200_000  # pairs that a task gathers before it thins them out
 
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
-SIGNATURE = struct(digest=StringType(), simhash=LongType(), length=IntegerType(), key=StringType())
+SIGNATURE = struct(
+    digest=StringType(),
+    simhash=LongType(),
+    length=IntegerType(),  # of the match key
+    grams=IntegerType(),  # distinct n-grams by which the key is compared
+    sketch=BinaryType(),
+    key=StringType(),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,11 @@ class Similarity:
     def __post_init__(self) -> None:
         if not all(0 < value <= 1 for value in (self.short, self.medium, self.long)):
             raise ValueError("thresholds must lie above 0 and at most at 1")
+
+    def least(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The similarity that two texts must have, from the lengths of their match keys; float64 (n,)."""
+        length = np.minimum(left, right)
+        return np.where(length <= SHORT, self.short, np.where(length <= LONG, self.medium, self.long))
 
 
 @dataclass(frozen=True)
@@ -118,14 +136,17 @@ def signature(texts: pd.Series) -> pd.DataFrame:
 
 
 def signatures(texts: Sequence[str | None]) -> pd.DataFrame:
-    """digest, simhash, length and key of each text; digest is None for a text without letters or digits."""
+    """digest, simhash, length, grams, sketch and key of each text; digest is None for one without letters or digits."""
     keys = [match_key(text) for text in texts]
     digests = [hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else None for key in keys]
+    counts, sketches = odd_sketches(keys)
     return pd.DataFrame(
         {
             "digest": pd.Series(digests, dtype=object),
             "simhash": simhash(keys).view(np.int64),
             "length": np.array([len(key) for key in keys], dtype=np.int32),
+            "grams": counts.astype(np.int32),
+            "sketch": pd.Series([sketch.tobytes() for sketch in sketches], dtype=object),
             "key": pd.Series([key[:COMPARED_CHARACTERS] for key in keys], dtype=object),
         }
     )
@@ -134,8 +155,8 @@ def signatures(texts: Sequence[str | None]) -> pd.DataFrame:
 def collapse(records: DataFrame) -> DataFrame:
     """One row for each distinct text: digest, simhash, length, key, rank and the record_id that has this rank."""
     grouped = records.where(F.col("digest").isNotNull()).groupBy("digest")
-    # Rows with one digest have one simhash, length and key: any value is the same value.
-    same = [F.any_value(name).alias(name) for name in ("simhash", "length", "key")]
+    # Rows with one digest have one signature: any value is the same value.
+    same = [F.any_value(name).alias(name) for name in SIGNATURE.fieldNames()[1:]]
     return grouped.agg(F.min("rank").alias("rank"), *same).withColumn("representative", F.col("rank.record_id"))
 
 
@@ -165,7 +186,7 @@ def simhash(keys: Sequence[str]) -> np.ndarray:
 
 
 def _simhash_slice(keys: Sequence[str]) -> np.ndarray:
-    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _two_or_three)
+    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _small)
     counts = np.bincount(owner, minlength=len(keys))
     filled = np.flatnonzero(counts)
     result = np.zeros(len(keys), dtype=np.uint64)
@@ -182,23 +203,55 @@ def _simhash_slice(keys: Sequence[str]) -> np.ndarray:
     return result
 
 
-GramSize = Callable[[np.ndarray, np.ndarray], np.ndarray]
+def odd_sketches(keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """How many distinct n-grams each key has, int64 (n,), and their odd sketch, uint64 (n, 8).
+
+    A bit of the sketch is the parity of the n-grams that hash to it, so the bits in which two sketches differ are at
+    most the n-grams that only one of both has.
+    """
+    counts, sketches = np.zeros(len(keys), dtype=np.int64), np.zeros((len(keys), SKETCH // BITS), dtype=np.uint64)
+    for part, sizes in _by_length(np.array([len(key) for key in keys], dtype=np.int64)):
+        owner, hashes = grams([keys[index] for index in part], COMPARED_CHARACTERS, sizes)
+        counts[part] = np.bincount(owner, minlength=len(part))
+        bits = np.bincount(owner * SKETCH + (hashes % SKETCH).astype(np.int64), minlength=len(part) * SKETCH) & 1
+        sketches[part] = np.packbits(bits.astype(np.uint8)).view(np.uint64).reshape(len(part), -1)
+    return counts, sketches
 
 
-def grams(keys: Sequence[str], limit: int, size: GramSize) -> tuple[np.ndarray, np.ndarray]:
+def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, "GramSizes"]]:
+    """Slices of the indices of match keys, each with the sizes of the n-grams by which keys as long are compared."""
+    for chosen, sizes, step in ((lengths <= LONG, _small, SLICE), (lengths > LONG, _five, SLICE // 4)):
+        index = np.flatnonzero(chosen)
+        for start in range(0, len(index), step):
+            yield index[start : start + step], sizes
+
+
+# The sizes of the n-grams of each key, int64 (sizes, n), from the keys' lengths and their numbers of Han characters.
+GramSizes = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def grams(keys: Sequence[str], limit: int, sizes: GramSizes) -> tuple[np.ndarray, np.ndarray]:
     """The distinct n-grams of the first `limit` characters of each key.
 
-    `size(lengths, han)` gives n for each key from its length and its number of Han characters; a key shorter than n
-    is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
+    A gram with a digit counts a second time with NUMBER for each digit: another number is half a change. A key shorter
+    than n is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
     """
     cut = [key[:limit] for key in keys]
     lengths = np.array([len(key) for key in cut], dtype=np.int64)
     codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     owner = np.repeat(np.arange(len(cut)), lengths)
-    n = np.minimum(size(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))), np.maximum(lengths, 1))
     position = np.arange(len(codes)) - (np.cumsum(lengths) - lengths)[owner]
-    starts = np.flatnonzero(position <= (lengths - n)[owner])
-    return _distinct(owner[starts], _hash_grams(codes, starts, n[owner[starts]]))
+    digit = (codes >= ord("0")) & (codes <= ord("9"))
+    digits, masked = np.append(0, np.cumsum(digit)), np.where(digit, ord(NUMBER), codes)
+    owners, hashes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    for n in sizes(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))):
+        n = np.clip(n, 1, np.maximum(lengths, 1))[owner]
+        starts = np.flatnonzero(position <= lengths[owner] - n)
+        numbered = starts[digits[starts + n[starts]] > digits[starts]]
+        for text, first in ((codes, starts), (masked, numbered)):
+            owners.append(owner[first])
+            hashes.append(_hash_grams(text, first, n[first]))
+    return _distinct(np.concatenate(owners), np.concatenate(hashes))
 
 
 def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -229,12 +282,13 @@ def _is_han(codes: np.ndarray) -> np.ndarray:
     return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
 
 
-def _two_or_three(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    return np.where(han > 0.2 * lengths, 2, 3)
+def _small(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    chinese = han > 0.2 * lengths
+    return np.stack([np.where(chinese, 1, 2), np.where(chinese, 2, 3)])
 
 
 def _five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    return np.full(len(lengths), 5)
+    return np.full((1, len(lengths)), 5)
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
@@ -248,51 +302,89 @@ def masks(blocks: int) -> list[int]:
 
 
 def candidates(unique: DataFrame, params: Params) -> DataFrame:
-    """Pairs (left, right) of nodes within the radius that meet in a block table; a node is a hash of a record_id."""
+    """Pairs (left, right) of nodes that meet in a block table and may be alike; a node is a hash of a record_id."""
     long_enough = unique.where(F.col("length") >= params.min_characters)
-    nodes = long_enough.select(F.xxhash64("representative").alias("node"), "simhash")
+    nodes = long_enough.select(F.xxhash64("representative").alias("node"), *CANDIDATE[1:])
     tables = F.posexplode(F.array(*[F.lit(mask).cast("long") for mask in masks(params.blocks)])).alias("block", "mask")
     chunks = 1 + unique.count() // TABLE_ROWS
     chunk = F.pmod(F.xxhash64(F.col("simhash").bitwiseAND(F.col("mask"))), F.lit(chunks))
-    spread = nodes.select("node", "simhash", tables).withColumn("chunk", chunk)
-    radius, window = params.radius, params.window
+    spread = nodes.select(*CANDIDATE, tables).withColumn("chunk", chunk)
 
-    def meet(table: pd.DataFrame) -> pd.DataFrame:
-        left, right = neighbours(
-            table["node"].to_numpy(), table["simhash"].to_numpy().view(np.uint64), table["mask"].iloc[0], radius, window
-        )
-        return pd.DataFrame({"left": left, "right": right})
+    def meet(table: pa.Table) -> pa.Table:
+        left, right = neighbours(Candidates.of(table), table["mask"][0].as_py(), params)
+        return pa.table({"left": left, "right": right})
 
-    return spread.groupBy("block", "chunk").applyInPandas(meet, "left long, right long").distinct()
+    return spread.groupBy("block", "chunk").applyInArrow(meet, "left long, right long").distinct()
 
 
-def neighbours(
-    nodes: np.ndarray, hashes: np.ndarray, mask: int, radius: int, window: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of nodes whose hashes agree under `mask` and differ in at most `radius` bits.
+CANDIDATE = ("node", "simhash", "length", "grams", "sketch")
 
-    nodes int64 (n,), hashes uint64 (n,), mask a signed 64-bit integer. Returns (left, right), left < right, each
-    int64 (pairs,). Compares each hash with its next `window` neighbours in its bucket and stops after LINKS pairs.
+
+@dataclass(frozen=True)
+class Candidates:
+    """Texts of one table, column by column, (n,) each: the columns of CANDIDATE."""
+
+    node: np.ndarray  # int64
+    simhash: np.ndarray  # uint64
+    length: np.ndarray
+    grams: np.ndarray
+    sketch: np.ndarray  # uint64 (n, 8)
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Candidates":
+        node, simhash, length, grams = (table[name].to_numpy() for name in CANDIDATE[:-1])
+        sketch = np.frombuffer(b"".join(table["sketch"].to_pylist()), dtype=np.uint64).reshape(len(node), -1)
+        return cls(node, simhash.view(np.uint64), length, grams, sketch)
+
+    def take(self, order: np.ndarray) -> "Candidates":
+        return Candidates(*(getattr(self, name)[order] for name in CANDIDATE))
+
+    def near(self, left: np.ndarray, right: np.ndarray, params: Params) -> np.ndarray:
+        """Which of the pairs of places (left[i], right[i]) are within the radius and may be alike, bool (n,)."""
+        found = ones(self.simhash[left] ^ self.simhash[right]) <= params.radius
+        found[found] = self._may_be_alike(left[found], right[found], params.similarity)
+        return found
+
+    def _may_be_alike(self, left: np.ndarray, right: np.ndarray, least: Similarity) -> np.ndarray:
+        """False where the sketches prove the pair less similar than it must be.
+
+        Of a and b n-grams, d are in one text alone, and the similarity is (a + b - d) / (a + b + d); the sketches
+        differ in at most d bits.
+        """
+        total = self.grams[left] + self.grams[right]
+        differing = ones(self.sketch[left] ^ self.sketch[right])
+        lengths = self.length[left], self.length[right]
+        comparable = (lengths[0] > LONG) == (lengths[1] > LONG)  # else the sketches are of other n-grams
+        return ~comparable | ((total - differing) / (total + differing) >= least.least(*lengths))
+
+
+def neighbours(texts: Candidates, mask: int, params: Params) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of nodes whose hashes agree under `mask`, differ in at most `radius` bits and may be alike.
+
+    mask is a signed 64-bit integer. Returns (left, right), left < right, each int64 (pairs,). Compares each hash with
+    its next `window` neighbours in its bucket and stops after LINKS pairs.
     """
-    keys = hashes & np.array(mask, dtype=np.int64).view(np.uint64)
-    order = np.lexsort((nodes, hashes, keys))
-    nodes, hashes, keys = nodes[order], hashes[order], keys[order]
-    active, links, found = np.arange(len(nodes)), np.zeros(len(nodes), dtype=np.int64), []
-    for step in range(1, window + 1):
-        active = active[active + step < len(nodes)]
+    keys = texts.simhash & np.array(mask, dtype=np.int64).view(np.uint64)
+    order = np.lexsort((texts.node, texts.simhash, keys))
+    texts, keys = texts.take(order), keys[order]
+    active, links = np.arange(len(keys)), np.zeros(len(keys), dtype=np.int64)
+    found = [np.zeros((2, 0), dtype=np.int64)]
+    for step in range(1, params.window + 1):
+        active = active[active + step < len(keys)]
         active = active[(keys[active] == keys[active + step]) & (links[active] < LINKS)]
         if not len(active):
             break
-        near = active[distance(hashes[active], hashes[active + step]) <= radius]
+        near = active[texts.near(active, active + step, params)]
         links[near] += 1
-        found.append(np.stack([nodes[near], nodes[near + step]]))
-    pairs = np.sort(np.concatenate(found, axis=1), axis=0) if found else np.zeros((2, 0), dtype=np.int64)
-    return pairs[0], pairs[1]
+        found.append(np.stack([texts.node[near], texts.node[near + step]]))
+    left, right = np.sort(np.concatenate(found, axis=1), axis=0)
+    return left, right
 
 
-def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The Hamming distances of two uint64 arrays, int64 (n,)."""
-    return _ONES[(left ^ right).view(np.uint16).reshape(-1, 4)].sum(axis=1, dtype=np.int64)
+def ones(words: np.ndarray) -> np.ndarray:
+    """How many bits of each row are set; words uint64 (n,) or (n, words), returns int64 (n,)."""
+    rows = np.ascontiguousarray(words if words.ndim == 2 else words[:, np.newaxis])
+    return _ONES[rows.view(np.uint16)].sum(axis=1, dtype=np.int64)
 
 
 _ONES = np.array([index.bit_count() for index in range(1 << 16)], dtype=np.uint8)
@@ -308,11 +400,13 @@ def edges(unique: DataFrame, params: Params) -> DataFrame:
     for side in ("left", "right"):
         renamed = texts.select(*[F.col(name).alias(f"{name}_{side}") for name in texts.columns])
         pairs = pairs.join(renamed, F.col(side) == F.col(f"node_{side}"), how="inner")
-    length = F.least("length_left", "length_right")
-    limits = params.similarity
-    limit = F.when(length <= SHORT, limits.short).when(length <= LONG, limits.medium).otherwise(limits.long)
-    alike = similarity("key_left", "key_right") >= limit
-    return pairs.where(alike).select(
+
+    @F.pandas_udf(BooleanType())  # type: ignore[call-overload]
+    def alike(lengths_left: pd.Series, lengths_right: pd.Series, left: pd.Series, right: pd.Series) -> pd.Series:
+        least = params.similarity.least(lengths_left.to_numpy(), lengths_right.to_numpy())
+        return pd.Series(jaccard(list(left), list(right)) >= least)
+
+    return pairs.where(alike("length_left", "length_right", "key_left", "key_right")).select(
         F.col("representative_left").alias("left"), F.col("representative_right").alias("right")
     )
 
@@ -324,26 +418,23 @@ def similarity(left: pd.Series, right: pd.Series) -> pd.Series:
 
 @F.pandas_udf(IntegerType())  # type: ignore[call-overload]
 def hamming(left: pd.Series, right: pd.Series) -> pd.Series:
-    return pd.Series(distance(left.to_numpy().view(np.uint64), right.to_numpy().view(np.uint64)).astype(np.int32))
+    return pd.Series(ones((left.to_numpy() ^ right.to_numpy()).view(np.uint64)).astype(np.int32))
 
 
 def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
     """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
 
-    n is 5 where both keys are longer than LONG characters, else 2 for Chinese and 3 for other texts.
+    n is 5 where both keys are longer than LONG characters, else 1 and 2 for Chinese, 2 and 3 for other texts.
     """
     result = np.zeros(len(left))
-    long = np.array([min(len(a), len(b)) > LONG for a, b in zip(left, right, strict=True)], dtype=bool)
-    for chosen, size, step in ((~long, _two_or_three, SLICE), (long, _five, SLICE // 4)):
-        index = np.flatnonzero(chosen)
-        for start in range(0, len(index), step):
-            part = index[start : start + step]
-            result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], size)
+    lengths = np.array([min(len(a), len(b)) for a, b in zip(left, right, strict=True)], dtype=np.int64)
+    for part, sizes in _by_length(lengths):
+        result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], sizes)
     return result
 
 
-def _jaccard_slice(left: Sequence[str], right: Sequence[str], size: GramSize) -> np.ndarray:
-    sides = [grams(keys, COMPARED_CHARACTERS, size) for keys in (left, right)]
+def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> np.ndarray:
+    sides = [grams(keys, COMPARED_CHARACTERS, sizes) for keys in (left, right)]
     counts = [np.bincount(owner, minlength=len(left)) for owner, _ in sides]
     # A gram counts as shared when it stands on both sides of the same pair.
     owner, hashes = (np.concatenate(parts) for parts in zip(*sides, strict=True))

@@ -5,14 +5,18 @@ a missing text, business or split is null. A row is kept or rejected for one rea
 """
 
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
-from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE
+from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
+from jobs.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from jobs.sources import Documents, Mapped, Source, mapped_columns
-from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named
+from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
+from jobs.values import amount
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class Params:
     sources: dict[str, Source] = field(default_factory=dict)
 
 
-HAN_SHARE = 0.2  # of a text's letters: above it the text is Chinese, however many Latin names it holds
 READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
+UNPARSABLE = struct(record_id=StringType(), source=StringType(), column=StringType())
 WHITE_SPACE = " \t\n\v\f\r"
 # With the unit separator between them, (ab, c) and (a, bc) stay two keys.
 SEPARATOR = "\x1f"
@@ -52,6 +56,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
         "records": records,
         "annotations": union(labels),
         "columns": frames["columns"],
+        "unparsable": union([select_unparsable(frame) for frame in kept] or [_empty(empty, UNPARSABLE)]),
         "rejects": union([select_rejects(frame) for frame in judged + brought]),
     }
 
@@ -112,16 +117,19 @@ def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
     text = joined(source.text, "\n")
     mapped = mapped_columns(source)
     taken = [name for name in value_columns(raw) if name not in mapped]
+    numbers = {column: number(column, source) for column in source.numbers}
+    lost = [F.when(present(column).isNotNull() & value.isNull(), F.lit(column)) for column, value in numbers.items()]
     inexact = F.concat_ws(",", *[F.when(is_inexact(name), F.lit(name)) for name in source.numbers])
     return raw.select(
         F.lit(name).alias("source"),
         joined(source.key, "|", whole=True).alias("source_key"),
-        chosen(source.occurred_at, source.occurred_at_value).alias("time"),
+        day_first(chosen(source.occurred_at, source.occurred_at_value), source.day_first).alias("time"),
         F.lit(source.occurred_at).alias("time_column"),
         chosen(source.business, source.business_value).alias("business"),
         language(chosen(source.lang, source.lang_value), text).alias("lang"),
         text.alias("text"),
-        keyed([*source.numbers], number, "map<string,double>").alias("numbers"),
+        keyed([*source.numbers], numbers.__getitem__, "map<string,double>").alias("numbers"),
+        F.array_compact(F.array(*lost)).cast("array<string>").alias("unparsable"),
         keyed([*source.facts, *taken], present, "map<string,string>", split=source.split).alias("facts"),
         keyed(list(source.labels), lambda layer: present(source.labels[layer]), "map<string,string>").alias("labels"),
         inexact.alias("inexact"),
@@ -137,16 +145,37 @@ def present(column: str) -> Column:
     return F.when(value != "", value)
 
 
-def number(column: str) -> Column:
-    """A column as a finite double, null where it is none."""
-    value = F.trim(named(column).cast("string")).try_cast("double")
+def number(column: str, source: Mapped | Documents) -> Column:
+    """A column as a finite double, null where it is none; in a source without types also 1,200.50 (jobs/values.py)."""
+    text = F.trim(named(column).cast("string"))
+    plain = _finite(text.try_cast("double"))
+    if declares_types(source) or isinstance(source, Documents):
+        return plain
+    if source.decimal == ",":
+        plain = F.when(~text.contains("."), plain)
+    return F.coalesce(plain, _amount(F.when(plain.isNull() & (text != ""), text), source, column))
+
+
+def _finite(value: Column) -> Column:
     return F.when(~F.isnan(value) & (F.abs(value) != float("inf")), value)
+
+
+def _amount(text: Column, source: Mapped, column: str) -> Column:
+    read = partial(amount, decimal=source.decimal, units=source.units.get(column, ()))
+
+    @F.pandas_udf("double")  # type: ignore[call-overload]
+    def amounts(texts: pd.Series) -> pd.Series:
+        return texts.map(read, na_action="ignore").astype(float)
+
+    return amounts(text)
 
 
 def is_inexact(column: str) -> Column:
     """Whether a column holds a whole number, written in digits, that no double equals: one above 2**53."""
     whole = F.regexp_extract(F.trim(named(column).cast("string")), r"^([+-]?\d{16,})(\.0*)?$", 1)
-    return (whole != "") & ~F.coalesce(number(column).try_cast("bigint") == whole.try_cast("bigint"), F.lit(False))
+    return (whole != "") & ~F.coalesce(
+        whole.try_cast("double").try_cast("bigint") == whole.try_cast("bigint"), F.lit(False)
+    )
 
 
 def chosen(column: str | None, constant: str | None) -> Column:
@@ -174,18 +203,38 @@ def keyed(names: list[str], value, kind: str, split: str | None = None) -> Colum
 
 
 def language(mapped: Column, text: Column) -> Column:
-    """zh, en or und: the mapped value (zh-CN counts as zh) where there is one, else by the letters of the text.
+    """ISO 639: the mapped value (zh-CN counts as zh) where there is one, else told from the first LETTERS characters.
 
-    Chinese where more than HAN_SHARE of the letters are Han, else English where most are Latin.
+    Chinese where more than HAN_SHARE of the letters are Han, Japanese where there are kana among them, `und` without
+    letters, all else as jobs/language.py guesses.
     """
-    code = F.lower(F.regexp_extract(mapped, r"^[A-Za-z]+", 0))
-    told = F.when(code.isin("zh", "en"), code).otherwise("und")
-    letters, han, latin = (F.length(F.regexp_replace(text, f"[^{kind}]", "")) for kind in SCRIPTS)
-    guessed = F.when(han > HAN_SHARE * letters, "zh").when(latin > 0.5 * letters, "en").otherwise("und")
-    return F.when(mapped.isNotNull(), told).otherwise(guessed)
+    told = F.lower(F.regexp_extract(mapped, r"^([A-Za-z]{2,3})(?:$|[-_])", 1))
+    start = F.substring(text, 1, LETTERS)
+    letters, han, kana = (F.length(F.regexp_replace(start, f"[^{kind}]", "")) for kind in SCRIPTS)
+    script = F.when(letters == 0, UNKNOWN).when(kana > KANA_SHARE * letters, "ja").when(han > HAN_SHARE * letters, "zh")
+    guessed = _guessed(F.when(mapped.isNull() & script.isNull(), start))
+    return F.when(mapped.isNull(), F.coalesce(script, guessed, F.lit(UNKNOWN))).otherwise(
+        F.when(told != "", told).otherwise(UNKNOWN)
+    )
 
 
-SCRIPTS = (r"\p{L}", r"\p{IsHan}", r"\p{IsLatin}")
+def _guessed(text: Column) -> Column:
+    @F.pandas_udf("string")  # type: ignore[call-overload]
+    def guesses(texts: pd.Series) -> pd.Series:
+        return texts.map(guess, na_action="ignore").astype(object)
+
+    return guesses(text)
+
+
+SCRIPTS = (r"\p{L}", r"\p{IsHan}", r"\p{IsHiragana}\p{IsKatakana}")
+
+
+def day_first(text: Column, first: bool | None) -> Column:
+    """A time with a date such as 03/04/2023, the year in front; as it is where the source names no order."""
+    if first is None:
+        return text
+    order = "$3-$2-$1" if first else "$3-$1-$2"
+    return F.regexp_replace(text, r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?!\d)", order)
 
 
 def instant(text: Column) -> Column:
@@ -311,6 +360,11 @@ def select_records(rows: DataFrame) -> DataFrame:
     return rows.select(*RECORDS.fieldNames())
 
 
+def select_unparsable(rows: DataFrame) -> DataFrame:
+    """The values under `numbers` that are there and no number; without the value, which may be personal."""
+    return rows.select("record_id", "source", F.explode("unparsable").alias("column"))
+
+
 def select_annotations(rows: DataFrame) -> DataFrame:
     return rows.select(*ANNOTATIONS.fieldNames())
 
@@ -323,7 +377,13 @@ def select_rejects(rows: DataFrame) -> DataFrame:
 REASONS = READER_REASONS | set(ROW_RULES) | {"superseded", "duplicate_key"} | set(ANNOTATION_RULES)
 STAGE = Stage(
     reads=("sources",),
-    writes={"records": RECORDS, "annotations": ANNOTATIONS, "columns": COLUMNS, "rejects": REJECTS},
+    writes={
+        "records": RECORDS,
+        "annotations": ANNOTATIONS,
+        "columns": COLUMNS,
+        "unparsable": UNPARSABLE,
+        "rejects": REJECTS,
+    },
     params=Params,
     private=True,
 )

@@ -51,8 +51,11 @@ class Mapped:
     business: str | None = None
     business_value: str | None = None
     lang: str | None = None
-    lang_value: str | None = None  # zh | en | und
+    lang_value: str | None = None  # ISO 639: zh, en, ...; und: not known
     numbers: list[str] = field(default_factory=list)
+    decimal: Literal[".", ","] = "."  # of numbers and amounts in text columns
+    units: dict[str, list[str]] = field(default_factory=dict)  # number -> words that may follow it, such as kg
+    day_first: bool | None = None  # 03/04/2023 is the 3rd of April; false: March 4th; null: no time
     facts: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)  # layer -> column
     split: str | None = None
@@ -79,6 +82,8 @@ class Mapped:
         _one_of(self, "occurred_at", "occurred_at_value", required=True)
         _one_of(self, "business", "business_value")
         _one_of(self, "lang", "lang_value")
+        if set(self.units) - set(self.numbers):
+            raise ValueError(f"units names {min(set(self.units) - set(self.numbers))}, which is not under numbers")
         if set(self.labels) - {"scene"}:
             raise ValueError("labels may name the layer scene alone; bring spans by a source with role: annotations")
 
@@ -168,6 +173,7 @@ class Documents:
     occurred_at_value = None
     text = "text"
     business = None
+    day_first = None
     lang = None
     numbers = ()
     facts = ("file", "page", "part", "method")

@@ -8,7 +8,7 @@ known as (
             'encrypted', 'broken', 'no_text', 'too_large', 'unsupported', 'no_annotator', 'bad_layer', 'bad_role',
             'unknown_record'
         ]),
-        ('clean', ['outlier', 'empty']),
+        ('clean', ['outlier', 'empty', 'mojibake', 'boilerplate', 'language']),
         ('dedup', ['duplicate']),
         ('mask', ['personal_data', 'record_gone']),
         ('annotate', [

@@ -78,6 +78,40 @@ def test_deviation_from_the_median(spark):
     ]
 
 
+def found(outputs, *columns):
+    return sorted(tuple(row[name] for name in columns) for row in outputs["outliers"].collect())
+
+
+def test_the_report_says_what_each_method_would_reject(spark):
+    # A giant, and a value 15 sigmas off that hides behind it; of 8 giants in 40 none sees the others but the median.
+    rows = [*incomes("one"), record("giant", 3, "one", numbers={"income": 1e9})]
+    rows += [record("hidden", 3, "one", numbers={"income": 300.0}), *incomes("few", value=float)[:9]]
+    rows += incomes("many", value=lambda index: 1e9 + index if index < 8 else float(index))
+    outputs = run(spark, rows, outliers={"min_rows": 10})
+    assert shape(outputs["outliers"].schema) == shape(clean.OUTLIERS)
+    assert found(outputs, "source", "method", "rows", "rejected", "chosen") == [
+        *[("few", method, 9, 0, method == "sigma") for method in sorted(clean.METHODS)],
+        ("many", "iterated", 40, 0, False),
+        ("many", "mad", 40, 8, False),
+        ("many", "plain", 40, 0, False),
+        ("many", "sigma", 40, 0, True),
+        ("one", "iterated", 42, 2, False),
+        ("one", "mad", 42, 2, False),
+        ("one", "plain", 42, 1, False),
+        ("one", "sigma", 42, 1, True),
+    ]
+    assert rejected(outputs) == [("giant", "one", "clean", "outlier", "income")]
+    iterated = run(spark, rows, outliers={"min_rows": 10, "method": "iterated"})
+    assert [row[0] for row in rejected(iterated)] == ["giant", "hidden"]
+
+
+def test_limits_are_in_the_column_s_own_units(spark):
+    rows = incomes("a", "amount", lambda index: float(index))
+    row = run(spark, rows, outliers={"log": ["amount"], "method": "mad"})["outliers"].where("method = 'mad'").first()
+    assert row["centre"] == pytest.approx(19.494, abs=0.01)
+    assert row["low"] < 2 and row["high"] > 100
+
+
 MISSING = [
     record("1", 1, numbers={"n": 1.0, "m": 5.0}, facts={"channel": "web", "note": "alpha"}),
     record("2", 2, numbers={"n": 2.0}, facts={"channel": "web", "note": "beta"}),
@@ -125,6 +159,62 @@ def test_texts_and_facts_are_normalised(spark):
     assert kept(run(spark, rows), "text", "facts", "business", "source_key") == {
         "1": ("AB，你好！", {"reply": "Ok 好的，谢谢"}, "Ｘ", "key-1")
     }
+
+
+TEXTS = [
+    ("mended", "<p>cafÃ© &amp; bar</p>"),
+    ("lost", "\ufffd\ufffd\ufffd ok \ufffd"),
+    ("lost in GBK", "锟斤拷锟斤拷 好"),
+    ("little lost", "a long text in which one letter \ufffd is lost"),
+    ("tags alone", "<br><div></div>&nbsp;"),
+    ("boilerplate", "Please see ATTACHED!\n\nSent from my iPhone"),
+    ("zh boilerplate", "详见附件。"),
+    ("more than boilerplate", "Please see attached. My card is gone."),
+    ("no letters", "123 !!!"),
+]
+
+
+def test_texts_are_mended_or_rejected(spark):
+    rows = [record(name, text=text) for name, text in TEXTS]
+    rows += [record("numbers", text="见附件", numbers={"n": 1.0}), (*record("fr")[:5], "fr", "Bonjour", None, None)]
+    rows += [(*record("und")[:5], "und", "42", None, None)]
+    outputs = run(spark, rows, languages=["zh", "en"])
+    assert [(row[0], row[3]) for row in rejected(outputs)] == [
+        ("boilerplate", "boilerplate"),
+        ("fr", "language"),
+        ("lost", "mojibake"),
+        ("lost in GBK", "mojibake"),
+        ("tags alone", "empty"),
+        ("zh boilerplate", "boilerplate"),
+    ]
+    texts = kept(outputs, "text")
+    assert texts["mended"] == ("café & bar",)
+    assert sorted(texts) == sorted(["mended", "little lost", "more than boilerplate", "no letters", "numbers", "und"])
+
+
+def test_mending_can_be_switched_off(spark):
+    rows = [record("1", text="<p>cafÃ© &amp;</p>"), record("2", text="\ufffd"), record("3", text="见附件")]
+    outputs = run(spark, rows, encoding=False, markup=False, max_replaced=1.0, boilerplate=[])
+    assert kept(outputs, "text") == {"1": ("<p>cafÃ© &amp;</p>",), "2": ("\ufffd",), "3": ("见附件",)}
+
+
+def test_clean_texts_stay_as_they_are(spark):
+    rows = [record(name, text=text, numbers={"n": 1.0}) for name, text in TEXTS]
+    first = run(spark, rows)
+    again = clean.build({"ingest.records": first["records"].drop("imputed")}, clean.Params())
+    assert kept(again, "text", "numbers", "facts") == kept(first, "text", "numbers", "facts")
+    assert rejected(again) == []
+
+
+def test_nothing_after_the_cut_changes_a_fill_value(spark):
+    later = [
+        record(name, 90, numbers={"n": value}, facts={"channel": "fax"}) for name, value in (("7", 5.0), ("9", -1.0))
+    ]
+    params = {"missing": {"fit_before": "2020-02-01", "max_categories": 2}}
+    early = [row for row in MISSING if row[3] < datetime(2020, 2, 1)]
+    before = kept(run(spark, MISSING, **params), "numbers", "facts", "imputed")
+    after = kept(run(spark, early + later, **params), "numbers", "facts", "imputed")
+    assert {row[0]: after[row[0]] for row in early} == {row[0]: before[row[0]] for row in early}
 
 
 def test_rows_do_not_depend_on_partitions(spark):

@@ -3,7 +3,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jobs import dedup
 from jobs.stage import CLEANED
@@ -45,13 +48,14 @@ def test_simhash_does_not_depend_on_the_batch():
 
 def test_near_texts_have_near_hashes():
     hashes = dedup.simhash([match_key(text) for text in (ENGLISH, ENGLISH.replace("purchase", "purchse"), OTHER)])
-    near, far = dedup.distance(hashes[:1], hashes[1:2])[0], dedup.distance(hashes[:1], hashes[2:])[0]
+    near, far = dedup.ones(hashes[:1] ^ hashes[1:2])[0], dedup.ones(hashes[:1] ^ hashes[2:])[0]
     assert 0 < near <= 14 < far
 
 
-def test_distance():
+def test_ones():
     left, right = np.array([0, 5, 2**64 - 1], dtype=np.uint64), np.array([0, 6, 0], dtype=np.uint64)
-    assert dedup.distance(left, right).tolist() == [0, 2, 64]
+    assert dedup.ones(left ^ right).tolist() == [0, 2, 64]
+    assert dedup.ones(np.stack([left ^ right, left ^ left], axis=1)).tolist() == [0, 2, 64]
 
 
 @pytest.mark.parametrize("blocks", [3, 10, 16])
@@ -64,8 +68,16 @@ def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
         assert any(difference & mask == 0 for mask in masks)
 
 
-def pairs(nodes, hashes, mask, radius, window):
-    found = dedup.neighbours(np.array(nodes, np.int64), np.array(hashes, np.uint64), mask, radius, window)
+def bucket(nodes, hashes, **columns):
+    """Texts that their sketches tell nothing about, unless `columns` do."""
+    size = len(hashes)
+    plain = {"length": [50] * size, "grams": [100] * size, "sketch": np.zeros((size, 8), np.uint64)} | columns
+    hashes = np.array(hashes, np.uint64)
+    return dedup.Candidates(np.array(nodes, np.int64), hashes, *(np.array(plain[name]) for name in plain))
+
+
+def pairs(texts, mask, radius, window):
+    found = dedup.neighbours(texts, mask, dedup.Params(radius=radius, window=window))
     return sorted(zip(*(side.tolist() for side in found), strict=True))
 
 
@@ -79,13 +91,13 @@ def test_neighbours_are_all_pairs_of_a_bucket_within_the_radius():
         for b in range(a + 1, 200)
         if (hashes[a] ^ hashes[b]) & mask == 0 and (hashes[a] ^ hashes[b]).bit_count() <= 1
     ]
-    assert pairs(range(200), hashes, mask, 1, 200) == expected != []
+    assert pairs(bucket(range(200), hashes), mask, 1, 200) == expected != []
     order = generator.sample(range(200), 200)
-    assert pairs(order, [hashes[node] for node in order], mask, 1, 200) == expected
+    assert pairs(bucket(order, [hashes[node] for node in order]), mask, 1, 200) == expected
 
 
 def test_a_hot_bucket_is_bounded():
-    found = pairs(range(5000), [7] * 5000, 1, 3, 256)
+    found = pairs(bucket(range(5000), [7] * 5000), 1, 3, 256)
     assert len(found) <= 5000 * dedup.LINKS
     assert len({node for pair in found for node in pair}) == 5000
 
@@ -97,6 +109,30 @@ def test_jaccard_uses_grams_by_language_and_length():
     fives = [{text[i : i + 5] for i in range(296)} for text in (left[4], right[4])]
     shared = len(fives[0] & fives[1]) / len(fives[0] | fives[1])
     assert dedup.jaccard(left, right).tolist() == pytest.approx([2 / 6, 2 / 4, 0, 0, shared, 1])
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("abcd你好 ", min_size=1, max_size=40).map(lambda text: text * 7), min_size=2, max_size=8))
+def test_no_sketch_drops_what_is_alike(texts):
+    found = dedup.signatures(texts)
+    found = found[found["digest"].notna()].reset_index(names="node")
+    texts, keys = dedup.Candidates.of(pa.Table.from_pandas(found)), list(found["key"])
+    left, right = (np.array(side, dtype=int) for side in np.triu_indices(len(keys), 1))
+    params = dedup.Params(radius=32)
+    least = params.similarity.least(texts.length[left], texts.length[right])
+    alike = dedup.jaccard([keys[place] for place in left], [keys[place] for place in right]) >= least
+    within = dedup.ones(texts.simhash[left] ^ texts.simhash[right]) <= params.radius
+    assert not (alike & within & ~texts.near(left, right, params)).any()
+
+
+def test_a_sketch_drops_what_is_near_by_chance():
+    picked = random.Random(5)
+    texts = ["".join(picked.choices("abcdefghijklmnop", k=length)) for length in [80] * 30 + [600] * 30]
+    found = dedup.Candidates.of(pa.Table.from_pandas(dedup.signatures(texts).reset_index(names="node")))
+    left, right = np.triu_indices(len(texts), 1)
+    same = (found.length[left] > dedup.LONG) == (found.length[right] > dedup.LONG)
+    near = found.near(left, right, dedup.Params(radius=32))
+    assert not near[same].any() and near[~same].any()
 
 
 def test_components():
@@ -185,7 +221,7 @@ def test_one_record_of_each_cluster_stays(spark):
         (
             name,
             kept,
-            int(dedup.distance(dedup.simhash([texts[name]]), dedup.simhash([texts[kept]]))[0]),
+            int(dedup.ones(dedup.simhash([texts[name]]) ^ dedup.simhash([texts[kept]]))[0]),
             float(dedup.jaccard([texts[name]], [texts[kept]])[0]),
         )
         for name, kept in CLUSTERS.items()

@@ -124,7 +124,7 @@ def test_records(built):
         ticket("3", utc(2020, 3, 10), "cards", "und", None, 2.5, channel="web", split="test"),
         ticket("9", utc(2020, 3, 10), None, "en", "same", None),
         complaint("1", "zh", "new"),
-        complaint("2", "und", "text"),
+        complaint("2", "fr", "text"),
     ]
     assert rows(built[1]["records"]) == sorted(expected, key=repr)
 
@@ -195,6 +195,29 @@ def test_a_taken_column_is_a_fact(spark):
     assert records.collect()[0]["facts"] == {"f": "a", "a.b": "b"}
 
 
+def test_amounts_are_read_and_what_is_no_number_is_recorded(spark):
+    fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at": "at", "text": "t"}
+    fields |= {"numbers": ["n", "months"], "units": {"months": ["个月"]}, "day_first": True}
+    given = [
+        ("s", "1", "03/04/2023", "x", "¥1,200.50", "3 个月"),
+        ("s", "2", "2023年5月1日", "x", "1.2万", "soon"),
+        ("s", "3", "31.12.2023 10:00:00", "x", "1,20", None),
+        ("s", "4", "12/31/2023", "x", "7", "4"),
+    ]
+    frame = spark.createDataFrame(given, "_source string, id string, at string, t string, n string, months string")
+    outputs = build(
+        {"source.s": frame, "columns": spark.createDataFrame([], COLUMNS)}, Params(parse_sources({"s": fields}))
+    )
+    found = {row["source_key"]: (row["occurred_at"], row["numbers"]) for row in outputs["records"].collect()}
+    assert found == {
+        "1": (utc(2023, 4, 3), {"n": 1200.5, "months": 3.0}),
+        "2": (utc(2023, 5, 1), {"n": 12_000.0, "months": None}),
+        "3": (utc(2023, 12, 31, 10), {"n": None, "months": None}),
+    }
+    assert rows(outputs["unparsable"]) == sorted([(id_of("s", "2"), "s", "months"), (id_of("s", "3"), "s", "n")])
+    assert [(row["reason"], row["detail"]) for row in outputs["rejects"].collect()] == [("bad_time", "at")]
+
+
 def test_a_number_that_no_double_equals_and_a_value_too_large_are_rejects(spark):
     fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at_value": "2020-01-01"}
     fields |= {"text": "body", "numbers": ["n", "m"], "facts": ["f"], "max_characters": 30}
@@ -260,10 +283,16 @@ def test_language(spark):
     cases = [
         ("en-GB", "我", "en"),
         ("ZH", "text", "zh"),
-        ("de", "text", "und"),
+        ("de", "text", "de"),
+        ("French", "text", "und"),
         (None, "My card 我的", "zh"),
         (None, "My card is lost 我", "en"),
-        (None, "Моя карта", "und"),
+        (None, "Моя карта", "ru"),
+        (None, "Ich habe meine Karte verloren und brauche eine neue", "de"),
+        (None, "roll dice", "en"),
+        (None, "$AAPL http://t.co/x", "en"),
+        (None, "カードを失くした、再発行希望", "ja"),
+        (None, "x" * 100_000 + "我" * 100_000, "en"),
         (None, "12345", "und"),
         (None, None, "und"),
     ]

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jobs.text import match_key, normalise
 
@@ -25,6 +27,60 @@ from jobs.text import match_key, normalise
 def test_normalise(text, stored):
     assert normalise(text) == stored
     assert normalise(stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("cafÃ© â€œhiâ€\x9d", "café “hi”"),
+        ("èˆ’é€‚", "舒适"),
+        ("你好，世界！今天天气".encode().decode("gbk"), "你好，世界！今天天气"),
+        ("他说“你好”，don’t", "他说“你好”，don’t"),
+        ("联通", "联通"),
+        ("<p>Hello<br/>world &amp;amp; <B>you</b></p><script>x<1</script> end", "Hello\nworld & you\nend"),
+        ("<table><tr><td>a</td><td>b</td></tr></table>", "a b"),
+        ("年龄&gt;=18岁，<b>好</b>", "年龄>=18岁，好"),
+        ("＆ｌｔ；ｐ＆ｇｔ；x", "x"),
+        ("a < b and c > d, x<y", "a < b and c > d, x<y"),
+        ("24.0<bmi<28.0kg List<String> <PHONE> <ADDRESS>", "24.0<bmi<28.0kg List<String> <PHONE> <ADDRESS>"),
+        ("AT&T &copy 5", "AT&T &copy 5"),
+    ],
+)
+def test_normalise_mends(text, stored):
+    assert normalise(text) == stored
+    assert normalise(stored) == stored
+
+
+PIECES = [
+    "<p>",
+    "</p>",
+    "<br>",
+    "&amp;",
+    "&lt;",
+    "<",
+    "&#8203;",
+    "Ã©",
+    "â€™",
+    "＜",
+    "＆",
+    "；",
+    "<script>",
+    "浣犲",
+    "&#x26;",
+]
+BROKEN = st.text(max_size=6).map(lambda text: text.encode().decode("latin-1"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.text(max_size=8) | st.sampled_from(PIECES) | BROKEN, max_size=8).map("".join), st.booleans())
+def test_normalise_is_idempotent(text, chinese_punctuation):
+    stored = normalise(text, chinese_punctuation)
+    assert normalise(stored, chinese_punctuation) == stored
+
+
+def test_mending_stops_however_deep_the_markup():
+    assert normalise("<div>" * 5000 + "x" + "</div>" * 5000) == "x"
+    assert normalise("&" + "amp;" * 15 + "lt;") == "<"
 
 
 def test_normalise_can_fold_chinese_punctuation():

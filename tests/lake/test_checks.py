@@ -38,6 +38,8 @@ create table clean.rejects as from ingest.rejects; create table dedup.rejects as
 create table mask.rejects as from ingest.rejects; create table annotate.rejects as from ingest.rejects;
 create table split.rejects as from ingest.rejects; create table tokenize_intent.rejects as from ingest.rejects;
 create table ingest.columns as select 'tickets' as source, 'body' as name, 'text' as type, 'text' as used_as;
+create table ingest.unparsable as
+    select record_id, source, 'age' as "column" from ingest.records where source_key = 'k2';
 create table ingest.annotations as
     select record_id, 'annotations' as source, layer, annotator, 'annotator' as role,
         case layer when 'entity' then 'verb' else ['a', 'b'][1 + ascii(right(source_key, 1)) % 2] end as label,
@@ -48,6 +50,10 @@ create table clean.records as
     select *, ['facts.channel'][:(source_key = 'k1')::int] as imputed from ingest.records where source_key <> 'k9';
 insert into clean.rejects
     select record_id, source, 'clean', 'outlier', 'amount' from ingest.records where source_key = 'k9';
+create table clean.outliers as
+    select 'tickets' as source, 'cards' as business, 'amount' as "column", method, method = 'sigma' as chosen,
+        10 as rows, (method <> 'plain')::int as rejected
+    from (values ('plain'), ('sigma'), ('iterated'), ('mad')) as methods(method);
 create table dedup.records as select *, record_id as cluster from clean.records where source_key <> 'k10';
 create table dedup.duplicates as
     select a.record_id as removed, b.record_id as kept, 3 as distance, 0.9::double as similarity
@@ -268,8 +274,8 @@ BROKEN = {
     ),
     "langs_are_known": (
         "ingest.records",
-        f"update ingest.records set lang = 'fr' where record_id = '{K2}'",
-        [{"record_id": K2, "source": "tickets", "lang": "fr"}],
+        f"update ingest.records set lang = 'French' where record_id = '{K2}'",
+        [{"record_id": K2, "source": "tickets", "lang": "French"}],
     ),
     "layers_are_annotated_twice": (
         "annotate.agreement",
@@ -325,6 +331,16 @@ BROKEN = {
         "annotate.units",
         "update annotate.units set outcome = 'lost' where layer = 'entity'",
         [{"outcome": "lost", "rows": 1}],
+    ),
+    "outliers_add_up": (
+        "clean.outliers",
+        "update clean.outliers set chosen = method = 'plain'",
+        [{"source": "tickets", "column": "amount", "rejected": 1}],
+    ),
+    "outliers_are_counted_once": (
+        "clean.outliers",
+        "insert into clean.outliers from clean.outliers where method = 'mad'",
+        [{"source": "tickets", "column": "amount", "rejected": 1, "rows": 10}],
     ),
     "parts_are_known": (
         "split.records",
@@ -502,6 +518,11 @@ BROKEN = {
         "annotate.todo",
         f"insert into annotate.todo values ('{K2}', 'scene', 'needs_arbitrator')",
         [{"record_id": K2, "layer": "scene", "reason": "needs_arbitrator", "outcome": None}],
+    ),
+    "unparsable_values_are_missing": (
+        "ingest.unparsable",
+        "update ingest.unparsable set \"column\" = 'amount'",
+        [{"record_id": K2, "source": "tickets", "column": "amount", "rows": 1}],
     ),
     "units_account_for_annotations": (
         "annotate.units",
