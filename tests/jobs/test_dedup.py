@@ -267,6 +267,23 @@ def test_marked_and_protected_records_stay(spark):
     assert [clusters[name] for name in ("purpose-1", "purpose-2")] == ["purpose-1", "purpose-1"]
 
 
+def test_a_chain_does_not_join_what_no_pair_would(spark):
+    words = (
+        "the branch on main street closed my old savings account last tuesday without sending any written notice to my "
+        "home address first"
+    ).split()
+    texts = [" ".join(words)]
+    for place, word in zip((3, 6, 9, 12), ("garden", "yellow", "window", "pocket"), strict=True):
+        words[place] = word
+        texts.append(" ".join(words))
+    texts.append(texts[-1] + "s")
+    rows = [record(f"chain-{day}", text, day) for day, text in enumerate(texts)]
+    frames = {"clean.records": spark.createDataFrame(rows, CLEANED)}
+    removed = dedup.build(frames, dedup.Params())["duplicates"].select("removed", "kept").collect()
+    expected = {f"chain-{day}": "chain-0" for day in (1, 2, 3)} | {"chain-5": "chain-4"}
+    assert {row["removed"]: row["kept"] for row in removed} == expected
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
