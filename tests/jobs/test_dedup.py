@@ -16,6 +16,10 @@ from lake.params import parse
 
 ENGLISH = "I was charged twice for the same purchase at the supermarket and nobody at the branch could tell me why."
 CHINESE = "我上个月在贵行办理的信用卡被重复扣款两次，打电话给客服一直没有人接听，请尽快处理。"
+STORY = (
+    "the branch on main street closed my old savings account last tuesday without sending any written notice to my "
+    "home address first"
+)
 OTHER = "My new debit card has not arrived although the letter said that it was sent three weeks ago by post."
 
 
@@ -268,10 +272,7 @@ def test_marked_and_protected_records_stay(spark):
 
 
 def test_a_chain_does_not_join_what_no_pair_would(spark):
-    words = (
-        "the branch on main street closed my old savings account last tuesday without sending any written notice to my "
-        "home address first"
-    ).split()
+    words = STORY.split()
     texts = [" ".join(words)]
     for place, word in zip((3, 6, 9, 12), ("garden", "yellow", "window", "pocket"), strict=True):
         words[place] = word
