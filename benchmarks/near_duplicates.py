@@ -162,6 +162,20 @@ def alike(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.ndarray
     return pairs[similarity >= params.similarity.least(*lengths[pairs].T)]
 
 
+def to_survivors(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.ndarray:
+    """Each distinct text that goes and the one it goes for, int64 (gone, 2); the first of a cluster stays."""
+    keys, lengths = unique.signature["key"].to_numpy(), unique.signature["length"].to_numpy()
+    part = pd.Series(component(len(keys), pairs))
+    best = part.groupby(part).transform(lambda group: group.index[0]).to_numpy()
+    place = np.flatnonzero(best != np.arange(len(keys)))
+    least = params.similarity.least(lengths[place], lengths[best[place]]) - dedup.SLACK
+    near = dedup.jaccard(list(keys[place]), list(keys[best[place]])) >= least
+    rest = place[~near]
+    inner = pairs[np.isin(pairs, rest).all(axis=1)]
+    divided = dedup.stars(rest, pd.DataFrame(inner, columns=["left", "right"]))
+    return np.concatenate([np.stack([place[near], best[place[near]]], axis=1), divided.to_numpy()])
+
+
 def methods(unique: Unique) -> Iterator[tuple[str, np.ndarray]]:
     """Name of each step of the method, and the pairs of texts it takes for near-duplicates."""
     params = dedup.Params()
@@ -170,7 +184,8 @@ def methods(unique: Unique) -> Iterator[tuple[str, np.ndarray]]:
     yield f"radius {params.radius}", unique.expand(near(unique, params, sketched=False))
     verified = alike(unique, wide, params)
     yield "and verification", unique.expand(verified)
-    yield "and clusters", unique.clusters(verified)
+    yield "and components", unique.clusters(verified)
+    yield "and survivors", unique.clusters(to_survivors(unique, verified, params))
 
 
 def by_stage(texts: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@
    most that cannot be alike: it bounds the similarity from above. So the many hashes that are near by chance, ever
    more of them as the data grow, cost next to nothing.
 5. The rest are compared by the Jaccard similarity of their character n-grams.
-6. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id.
+6. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id. Only
+   what resembles the survivor goes for it; the rest of a component is divided by its pairs, best text first.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
 order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
@@ -26,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, BooleanType, DoubleType, IntegerType, LongType, StringType
+from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
@@ -39,6 +40,7 @@ COMPARED_CHARACTERS = 4096  # of the match key, when two texts are compared
 LONG = 200  # characters of the match key above which n-grams have 5 characters
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
 LINKS = 16  # most pairs that one hash gives in one table
+SLACK = 0.05  # by which a text may be less similar to the survivor than to its nearest in the cluster
 NUMBER = "#"  # a digit, where its value is left out; match keys hold none
 SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
 SKETCH = 512  # bits of an odd sketch
@@ -60,8 +62,8 @@ SIGNATURE = struct(
 class Similarity:
     """The least Jaccard similarity of a duplicate, by the length of the shorter match key."""
 
-    short: float = 0.73  # up to 32 characters; 2-grams in Chinese, else 3-grams
-    medium: float = 0.66  # up to 200 characters; 2-grams in Chinese, else 3-grams
+    short: float = 0.75  # up to 32 characters; 1- and 2-grams in Chinese, else 2- and 3-grams
+    medium: float = 0.7  # up to 200 characters; the same n-grams
     long: float = 0.7  # above; 5-grams
 
     def __post_init__(self) -> None:
@@ -108,7 +110,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
     records = sign(frames["clean.records"], params).persist()
     unique = collapse(records).persist()
-    merged = merge(unique, edges(unique, params))
+    merged = merge(unique, edges(unique, params), params)
     judged = assign(records, unique, merged)
     removed = (F.col("cluster") != F.col("record_id")) & (params.action == "remove") & ~among("source", params.protect)
     gone = judged.where(removed)
@@ -401,14 +403,19 @@ def edges(unique: DataFrame, params: Params) -> DataFrame:
         renamed = texts.select(*[F.col(name).alias(f"{name}_{side}") for name in texts.columns])
         pairs = pairs.join(renamed, F.col(side) == F.col(f"node_{side}"), how="inner")
 
-    @F.pandas_udf(BooleanType())  # type: ignore[call-overload]
-    def alike(lengths_left: pd.Series, lengths_right: pd.Series, left: pd.Series, right: pd.Series) -> pd.Series:
-        least = params.similarity.least(lengths_left.to_numpy(), lengths_right.to_numpy())
-        return pd.Series(jaccard(list(left), list(right)) >= least)
-
-    return pairs.where(alike("length_left", "length_right", "key_left", "key_right")).select(
+    alike = similarity("key_left", "key_right") >= least(params)("length_left", "length_right")
+    return pairs.where(alike).select(
         F.col("representative_left").alias("left"), F.col("representative_right").alias("right")
     )
+
+
+def least(params: Params) -> Callable[..., Column]:
+    """The similarity that two texts must have, as a function of the columns of their lengths."""
+
+    def of(left: pd.Series, right: pd.Series) -> pd.Series:
+        return pd.Series(params.similarity.least(left.to_numpy(), right.to_numpy()))
+
+    return F.pandas_udf(of, DoubleType())  # type: ignore[call-overload,no-any-return]
 
 
 @F.pandas_udf(DoubleType())  # type: ignore[call-overload]
@@ -445,8 +452,13 @@ def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) 
 # --- clusters --------------------------------------------------------------------------------------------------------
 
 
-def merge(unique: DataFrame, pairs: DataFrame) -> DataFrame:
-    """representative, kept, distance, similarity for each text that is a near-duplicate of another."""
+def merge(unique: DataFrame, pairs: DataFrame, params: Params) -> DataFrame:
+    """representative, kept, distance, similarity of each text that resembles one that stays, and of those that stay.
+
+    A chain of pairs joins texts that no pair would. So only those that resemble the component's best text go for it;
+    what a component holds beside them is divided by the pairs alone.
+    """
+    pairs = pairs.persist()
     # A cluster has many more pairs than texts, and the driver need not see them all.
     thinned = pairs.mapInPandas(thin, "left string, right string")  # type: ignore[arg-type]
     labels = unique.sparkSession.createDataFrame(
@@ -454,16 +466,56 @@ def merge(unique: DataFrame, pairs: DataFrame) -> DataFrame:
     )
     members = unique.join(labels, on="representative", how="inner")
     best = members.groupBy("component").agg(F.min("rank")["record_id"].alias("kept"))
-    kept = unique.select(
-        F.col("representative").alias("kept"), F.col("simhash").alias("simhash_kept"), F.col("key").alias("key_kept")
+    proposed = members.join(best, on="component", how="inner").select("representative", "kept")
+    near = measure(unique, proposed, params).where(F.col("similarity") >= F.col("least") - SLACK).persist()
+    rest = members.join(near, on="representative", how="left_anti").select("representative", "rank").persist()
+    for side in ("left", "right"):
+        pairs = pairs.join(rest.select(F.col("representative").alias(side)), on=side, how="left_semi")
+    names = np.array([row["representative"] for row in rest.orderBy("rank").collect()], dtype=object)
+    divided = unique.sparkSession.createDataFrame(stars(names, pairs.toPandas()), "representative string, kept string")
+    return near.unionByName(measure(unique, divided, params)).drop("least")
+
+
+def measure(unique: DataFrame, proposed: DataFrame, params: Params) -> DataFrame:
+    """`proposed` (representative, kept) with their distance, their similarity and the least that duplicates have."""
+    texts = unique.select("representative", "simhash", "length", "key")
+    kept = texts.select(*[F.col(name).alias(f"{name}_kept") for name in texts.columns])
+    joined = proposed.join(texts, on="representative", how="inner").join(
+        kept, F.col("kept") == F.col("representative_kept"), how="inner"
     )
-    joined = members.join(best, on="component", how="inner").join(kept, on="kept", how="inner")
     return joined.select(
         "representative",
         "kept",
         hamming("simhash", "simhash_kept").alias("distance"),
         similarity("key", "key_kept").alias("similarity"),
+        least(params)("length", "length_kept").alias("least"),
     )
+
+
+def stars(names: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
+    """representative and kept of each text that goes: the best stays, what pairs with it goes, so on with the rest.
+
+    names object (n,), best first. Pairs (left, right) of names. This is the greedy maximal independent set, found in
+    rounds (Blelloch, Fineman, Shun 2012).
+    """
+    index, place = pd.Index(names), np.arange(len(names))
+    ends = np.stack([index.get_indexer(pairs["left"]), index.get_indexer(pairs["right"])], axis=1)
+    ends = waiting = np.concatenate([ends, ends[:, ::-1]])
+    gone = np.zeros(len(names), dtype=bool)
+    while len(waiting):
+        stays = _best(waiting, len(names)) > place
+        goes = _best(waiting[stays[waiting[:, 1]]], len(names)) < len(names)
+        gone |= goes
+        waiting = waiting[~(stays | goes)[waiting].any(axis=1)]
+    kept = _best(ends[~gone[ends[:, 1]]], len(names))[gone]
+    return pd.DataFrame({"representative": names[gone], "kept": names[kept]})
+
+
+def _best(ends: np.ndarray, count: int) -> np.ndarray:
+    """The smallest second end of each first end, int64 (count,); `count` where it has none."""
+    best = np.full(count, count)
+    np.minimum.at(best, ends[:, 0], ends[:, 1])
+    return best
 
 
 def thin(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:

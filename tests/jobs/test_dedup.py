@@ -16,6 +16,10 @@ from lake.params import parse
 
 ENGLISH = "I was charged twice for the same purchase at the supermarket and nobody at the branch could tell me why."
 CHINESE = "我上个月在贵行办理的信用卡被重复扣款两次，打电话给客服一直没有人接听，请尽快处理。"
+STORY = (
+    "the branch on main street closed my old savings account last tuesday without sending any written notice to my "
+    "home address first"
+)
 OTHER = "My new debit card has not arrived although the letter said that it was sent three weeks ago by post."
 
 
@@ -23,17 +27,24 @@ OTHER = "My new debit card has not arrived although the letter said that it was 
 
 
 def test_simhash_is_the_majority_of_the_gram_hashes():
-    owner, hashes = dedup.grams(["abcd", "", "你好吗"], 512, dedup._two_or_three)
-    assert owner.tolist() == [0, 0, 2, 2]
+    owner, hashes = dedup.grams(["abcd", "", "你好吗"], 512, dedup._small)
+    assert owner.tolist() == [0] * 5 + [2] * 5
     bits = (hashes[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
-    expected = [sum(1 << bit for bit in range(64) if bits[owner == key][:, bit].sum() * 2 > 2) for key in (0, 2)]
+    expected = [sum(1 << bit for bit in range(64) if bits[owner == key][:, bit].sum() * 2 > 5) for key in (0, 2)]
     assert dedup.simhash(["abcd", "", "你好吗"]).tolist() == [expected[0], 0, expected[1]]
 
 
 def test_grams_are_distinct_and_end_with_their_key():
-    owner, hashes = dedup.grams(["aaaaaa", "ab", "aaaa"], 512, dedup._two_or_three)
-    assert owner.tolist() == [0, 1, 2]
-    assert hashes[0] == hashes[2] != hashes[1]
+    owner, hashes = dedup.grams(["aaaaaa", "ab", "aaaa"], 512, dedup._small)
+    assert owner.tolist() == [0, 0, 1, 2, 2]
+    assert hashes[:2].tolist() == hashes[3:].tolist()
+    assert hashes[2] not in hashes[:2]
+
+
+def test_another_number_is_half_a_change():
+    number, word = dedup.jaccard(["room10a", "roomx0a"], ["room20a", "roomy0a"])
+    assert word < number < 1
+    assert dedup.grams(["a1"], 512, dedup._five)[0].tolist() == [0, 0]
 
 
 def test_simhash_reads_the_first_512_characters():
@@ -108,7 +119,7 @@ def test_jaccard_uses_grams_by_language_and_length():
     right = ["abcdxy", "你好世人", "xyz", "", long[:-1] + "z", "ab"]
     fives = [{text[i : i + 5] for i in range(296)} for text in (left[4], right[4])]
     shared = len(fives[0] & fives[1]) / len(fives[0] | fives[1])
-    assert dedup.jaccard(left, right).tolist() == pytest.approx([2 / 6, 2 / 4, 0, 0, shared, 1])
+    assert dedup.jaccard(left, right).tolist() == pytest.approx([5 / 13, 5 / 9, 0, 0, shared, 1])
 
 
 @settings(deadline=None)
@@ -142,6 +153,21 @@ def test_components():
         "component": [0, 0, 0, 1, 1],
     }
     assert dedup.components(edges[:0]).empty
+
+
+def test_stars_are_the_greedy_choice():
+    picked = random.Random(3)
+    names = np.array([f"{number:03}" for number in range(300)], dtype=object)
+    pairs = [tuple(picked.sample(list(names), 2)) for _ in range(400)]
+    kept: dict[str, str] = {}
+    for name in names:
+        beside = {a if b == name else b for a, b in pairs if name in (a, b)}
+        kept[name] = min((other for other in beside if kept.get(other) == other), default=name)
+    found = dedup.stars(names, pd.DataFrame(pairs, columns=["left", "right"]))
+    assert dict(zip(found["representative"], found["kept"], strict=True)) == {
+        name: other for name, other in kept.items() if name != other
+    }
+    assert dedup.stars(names, pd.DataFrame(pairs[:0], columns=["left", "right"])).empty
 
 
 def test_thinned_pairs_connect_the_same_texts(monkeypatch):
@@ -243,6 +269,20 @@ def test_marked_and_protected_records_stay(spark):
     ]
     clusters = {row[0]: row[-1] for row in protected["records"]}
     assert [clusters[name] for name in ("purpose-1", "purpose-2")] == ["purpose-1", "purpose-1"]
+
+
+def test_a_chain_does_not_join_what_no_pair_would(spark):
+    words = STORY.split()
+    texts = [" ".join(words)]
+    for place, word in zip((3, 6, 9, 12), ("garden", "yellow", "window", "pocket"), strict=True):
+        words[place] = word
+        texts.append(" ".join(words))
+    texts.append(texts[-1] + "s")
+    rows = [record(f"chain-{day}", text, day) for day, text in enumerate(texts)]
+    frames = {"clean.records": spark.createDataFrame(rows, CLEANED)}
+    removed = dedup.build(frames, dedup.Params())["duplicates"].select("removed", "kept").collect()
+    expected = {f"chain-{day}": "chain-0" for day in (1, 2, 3)} | {"chain-5": "chain-4"}
+    assert {row["removed"]: row["kept"] for row in removed} == expected
 
 
 @pytest.mark.parametrize(
