@@ -51,14 +51,14 @@ def commit(
     try:
         (rows, content), files = _write(frame, lake_root, folder, partition_by)
         table = Table(path=path, rows=rows, schema=schema_hash(schema), content=content)
+        # Before the commit: what a killed writer leaves behind is then in a folder that no version names.
+        _tidy(lake_root, folder, files)
         added = [_under(batch, file) for file in files]
         published = _publish(lake_root, table, added, schema, partition_by)
     except BaseException:
         storage.delete_folders(lake_root, [folder])
         raise
-    if published and files:
-        _tidy(lake_root, folder, files)
-    else:
+    if not published or not files:
         storage.delete_folders(lake_root, [folder])
     return table
 
