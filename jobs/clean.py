@@ -1,17 +1,18 @@
 """Clean: outliers are rejected, missing values filled in and recorded, texts brought to one form."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType
-from pyspark.sql.window import WindowSpec
 
 from jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import normalise
@@ -34,6 +35,19 @@ OUTLIERS = struct(
     rows=LongType(),
     centre=DoubleType(),
     low=DoubleType(),  # what lies outside of low..high is an outlier; null: not judged
+    high=DoubleType(),
+    rejected=LongType(),
+)
+
+
+LIMITS = struct(
+    source=StringType(),
+    business_key=StringType(),
+    name=StringType(),
+    rows=LongType(),
+    method=StringType(),
+    centre=DoubleType(),
+    low=DoubleType(),
     high=DoubleType(),
     rejected=LongType(),
 )
@@ -219,16 +233,19 @@ def _sorted(column: Column) -> Column:
 def limits(records: DataFrame, params: Outliers) -> DataFrame:
     """What each method allows in each group: source, business_key, name, rows, method, centre, low, high, rejected.
 
-    One row for each method of METHODS, `rejected` being the rows outside of low..high. All three are null where a
-    group is too small to be judged, or a method finds no spread. In the scale the column is judged on.
+    One row for each method of METHODS, `rejected` being the rows outside of low..high. centre, low and high are null
+    where a group is too small to be judged, or a method finds no spread. In the scale the column is judged on. A
+    worker holds the distinct values of one group.
     """
-    values = _scaled_values(records, params)
-    table = _with_mad(_with_sigma(_with_judged(ranked(values, BY), params), params), params)
-    counted = [F.coalesce(F.sum(F.when(_outside(m), F.col("rows"))), F.lit(0)).alias(f"{m}_rejected") for m in METHODS]
-    once = [F.any_value(m).alias(m) for m in METHODS]  # the same in every row of the group
-    groups = table.groupBy(*BY).agg(F.sum("rows").alias("rows"), *once, *counted)
-    told = [F.struct(F.lit(m).alias("method"), f"{m}.*", F.col(f"{m}_rejected").alias("rejected")) for m in METHODS]
-    return groups.select(*BY, "rows", F.inline(F.array(*told)))
+    counts = _scaled_values(records, params).groupBy(*BY, "value").agg(F.count("*").alias("rows"))
+
+    def judge(key: tuple, group: pd.DataFrame) -> pd.DataFrame:
+        group = group.sort_values("value")
+        value, rows = group["value"].to_numpy(), group["rows"].to_numpy()
+        told = [dict(zip(BY, key, strict=True)) | row for row in _judged(value, rows, params)]
+        return pd.DataFrame(told, columns=LIMITS.fieldNames())
+
+    return counts.groupBy(*BY).applyInPandas(judge, LIMITS)
 
 
 def outliers(records: DataFrame, allowed: DataFrame, params: Outliers) -> DataFrame:
@@ -274,73 +291,93 @@ def _unscaled(value: Column, name: Column, log: Sequence[str]) -> Column:
     return F.when(F.abs(back) < _INFINITE, back)
 
 
-def _with_judged(table: DataFrame, params: Outliers) -> DataFrame:
-    large = (F.col("total") >= params.min_rows) & (F.count("*").over(_in_order("value")) >= params.min_distinct)
-    return table.withColumn("judged", large)
+def _judged(value: np.ndarray, rows: np.ndarray, params: Outliers) -> list[dict]:
+    """rows, method, centre, low, high and rejected of each method, from the sorted distinct values and their rows."""
+    total = int(rows.sum())
+    large = total >= params.min_rows and len(value) >= params.min_distinct
+    told = []
+    for method in METHODS:
+        found = _INTERVALS[method](value, rows, params.sigmas) if large else None
+        rejected = int(rows[(value < found.low) | (value > found.high)].sum()) if found else 0
+        low_high = (found.centre, found.low, found.high) if found else (None, None, None)
+        told.append(dict(zip(LIMITS.fieldNames()[len(BY) :], (total, method, *low_high, rejected), strict=True)))
+    return told
 
 
-def _with_sigma(table: DataFrame, params: Outliers) -> DataFrame:
-    """`table` with the intervals of `plain`, `sigma` and `iterated`."""
-    table = _with_moments(table, F.col("judged"))
-    table = table.withColumn("plain", _interval("mean", params.sigmas * F.sqrt(F.col("m2") / (F.col("n") - 1))))
-    table = table.withColumn("sigma", _interval("mean", _reach_without_itself(params.sigmas)))
-    table = table.withColumn("iterated", F.col("sigma"))
-    for _ in range(ROUNDS - 1):
-        table = _with_moments(table, ~_outside("iterated"))
-        again = _interval("mean", _reach_without_itself(params.sigmas))
-        low, high = F.greatest("iterated.low", again["low"]), F.least("iterated.high", again["high"])
-        table = table.withColumn("iterated", F.struct(again["centre"], low.alias("low"), high.alias("high")))
-    return table
+class Interval(NamedTuple):
+    """What a method allows."""
+
+    centre: float
+    low: float
+    high: float
 
 
-def _with_moments(table: DataFrame, within: Column) -> DataFrame:
-    """`table` with n, mean and m2 (the sum of squared deviations) of its group's values that lie `within`.
-
-    A window sums in the order of the values, so that not even the last digits depend on partitions.
-    """
-    group, value = _in_order("value"), F.col("value")
-    rows = F.when(within, F.col("rows"))
-    table = table.withColumn("n", F.sum(rows).over(group))
-    table = table.withColumn("mean", F.sum(rows * value).over(group) / F.col("n"))
-    return table.withColumn("m2", F.sum(rows * (value - F.col("mean")) ** 2).over(group))
+def _interval(centre: float, reach: float) -> Interval:
+    wide = reach * (1 + SLACK) + abs(centre) * SLACK
+    return Interval(centre, centre - wide, centre + wide)
 
 
-def _reach_without_itself(sigmas: float) -> Column:
-    """How far from the mean of all a value may lie, when it is judged by mean and sigma of the others alone.
+def _moments(value: np.ndarray, rows: np.ndarray) -> tuple[int, float, float]:
+    """n, mean and the sum of squared deviations; fsum rounds once, so that they are the same on every machine."""
+    n = int(rows.sum())
+    mean = _sum(rows * value) / n
+    with np.errstate(all="ignore"):
+        return n, mean, _sum(rows * (value - mean) ** 2)
+
+
+def _sum(values: np.ndarray) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.inf  # judges nothing
+
+
+def _plain(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
+    n, mean, m2 = _moments(value, rows)
+    return _interval(mean, sigmas * math.sqrt(m2 / (n - 1)))
+
+
+def _sigma(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
+    """How far a value may lie from the mean of all, judged by mean and sigma of the others alone (leave-one-out).
 
     With d = x - mean, the others have the mean: mean - d / (n - 1), and the sum of squares: m2 - d^2 n / (n - 1)
     (Welford's update, reversed); the reach is the d at which |x - their mean| = sigmas * their sigma.
     """
-    n = F.col("n").cast("double")
+    n, mean, m2 = _moments(value, rows)
     others = n / (n - 1)
-    return sigmas * F.sqrt(F.col("m2") / (others * others * (n - 2) + sigmas * sigmas * others))
+    return _interval(mean, sigmas * math.sqrt(m2 / (others * others * (n - 2) + sigmas * sigmas * others)))
 
 
-def _with_mad(table: DataFrame, params: Outliers) -> DataFrame:
-    """`table` with the interval of `mad`: by median and median absolute deviation; one of 0 judges nothing."""
-    group = _in_order("value")
-    table = table.withColumn("median", F.when(F.col("judged"), _middle("value", "upto", group)))
-    table = table.withColumn("away", F.abs(F.col("value") - F.col("median")))
-    within = F.sum("rows").over(Window.partitionBy(*BY).orderBy("away"))
-    table = table.withColumn("nearer", within)
-    spread = F.nullif(_middle("away", "nearer", _in_order("away")), F.lit(0.0))
-    return table.withColumn("mad", _interval("median", params.sigmas * MAD_TO_SIGMA * spread))
+def _iterated(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
+    """`_sigma` again on what is left, up to ROUNDS times."""
+    allowed = Interval(0.0, -math.inf, math.inf)
+    for _ in range(ROUNDS):
+        left = (value >= allowed.low) & (value <= allowed.high)
+        if rows[left].sum() < 3:
+            break
+        again = _sigma(value[left], rows[left], sigmas)
+        allowed = Interval(again.centre, max(allowed.low, again.low), min(allowed.high, again.high))
+    return allowed
 
 
-def _in_order(column: str) -> WindowSpec:
-    """All rows of a group, in the order of a column."""
-    whole = (Window.unboundedPreceding, Window.unboundedFollowing)
-    return Window.partitionBy(*BY).orderBy(column).rowsBetween(*whole)
+def _mad(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval | None:
+    """By median and median absolute deviation; one of 0 judges nothing."""
+    centre = _weighted_median(value, rows)
+    away = np.abs(value - centre)
+    order = np.argsort(away, kind="stable")
+    spread = _weighted_median(away[order], rows[order])
+    return _interval(centre, sigmas * MAD_TO_SIGMA * spread) if spread > 0 else None
 
 
-def _interval(centre: str, reach: Column) -> Column:
-    wide = reach * (1 + SLACK) + F.abs(centre) * SLACK
-    ends = ((F.col(centre) - wide).alias("low"), (F.col(centre) + wide).alias("high"))
-    return F.struct(F.when(reach.isNotNull(), F.col(centre)).alias("centre"), *ends)
+def _weighted_median(value: np.ndarray, rows: np.ndarray) -> float:
+    """The median of sorted values, each of which stands for so many rows."""
+    upto = np.cumsum(rows)
+    # Of an even number of rows there are two in the middle.
+    low, high = np.searchsorted(upto, [(upto[-1] + 1) // 2, upto[-1] // 2 + 1])
+    return float((value[low] + value[high]) / 2)
 
 
-def _outside(method: str) -> Column:
-    return (F.col("value") < F.col(f"{method}.low")) | (F.col("value") > F.col(f"{method}.high"))
+_INTERVALS = dict(zip(METHODS, (_plain, _sigma, _iterated, _mad), strict=True))
 
 
 # --- missing values --------------------------------------------------------------------------------------------------
@@ -379,21 +416,10 @@ def _medians(fit: DataFrame, params: Missing) -> DataFrame:
 
 def median(values: DataFrame, by: list[str]) -> DataFrame:
     """The exact median `value` of each group."""
-    low, high = _ends("value", "upto")
-    return ranked(values, by).groupBy(*by).agg(((low + high) / 2).alias("value"))
-
-
-def _middle(value: str, upto: str, group: WindowSpec) -> Column:
-    """The median of `value` in each group of a table as `ranked` makes it."""
-    low, high = _ends(value, upto)
-    return (low.over(group) + high.over(group)) / 2
-
-
-def _ends(value: str, upto: str) -> tuple[Column, Column]:
-    """The two values in the middle of an even number of rows; of an odd number twice the same."""
     middle = F.col("total") / 2
-    low, high = (F.min(F.when(F.col(upto) >= least, F.col(value))) for least in (middle, F.floor(middle) + 1))
-    return low, high
+    # Of an even number of rows there are two in the middle.
+    ends = [F.min(F.when(F.col("upto") >= least, F.col("value"))) for least in (middle, F.floor(middle) + 1)]
+    return ranked(values, by).groupBy(*by).agg(((ends[0] + ends[1]) / 2).alias("value"))
 
 
 def ranked(values: DataFrame, by: list[str]) -> DataFrame:

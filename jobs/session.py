@@ -28,6 +28,8 @@ SETTINGS = {
     # Rows may hold a million characters: what is in memory at once is bounded by bytes, or to a few rows.
     "spark.sql.execution.arrow.maxBytesPerBatch": "16m",
     "spark.sql.parquet.enableVectorizedReader": "false",
+    # Spark writes each plan out, with the plans of all that is kept within: of long chains that is gigabytes.
+    "spark.sql.maxPlanStringLength": "100000",
     "spark.hadoop.parquet.page.size.row.check.min": "10",
     "spark.hadoop.parquet.page.size.row.check.max": "20",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
