@@ -24,7 +24,9 @@ RUN = Run(
     base=Base(kind="folder", name="base"),
     tokens=12,
     shards=3,
+    strategy="lora",
     lora_rank=4,
+    lora_alpha=32,
     epochs=2,
     batch_size=8,
     accumulation=2,
@@ -41,17 +43,17 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from training import train as trainer
+from training import checkpoints, engine, train as trainer
 from training.samples import split_parts
 from tests.training.test_train import RUN, job, descend
 
 settings = json.loads(sys.argv[1])
 if settings.get("plain"):
-    trainer.torch.optim.AdamW = descend
-    initialize = trainer.deepspeed.initialize
+    engine.torch.optim.AdamW = descend
+    initialize = engine.deepspeed.initialize
     def untested(config, **rest):
         return initialize(config={{**config, "zero_allow_untested_optimizer": True}}, **rest)
-    trainer.deepspeed.initialize = untested
+    engine.deepspeed.initialize = untested
 if settings.get("die_at"):
     whole = trainer.set_rates
     def set_rates(optimizer, done, *rest):
@@ -60,12 +62,12 @@ if settings.get("die_at"):
         return whole(optimizer, done, *rest)
     trainer.set_rates = set_rates
 if settings.get("die_saving"):
-    write = trainer.write_atomically
+    write = checkpoints.write_atomically
     def write_atomically(path, text):
         if text == settings["die_saving"]:
             os.kill(os.getpid(), signal.SIGKILL)
         write(path, text)
-    trainer.write_atomically = write_atomically
+    checkpoints.write_atomically = write_atomically
 trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN, **settings.get("run", {{}}))))
 """
 
@@ -84,9 +86,11 @@ def plain_descent(monkeypatch):
 
 
 def job(folder: Path, encoder: Path, run: Run = RUN):
+    from training.strategies import Hardware, choose
     from training.train import Job
 
     parts = split_parts(sorted(str(path) for path in folder.rglob("*.parquet")))
+    run, choices = choose(run, parts["train"].samples, 2, Hardware(gpu=False, bf16=True, flash=False))
     return Job(
         name="train@tiny",
         run=run,
@@ -99,6 +103,7 @@ def job(folder: Path, encoder: Path, run: Run = RUN):
         metrics=folder / "train.json",
         curves=folder / "train.csv",
         checkpoints=folder / "checkpoints",
+        choices=choices,
     )
 
 
@@ -151,15 +156,18 @@ def undisturbed(tmp_path_factory, encoder) -> Path:
 
 def test_it_learns_and_says_how(undisturbed):
     figures = json.loads((undisturbed / "train.json").read_text())
-    assert {name: figures[name] for name in ("steps", "epochs", "samples", "left_out_an_epoch", "ranks")} == {
+    assert {
+        name: figures[name] for name in ("steps", "epochs", "samples", "samples_an_epoch", "left_out_an_epoch", "ranks")
+    } == {
         "steps": 14,
         "epochs": 2,
         "samples": 61,
+        "samples_an_epoch": 61,
         "left_out_an_epoch": 5,
         "ranks": 1,
     }
     lines = (undisturbed / "train.csv").read_text().splitlines()
-    assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait"
+    assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait,eta,memory"
     assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "8", "10", "12", "14"]
     assert float(lines[-1].split(",")[2]) < float(lines[1].split(",")[2])
     assert not (undisturbed / "checkpoints").exists()
@@ -240,7 +248,7 @@ def test_step_seeds_differ_by_step_and_rank():
 
 
 def test_a_changed_parameter_never_resumes_a_stale_checkpoint(encoder):
-    from training.train import fingerprint
+    from training.checkpoints import fingerprint
 
     same = fingerprint(RUN, "content", encoder)
     assert same == fingerprint(replace(RUN), "content", encoder)
