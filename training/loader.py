@@ -96,9 +96,10 @@ class Loader:
                 f"{self.accumulation}; change one of the three"
             )
         if self.samples < self.global_batch:
+            part, mend = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
             raise UserError(
-                f"the {'mix' if self.mix.shards else 'train part'} has {self.samples} samples, fewer than batch_size {self.global_batch}; "
-                "lower batch_size or widen `where`" + (" and the conditions of `mix`" if self.mix.shards else "")
+                f"the {part} has {self.samples} samples, fewer than batch_size {self.global_batch}; "
+                f"lower batch_size or widen {mend}"
             )
 
     @property

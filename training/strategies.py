@@ -50,15 +50,15 @@ def hardware() -> Hardware:
 
 def choose(run: Run, samples: int, layers: int, device: Hardware) -> tuple[Run, list[Choice]]:
     """The run with every open value filled in, and what was chosen why; `samples` are those of the train part."""
-    found = [_strategy(run, samples)]
-    strategy = found[0].value
-    found.append(_rate(str(strategy)))
-    found += _lora(samples) if strategy == "lora" else []
-    found += [_prefix(layers)] if strategy == "prefix" else []
+    strategy = _strategy(run, samples)
+    run = replace(run, strategy=strategy.value)  # type: ignore[arg-type]
+    found = [_rate(run.strategy)]
+    found += _lora(samples) if run.strategy == "lora" else []
+    found += [_prefix(layers)] if run.strategy == "prefix" else []
     found += _device(run, device)
     chosen = [choice for choice in found if getattr(run, choice.name) in (None, "auto")]
     values: dict[str, Any] = {choice.name: choice.value for choice in chosen}
-    return replace(run, **values), chosen
+    return replace(run, **values), [strategy, *chosen]
 
 
 def _strategy(run: Run, samples: int) -> Choice:

@@ -86,7 +86,7 @@ def test_a_batch_knows_the_records_of_its_samples(part, tasks):
 
 
 def test_a_task_without_samples_is_refused(part):
-    with pytest.raises(UserError, match="the mix has 0 samples, fewer than batch_size 8; .* the conditions of `mix`"):
+    with pytest.raises(UserError, match="the mix has 0 samples, fewer than batch_size 8; .* widen its conditions"):
         Loader(part, 3, BATCH, 2, mix=Mix((1, 1), shards=50))
 
 

@@ -28,8 +28,10 @@ def tokenizer_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_packed_logits_equal_single_ones(causal):
-    model = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_logits_equal_single_ones(causal, attention):
+    run = Run(task="instruct", base=BASE, tokens=128, strategy="full", attention=attention)
+    model = models.build(run, causal, 0).eval()
     first, second = [5, 6, 7, 8, 9], [11, 12, 13]
     packed = model(batch([first + second + [0, 0]], [[1] * 5 + [2] * 3 + [0, 0]]))[0]
     torch.testing.assert_close(packed[:5], model(batch([first]))[0], atol=1e-5, rtol=0)
