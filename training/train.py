@@ -287,8 +287,8 @@ def memory_told(job: Job) -> Iterator[None]:
     """Turns an allocation that failed into a UserError that says what to change."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no kind of its own
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         run = job.run
         offload = "" if run.offload else ", spread it with zero_stage 3 and offload: true"

@@ -269,7 +269,7 @@ def test_part_is_what_its_files_say(tmp_path):
 
 
 STRATEGIES = [
-    {"strategy": "full", "learning_rate": 1e-2},
+    {"strategy": "full", "learning_rate": 3e-3, "head_learning_rate": 3e-3},
     {"strategy": "lora", "learning_rate": 1e-2},
     {"strategy": "lora", "learning_rate": 1e-2, "merge": False},
     {"strategy": "prefix", "learning_rate": 3e-2},
