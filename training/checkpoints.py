@@ -11,6 +11,7 @@ import deepspeed
 import torch.distributed as dist
 
 from lake import project
+from lake.errors import UserError
 from lake.project import write_atomically
 from lake.runs import Run
 
@@ -49,11 +50,20 @@ def save_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, state: Stat
 
 
 def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path) -> State:
-    """Restore the engine from the last whole checkpoint; the state of a new run where there is none."""
+    """Restore the engine from the last whole checkpoint; the state of a new run where there is none.
+
+    UserError where ZeRO spread it over another number of ranks.
+    """
     latest = folder / "latest"
     if not latest.exists():
         return State()
     tag = latest.read_text(encoding="utf-8")
+    then, now = len(list((folder / tag).glob("*_optim_states.pt"))), dist.get_world_size()
+    if engine.zero_optimization_stage() > 0 and then != now:
+        raise UserError(
+            f"the checkpoint {folder / tag} is spread over {then} ranks, not {now}; go on with FINELAKE_RANKS={then}, "
+            "or delete it to start afresh (zero_stage 0 goes on with any number)"
+        )
     _, content = engine.load_checkpoint(str(folder), tag, load_module_strict=False)
     return State(**content["state"])
 

@@ -461,3 +461,11 @@ def test_killed_at_random_moments_again_and_again(tmp_path, encoder, undisturbed
         fit(folder, encoder, checkpoint_steps=1)
     assert largest_difference(folder, undisturbed) < 1e-6
     assert losses(folder) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder):
+    folder = project(tmp_path)
+    assert start(folder, encoder, ranks=2, run={"zero_stage": 1}, die_at=11).returncode != 0
+    done = start(folder, encoder, run={"zero_stage": 1})
+    assert "step-00000010 is spread over 2 ranks, not 1; go on with FINELAKE_RANKS=2" in done.stderr
