@@ -345,6 +345,12 @@ def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, encoder, un
     assert largest_difference(folder, undisturbed) < 1e-5
 
 
+def test_bfloat16_learns_like_float32(tmp_path, encoder, undisturbed):
+    folder = fit(project(tmp_path), encoder, precision="bf16")
+    ours, theirs = ([float(loss) for loss in losses(place)[1:]] for place in (folder, undisturbed))
+    assert ours == pytest.approx(theirs, abs=0.1)
+
+
 def test_classes_count_by_their_frequency():
     from training import model as models
 
