@@ -35,6 +35,7 @@ ENCODED = struct(
     record_id=StringType(),
     source=StringType(),
     part=StringType(),
+    task=IntegerType(),
     input_ids=ArrayType(IntegerType()),
     labels=ArrayType(IntegerType()),
     problem=StringType(),
@@ -70,7 +71,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     run = params.run
     chosen = select(frames["split.records"], run)
     classes = _classes(chosen, _label(run)) if run.task == "classify" else []
-    encoded = _encode(chosen, run, params.tokenizer, classes)
+    encoded = _encode(chosen.withColumn("task", _task(chosen, run)), run, params.tokenizer, classes)
     kept = encoded.where(F.col("problem").isNull())
     return {
         "samples": _samples(kept, run),
@@ -124,13 +125,30 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
         for frame in frames:
             encoded = [_encode_row(vocabulary, row, run, index) for row in frame.to_dict("records")]
             inputs, labels, problems = zip(*encoded, strict=True)
-            named = frame[["record_id", "source", "part"]]
+            named = frame[["record_id", "source", "part", "task"]]
             yield named.assign(input_ids=list(inputs), labels=list(labels), problem=list(problems))
 
     return chosen.mapInPandas(batches, ENCODED)  # type: ignore[arg-type]
 
 
+def _task(chosen: DataFrame, run: Run) -> Column:
+    """The number of the first condition of `mix` that a train row satisfies, -1 where none does; other parts: 0."""
+    task = F.lit(-1 if run.mix else 0)
+    for number, condition in reversed(list(enumerate(run.mix))):
+        try:
+            chosen.where(condition)
+        except (AnalysisException, ParseException) as error:
+            reason = str(error).split("\n")[0][:200]
+            raise UserError(
+                f"params.yaml: runs: mix {condition!r} is not a filter on split.records ({reason})"
+            ) from None
+        task = F.when(F.expr(condition), number).otherwise(task)
+    return F.when(F.col("part") == "train", task).otherwise(0)
+
+
 def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: dict[str, int]):
+    if row["task"] < 0:
+        return None, None, "no_task"
     if run.task == "classify":
         return encode_class(vocabulary, row["text"], value(run.label, row), index)
     return encode_pair(vocabulary, render(run.prompt, row), render(run.target, row), run.tokens)
@@ -188,7 +206,9 @@ def encode_pair(
 def _samples(encoded: DataFrame, run: Run) -> DataFrame:
     """Samples of constant length: packs of several records in train where the run packs, else one record each."""
     shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.shards)).cast("int")
-    rows = encoded.select("part", shard.alias("shard"), "record_id", "input_ids", "labels")
+    # Each task of a mix has shards of its own, so that the trainer reads one without the others.
+    own = (F.col("task") * run.shards + shard).alias("shard")
+    rows = encoded.select("part", own, "record_id", "input_ids", "labels")
     packed = ("train",) if run.task == "instruct" and run.pack else ()
 
     def packs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

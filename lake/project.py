@@ -31,10 +31,11 @@ class Settings:
     master: str  # Spark master
     memory: str  # Spark driver memory, such as 2g
     ranks: int  # training processes
+    metrics: str | None = None  # file that training writes for Prometheus
 
 
 def settings(root: Path) -> Settings:
-    """The settings of this run, from FINELAKE_LAKE, FINELAKE_MASTER, FINELAKE_MEMORY and FINELAKE_RANKS."""
+    """The settings of this run, from FINELAKE_LAKE, _MASTER, _MEMORY, _RANKS and _METRICS in the environment."""
     lake = os.environ.get("FINELAKE_LAKE", "lakehouse")
     master = os.environ.get("FINELAKE_MASTER", "local[2]")
     if "://" not in lake:
@@ -52,6 +53,7 @@ def settings(root: Path) -> Settings:
         master=master,
         memory=os.environ.get("FINELAKE_MEMORY", "2g"),
         ranks=int(ranks),
+        metrics=os.environ.get("FINELAKE_METRICS") or None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lake.errors import UserError
@@ -63,24 +63,36 @@ class Run:
     tokens: int = 64  # sequence length; longer texts are cut (classify) or rejected (instruct)
     shards: int = 8  # files a part
     pack: bool = True  # instruct: put several training records into one sequence; attention never joins them
-    strategy: Literal["lora", "full"] = "lora"
-    lora_rank: int = 16
-    lora_alpha: int = 32
+    mix: dict[str, int] = field(
+        default_factory=dict
+    )  # tasks of the train part: SQL condition on split.records -> ratio
+    mix_rule: Literal["repeat", "cut"] = "repeat"  # tasks that run out first start over, or the others are cut to them
+    strategy: Literal["auto", "full", "lora", "prefix"] = "auto"  # auto and None below: by training/strategies.py
+    lora_rank: int | None = None
+    lora_alpha: int | None = None
+    prefix_length: int | None = None  # vectors before each layer's keys and values
+    merge: bool = True  # lora: save weights that hold the adapter; False: the base's and the adapter
     lora_dropout: float = 0.0  # share
     dropout: float | None = None  # share; None: as the base's configuration says
     scale: float = 20.0  # classify: what the cosine-like scores are multiplied with before the softmax
     epochs: int = 3  # passes over the train part
     batch_size: int = 32  # samples an optimiser step, over all ranks and accumulated micro-batches
     accumulation: int = 4  # micro-batches an optimiser step and rank
-    learning_rate: float = 5e-5  # peak
+    learning_rate: float | None = None  # peak
     head_learning_rate: float | None = None  # classify: peak rate of the new head; None: learning_rate
     warmup: float = 0.1  # share of all steps in which the rate rises linearly; then it falls linearly to 0
     weight_decay: float = 0.01
     clip: float = 1.0  # largest norm of the gradient; 0: not clipped
     label_smoothing: float = 0.0  # share
+    class_weights: Literal["none", "balanced"] = "none"  # classify, balanced: a class counts by 1 / its frequency
     patience: int | None = None  # epochs without a better validation loss before stopping; None: never
     seed: int = 0
-    zero_stage: Literal[0, 1, 2] = 0  # what DeepSpeed spreads over ranks: nothing, optimiser, gradients too
+    zero_stage: Literal[0, 1, 2, 3] = 0  # spread over ranks: nothing, optimiser, gradients too, parameters too
+    offload: bool = False  # zero_stage above 0: optimiser (stage 3: parameters too) in the CPU's memory
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"  # auto: sdpa
+    gradient_checkpointing: bool = False  # less memory, a forward pass more
+    compile: Literal["auto", "always", "never"] = "auto"  # torch.compile; auto: on a GPU, below zero_stage 3
     checkpoint_steps: int = 100  # optimiser steps between checkpoints within an epoch
     log_steps: int = 10  # optimiser steps between rows of the curves
     new_tokens: int = 64  # instruct: longest reply that evaluate generates
@@ -89,14 +101,21 @@ class Run:
     examples: int = 20  # rows shown in the report
 
     def __post_init__(self) -> None:
-        _positive(self, "tokens", "shards", "lora_rank", "lora_alpha", "scale", "epochs", "batch_size", "accumulation")
-        _positive(self, "learning_rate", "checkpoint_steps", "log_steps", "new_tokens", "evaluate_batch", "bootstrap")
+        _positive(self, "tokens", "shards", "scale", "epochs", "batch_size", "accumulation")
+        given = ("lora_rank", "lora_alpha", "prefix_length", "learning_rate", "head_learning_rate")
+        _positive(self, *(name for name in given if getattr(self, name) is not None))
+        _positive(self, "checkpoint_steps", "log_steps", "new_tokens", "evaluate_batch", "bootstrap")
         for name in ("lora_dropout", "warmup", "label_smoothing"):
             _refuse(not 0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}, not a share from 0 to below 1")
         _refuse(self.dropout is not None and not 0 <= self.dropout < 1, f"dropout is {self.dropout}, not a share")
         _refuse(self.batch_size % self.accumulation != 0, "batch_size must be a multiple of accumulation")
         _refuse(self.patience is not None and self.patience < 1, "patience must be at least 1; leave it out for never")
         _refuse(self.clip < 0 or self.weight_decay < 0, "clip and weight_decay cannot be negative")
+        _refuse(len(self.mix) == 1, "mix names one task; name two or more conditions, or leave it out")
+        _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
+        _refuse(self.offload and self.zero_stage == 0, "offload needs zero_stage 1, 2 or 3")
+        weighted = self.class_weights == "balanced"
+        _refuse(weighted and self.task == "instruct", "class_weights are for task classify; leave them out")
         if self.task == "instruct":
             _refuse(self.new_tokens >= self.tokens, "new_tokens must be below tokens: the prompt needs room too")
             for name in ("prompt", "target"):
@@ -149,11 +168,12 @@ def _refuse(wrong: bool, message: str) -> None:
 # learning rate reruns train and evaluate and nothing before them.
 SHARED = ("task", "where", "seed", "base")
 SECTIONS = {
-    "samples": ("label", "prompt", "target", "tokens", "shards", "pack"),
+    "samples": ("label", "prompt", "target", "tokens", "shards", "pack", "mix", "mix_rule"),
     "train": (
-        *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "dropout", "scale", "epochs", "batch_size"),
+        *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "prefix_length", "merge", "dropout", "scale"),
+        *("epochs", "batch_size", "class_weights", "offload", "precision", "attention", "gradient_checkpointing"),
         *("accumulation", "learning_rate", "head_learning_rate", "warmup", "weight_decay", "clip", "label_smoothing"),
-        *("patience", "zero_stage", "checkpoint_steps", "log_steps", "evaluate_batch"),
+        *("patience", "zero_stage", "compile", "checkpoint_steps", "log_steps", "evaluate_batch"),
     ),
     "evaluate": ("new_tokens", "bootstrap", "examples"),
 }

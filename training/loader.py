@@ -4,6 +4,7 @@ Petastorm reads an explicit list of files (a directory would show stale ones) in
 another order each run). At most one window of shards and a few prepared steps are in memory.
 """
 
+import itertools
 import queue
 import threading
 import time
@@ -27,6 +28,7 @@ for _category in (FutureWarning, DeprecationWarning):
 from petastorm import make_batch_reader  # noqa: E402
 
 COLUMNS = ("input_ids", "labels", "segments", "length")
+NUMBER = "number"  # column added while reading: the sample's number in its part
 AHEAD = 4  # steps prepared in advance
 IGNORED = -100  # label of a position without loss
 
@@ -42,10 +44,11 @@ class Batch:
     segments: torch.Tensor  # int64 [samples, tokens]; 1, 2, … for each packed text, 0 = padding
     targets: int  # how many labels count for the loss
     tokens: int  # real tokens
+    numbers: tuple[int, ...] = ()  # of the samples in their part, see samples.record_ids()
 
     def to(self, device: torch.device | str) -> "Batch":
         ids, labels, segments = (tensor.to(device) for tensor in (self.input_ids, self.labels, self.segments))
-        return Batch(ids, labels, segments, self.targets, self.tokens)
+        return Batch(ids, labels, segments, self.targets, self.tokens, self.numbers)
 
 
 def collate(rows: Rows) -> Batch:
@@ -53,14 +56,23 @@ def collate(rows: Rows) -> Batch:
     width = max(int(rows["length"].max()), 1)
     ids, segments = (torch.from_numpy(rows[name][:, :width].astype(np.int64)) for name in ("input_ids", "segments"))
     labels = torch.from_numpy(rows["labels"].astype(np.int64))
+    tokens, numbers = int(rows["length"].sum()), tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
     if labels.shape[1] == 1:
-        labels = labels[:, 0]
-        return Batch(ids, labels, segments, targets=len(labels), tokens=int(rows["length"].sum()))
+        return Batch(ids, labels[:, 0], segments, len(labels), tokens, numbers)
     # Position t is predicted from t - 1: never across the border of two packed texts.
     labels = labels[:, :width].clone()
     labels[:, 0] = IGNORED
     labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    return Batch(ids, labels, segments, targets=int((labels != IGNORED).sum()), tokens=int(rows["length"].sum()))
+    return Batch(ids, labels, segments, int((labels != IGNORED).sum()), tokens, numbers)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Tasks in a fixed ratio, see `plan`; the default is one task, the whole part."""
+
+    ratio: tuple[int, ...] = (1,)
+    rule: str = "repeat"
+    shards: int = 0  # of each task
 
 
 @dataclass
@@ -74,6 +86,7 @@ class Loader:
     rank: int = 0
     world_size: int = 1
     window: int = plan.WINDOW
+    mix: Mix = Mix()
     waited: float = 0.0
 
     def __post_init__(self) -> None:
@@ -82,16 +95,27 @@ class Loader:
                 f"batch_size {self.global_batch} is no multiple of {self.world_size} ranks x accumulation "
                 f"{self.accumulation}; change one of the three"
             )
-        if self.part.samples < self.global_batch:
+        if self.samples < self.global_batch:
+            part, mend = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
             raise UserError(
-                f"the train part has {self.part.samples} samples, fewer than batch_size {self.global_batch}; "
-                "lower batch_size or widen `where`"
+                f"the {part} has {self.samples} samples, fewer than batch_size {self.global_batch}; "
+                f"lower batch_size or widen {mend}"
             )
+
+    @property
+    def tasks(self) -> list[Part]:
+        return self.part.tasks(len(self.mix.ratio), self.mix.shards) if self.mix.shards else [self.part]
+
+    @property
+    def samples(self) -> int:
+        """Samples of an epoch, the remainder smaller than a global batch included."""
+        rounds = plan.rounds([task.samples for task in self.tasks], self.mix.ratio, self.mix.rule)
+        return rounds * sum(self.mix.ratio)
 
     @property
     def steps(self) -> int:
         """Steps of an epoch, the same on every rank."""
-        return plan.steps_per_epoch(self.part.samples, self.global_batch)
+        return plan.steps_per_epoch(self.samples, self.global_batch)
 
     def epoch(self, epoch: int, step: int = 0) -> Iterator[list[Batch]]:
         """The micro-batches of each step of an epoch, from `step` on; each list is one optimiser step."""
@@ -130,37 +154,67 @@ class Loader:
 
     def _steps(self, epoch: int, step: int) -> Iterator[Rows]:
         """This rank's rows of each step from `step` on."""
-        if step >= self.steps:
-            return
         share = self.global_batch // self.world_size
-        windows = self._windows(epoch, step * self.global_batch)
-        begin, rows = next(windows)  # begin: position in the plan of the first row held
+        streams = self._streams(epoch, plan.before(step * self.global_batch, self.mix.ratio))
         for current in range(step, self.steps):
             first = current * self.global_batch + self.rank * share
-            while begin + len(rows["length"]) < first + share:
-                kept = _cut(rows, first - begin, None)
-                begin += len(rows["length"]) - len(kept["length"])
-                _, more = next(windows)
-                rows = {name: np.concatenate([kept[name], more[name]]) for name in COLUMNS}
-            yield _cut(rows, first - begin, first - begin + share)
+            begins, ends = (plan.before(position, self.mix.ratio) for position in (first, first + share))
+            taken = zip(streams, begins, ends, strict=True)
+            yield _joined([stream.take(int(begin), int(end)) for stream, begin, end in taken if begin < end])
 
-    def _windows(self, epoch: int, position: int) -> Iterator[tuple[int, Rows]]:
-        """(position in the plan, rows in plan order) of each window that ends behind `position`."""
-        rows = np.asarray(self.part.rows)
-        starts = np.cumsum(rows) - rows
-        shards = plan.shard_order(len(rows), self.seed, epoch)
-        order = plan.plan(self.part.rows, self.seed, epoch, self.window)
-        ends = np.cumsum(rows[shards])
-        skipped = int(np.searchsorted(ends, position, side="right")) // self.window * self.window
-        read = read_shards(self.part, [int(shard) for shard in shards[skipped:]])
-        for first in range(skipped, len(shards), self.window):
-            group = shards[first : first + self.window]
-            here = [next(read) for _ in group]
-            begin, end = int(ends[first] - rows[shards[first]]), int(ends[first + len(group) - 1])
-            laid = np.concatenate([np.arange(starts[s], starts[s] + rows[s]) for s in group])
-            sorter = np.argsort(laid)
-            chosen = sorter[np.searchsorted(laid, order[begin:end], sorter=sorter)]
-            yield begin, {name: np.concatenate([part[name] for part in here])[chosen] for name in COLUMNS}
+    def _streams(self, epoch: int, positions: np.ndarray) -> list["_Stream"]:
+        """The samples of each task in plan order, from its position on."""
+        streams, laid = [], 0
+        for task, ratio, position in zip(self.tasks, self.mix.ratio, positions, strict=True):
+            often = plan.passes(task.samples, self.samples // sum(self.mix.ratio) * ratio)
+            windows = _passes(task, self.seed, epoch * often, int(position), self.window, laid)
+            streams.append(_Stream(windows))
+            laid += task.samples
+        return streams
+
+
+class _Stream:
+    """Rows by their position in a plan, taken forwards; at most what one `take` spans and a window are in memory."""
+
+    def __init__(self, windows: Iterator[tuple[int, Rows]]):
+        self.windows = windows
+        self.begin = -1  # position of the first row held
+        self.rows: Rows = {}
+
+    def take(self, first: int, last: int) -> Rows:
+        while not self.rows or self.begin + len(self.rows["length"]) < last:
+            begin, more = next(self.windows)
+            kept = [_cut(self.rows, first - self.begin, None)] if self.rows else []
+            self.begin = begin - sum(len(rows["length"]) for rows in kept)
+            self.rows = _joined([*kept, more])
+        return _cut(self.rows, first - self.begin, last - self.begin)
+
+
+def _passes(part: Part, seed: int, epoch: int, position: int, window: int, laid: int) -> Iterator[tuple[int, Rows]]:
+    """(position, rows) of each window that ends behind `position`, epoch after epoch without end."""
+    first, rest = divmod(position, part.samples)
+    for again in itertools.count(first):
+        for begin, rows in _windows(part, seed, epoch + again, rest if again == first else 0, window):
+            yield again * part.samples + begin, {**rows, NUMBER: rows[NUMBER] + laid}
+
+
+def _windows(part: Part, seed: int, epoch: int, position: int, window: int) -> Iterator[tuple[int, Rows]]:
+    """(position in the plan, rows in plan order) of each window that ends behind `position`."""
+    rows = np.asarray(part.rows)
+    starts = np.cumsum(rows) - rows
+    shards = plan.shard_order(len(rows), seed, epoch)
+    order = plan.plan(part.rows, seed, epoch, window)
+    ends = np.cumsum(rows[shards])
+    skipped = int(np.searchsorted(ends, position, side="right")) // window * window
+    read = read_shards(part, [int(shard) for shard in shards[skipped:]])
+    for first in range(skipped, len(shards), window):
+        group = shards[first : first + window]
+        here = [next(read) for _ in group]
+        begin, end = int(ends[first] - rows[shards[first]]), int(ends[first + len(group) - 1])
+        laid = np.concatenate([np.arange(starts[s], starts[s] + rows[s]) for s in group])
+        sorter = np.argsort(laid)
+        chosen = sorter[np.searchsorted(laid, order[begin:end], sorter=sorter)]
+        yield begin, {NUMBER: order[begin:end], **{name: column[chosen] for name, column in _joined(here).items()}}
 
 
 def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
@@ -200,6 +254,10 @@ def _put(ahead: queue.Queue, stop: threading.Event, item: object) -> bool:
         except queue.Full:
             continue
     return False
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}
 
 
 def _cut(rows: Rows, first: int, last: int | None) -> Rows:
@@ -248,4 +306,4 @@ def _take(groups: Iterator, rows: int, path: str) -> Rows:
         if group is None:
             raise UserError(f"data file {path} was altered while it was read; run `finelake verify`")
         parts.append({name: np.asarray(getattr(group, name)) for name in COLUMNS})
-    return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    return _joined(parts)

@@ -1,21 +1,23 @@
-"""Models: a base with a classification head or a causal one, LoRA through PEFT, and folders to keep them in.
+"""Models: a base with a classification head or a causal one, LoRA and prefixes by PEFT, and folders to keep them in.
 
 Weights are safetensors, no code is ever loaded with them. A model folder stands alone:
-    config.json, model.safetensors   the body, adapters merged in (transformers' own format)
+    config.json, model.safetensors   the body (transformers' own format), with merge: the LoRA adapter merged in
     tokenizer.json, …                its tokenizer
     head.safetensors                 classify: the head
-    adapter/                         lora: the adapter alone (PEFT's own format)
-    finelake.json                    task, class names, scale
+    adapter/                         lora, prefix: the adapter alone (PEFT's own format)
+    finelake.json                    task, class names, scale, whether the body needs its adapter
 """
 
 import json
 import shutil
 import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -39,6 +41,7 @@ class Description:
     task: str
     labels: tuple[str, ...] = ()  # classify: class names in the order of their indexes
     scale: float = 1.0
+    adapter: bool = False  # the body is to be read with adapter/ on it
     format: int = FORMAT
 
 
@@ -79,10 +82,18 @@ class Causal(nn.Module):
             return self.body(input_ids=batch.input_ids, use_cache=False).logits
         return self.body(
             input_ids=batch.input_ids,
-            attention_mask=segment_mask(batch.segments),
+            attention_mask=self._mask(batch.segments),
             position_ids=segment_positions(batch.segments),
             use_cache=False,
         ).logits
+
+    def _mask(self, segments: torch.Tensor) -> torch.Tensor:
+        mask = segment_mask(segments)
+        if self.body.config._attn_implementation == "sdpa":  # type: ignore[union-attr]
+            return mask
+        # Eager attention adds its mask to the scores: true and false would be 1 and 0 and hide nothing.
+        dtype = next(self.body.parameters()).dtype
+        return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
 
 
 Model = Classifier | Causal
@@ -105,23 +116,34 @@ def segment_positions(segments: torch.Tensor) -> torch.Tensor:
     return index - torch.where(starts, index, 0).cummax(dim=1).values
 
 
-def loss_sum(scores: torch.Tensor, batch: Batch, smoothing: float = 0.0) -> torch.Tensor:
-    """Cross entropy summed over the labels that count; divide by the targets of a whole step."""
+def loss_sum(
+    scores: torch.Tensor, batch: Batch, smoothing: float = 0.0, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Cross entropy summed over the labels that count, each times its class's weight; divide by a step's targets."""
     labels = batch.labels
     if scores.dim() == 3:
         scores, labels = scores[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
     return nn.functional.cross_entropy(
-        scores.float(), labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+        scores.float(), labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
     )
 
 
+def class_weights(counts: Sequence[int]) -> list[float]:
+    """A weight for each class by its frequency; their mean over the samples is 1 (King and Zeng 2001; "balanced" of
+    scikit-learn). A class without samples weighs 0."""
+    total, classes = sum(counts), sum(count > 0 for count in counts)
+    return [total / (classes * count) if count else 0.0 for count in counts]
+
+
 def build(run: Run, base: Path, classes: int) -> Model:
-    """The trainable model of a run on the base in folder `base`, seeded by the run."""
+    """The trainable model of a run (all values chosen) on the base in folder `base`, seeded by the run."""
     torch.manual_seed(run.seed)
-    body: nn.Module = load_body(base, run.task, run.dropout)
+    body: nn.Module = load_body(base, run.task, run.dropout, "sdpa" if run.attention == "auto" else run.attention)
     width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
-    if run.strategy == "lora":
-        body = get_peft_model(body, _lora(run))  # type: ignore[arg-type]
+    if run.gradient_checkpointing:
+        body.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    if run.strategy != "full":
+        body = get_peft_model(body, _adapter(run))  # type: ignore[arg-type]
         # The adapter's file would name this machine's folder; what it needs is the name of the base.
         body.peft_config["default"].base_model_name_or_path = run.base.name or run.base.kind
     return Classifier(body, width, classes, run.scale) if run.task == "classify" else Causal(body)
@@ -136,7 +158,7 @@ def load_config(folder: Path) -> PretrainedConfig:
     return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
-def load_body(folder: Path, task: str, dropout: float | None = None) -> PreTrainedModel:
+def load_body(folder: Path, task: str, dropout: float | None = None, attention: str = "sdpa") -> PreTrainedModel:
     """The transformers model in a folder. UserError when there is none, or only in a format that can run code."""
     kind = AutoModel if task == "classify" else AutoModelForCausalLM
     config = load_config(folder)
@@ -150,18 +172,21 @@ def load_body(folder: Path, task: str, dropout: float | None = None) -> PreTrain
         trust_remote_code=False,
         local_files_only=True,
         dtype=torch.float32,
-        attn_implementation="sdpa",
+        attn_implementation=attention,
     )
     if getattr(body, "pooler", None) is not None:
         body.pooler = None  # the features are a mean over tokens; a pooler would be trained for nothing
     return body
 
 
-def _lora(run: Run) -> LoraConfig:
-    return LoraConfig(
-        task_type=TaskType.FEATURE_EXTRACTION if run.task == "classify" else TaskType.CAUSAL_LM,
-        r=run.lora_rank,
-        lora_alpha=run.lora_alpha,
+def _adapter(run: Run) -> PeftConfig:
+    task = TaskType.FEATURE_EXTRACTION if run.task == "classify" else TaskType.CAUSAL_LM
+    if run.strategy == "prefix":  # Li and Liang 2021
+        return PrefixTuningConfig(task_type=task, num_virtual_tokens=int(run.prefix_length or 0))
+    return LoraConfig(  # Hu et al. 2021
+        task_type=task,
+        r=int(run.lora_rank or 0),
+        lora_alpha=int(run.lora_alpha or 0),
         lora_dropout=run.lora_dropout,
         target_modules="all-linear",
     )
@@ -169,11 +194,12 @@ def _lora(run: Run) -> LoraConfig:
 
 def parameter_groups(model: nn.Module, run: Run) -> list[dict]:
     """Parameter groups for the optimiser, each with its `peak` rate; norms and biases do not decay."""
+    rate = float(run.learning_rate or 0.0)  # chosen by now
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        peak = run.head_learning_rate or run.learning_rate if name.startswith("head.") else run.learning_rate
+        peak = run.head_learning_rate or rate if name.startswith("head.") else rate
         decay = run.weight_decay if parameter.dim() > 1 else 0.0
         groups.setdefault((peak, decay), []).append(parameter)
     return [
@@ -187,9 +213,27 @@ def trained_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
+def operations(model: nn.Module) -> int:
+    """Floating-point operations of training on a token, without attention's products (Kaplan et al. 2020): 2 a weight
+    forwards, 2 backwards, and 2 more for the gradient of a weight that is trained."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    weights = [parameter for parameter in model.parameters() if id(parameter) not in tables]
+    return sum((6 if parameter.requires_grad else 4) * parameter.numel() for parameter in weights)
+
+
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The weights that training changes, on the CPU, by name."""
-    return {name: p.detach().cpu().contiguous().clone() for name, p in model.named_parameters() if p.requires_grad}
+    """The weights that training changes, on the CPU, by name; every rank takes part where ZeRO spreads them."""
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    with _gathered(list(trained.values())):
+        return {name: parameter.detach().cpu().float().contiguous().clone() for name, parameter in trained.items()}
+
+
+def _gathered(parameters: list[nn.Parameter]) -> AbstractContextManager:
+    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
+        return nullcontext()
+    import deepspeed
+
+    return deepspeed.zero.GatheredParameters(parameters)
 
 
 def restore(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
@@ -206,17 +250,24 @@ def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folde
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     body = model.body
-    if run.strategy == "lora":
+    merged = run.strategy == "lora" and run.merge
+    if run.strategy != "full":
         body.save_pretrained(new / "adapter", save_embedding_layers=False)  # type: ignore[operator]
         (new / "adapter" / "README.md").unlink(missing_ok=True)  # an empty model card
-        body = body.merge_and_unload()  # type: ignore[operator]
+        body = body.merge_and_unload() if merged else _bare(body)  # type: ignore[operator]
     body.save_pretrained(new)  # type: ignore[operator]
     if isinstance(model, Classifier):
         save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, new / HEAD)
     for path in sorted(tokenizer.iterdir()):
         shutil.copyfile(path, new / path.name)
-    write_description(new, Description(run.task, labels, run.scale))
+    write_description(new, Description(run.task, labels, run.scale, run.strategy != "full" and not merged))
     publish_folder(new, folder)
+
+
+def _bare(body: nn.Module) -> nn.Module:
+    """The body as the base had it, without its adapter."""
+    # A prefix stands beside the body, LoRA within it.
+    return body.unload() if hasattr(body.base_model, "unload") else body.base_model  # type: ignore[operator,return-value]
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -231,9 +282,12 @@ def load(folder: Path) -> tuple[Model, Description]:
         description = Description(**{**content, "labels": tuple(content["labels"])})
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} is no model folder of Finelake; run the stage `train` of this run") from None
-    body = load_body(folder, description.task)
+    body: nn.Module = load_body(folder, description.task)
+    width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    if description.adapter:
+        body = PeftModel.from_pretrained(body, folder / "adapter")  # type: ignore[arg-type]
     model: Model = Causal(body)
     if description.task == "classify":
-        model = Classifier(body, body.config.hidden_size, len(description.labels), description.scale)
+        model = Classifier(body, width, len(description.labels), description.scale)
         model.head.load_state_dict(load_file(folder / HEAD))
     return model.eval(), description

@@ -2,6 +2,10 @@
 
 An epoch visits the shards in a shuffled order, `window` shards at a time; the rows of a window are shuffled together.
 So a reader streams whole shards in sequence and holds one window, and the order follows from (seed, epoch) alone.
+
+A mix of tasks is a sequence of rounds. A round holds `ratio[t]` samples of task t, task after task; each task gives
+its samples in its own order. Rule "repeat": as many rounds as the task that lasts longest needs, the others start over
+in another order. Rule "cut": as many rounds as the task that runs out first has, the others leave their rest out.
 """
 
 from collections.abc import Sequence
@@ -31,6 +35,53 @@ def plan(rows_per_shard: Sequence[int], seed: int, epoch: int, window: int = WIN
     windows = [order[first : first + window] for first in range(0, len(order), window)]
     parts = [np.concatenate([np.arange(starts[s], starts[s] + rows[s]) for s in group]) for group in windows]
     return np.concatenate([random.permutation(part) for part in parts] or [np.zeros(0, np.int64)])
+
+
+def rounds(samples: Sequence[int], ratio: Sequence[int], rule: str) -> int:
+    """Rounds of an epoch in which task t has `samples[t]` samples; 0 where a task of a mix has none."""
+    if min(samples) == 0:
+        return 0
+    if rule == "repeat":
+        return max(-(-count // part) for count, part in zip(samples, ratio, strict=True))
+    return min(count // part for count, part in zip(samples, ratio, strict=True))
+
+
+def before(position: int, ratio: Sequence[int]) -> np.ndarray:
+    """How many of the first `position` samples of a mix belong to each task.
+
+    Returns: int array [tasks]
+    """
+    parts = np.asarray(ratio, dtype=np.int64)
+    whole, rest = divmod(position, int(parts.sum()))
+    return whole * parts + np.clip(rest - (np.cumsum(parts) - parts), 0, parts)
+
+
+def passes(samples: int, needed: int) -> int:
+    """How often a task of `samples` samples is begun to give `needed` ones in an epoch of the mix, at least once."""
+    return max(-(-needed // max(samples, 1)), 1)
+
+
+def mixed(
+    rows_per_shard: Sequence[Sequence[int]],
+    ratio: Sequence[int],
+    rule: str,
+    seed: int,
+    epoch: int,
+    window: int = WINDOW,
+) -> np.ndarray:
+    """The global order of a mix; rows_per_shard[t] are the shards of task t. A task that is repeated is planned anew
+    for each pass, as for an epoch of its own.
+
+    Returns: int array [samples of the epoch, 2]: task, and row of all shards of the task laid end to end
+    """
+    count = rounds([sum(rows) for rows in rows_per_shard], ratio, rule)
+    laid = []
+    for task, (rows, part) in enumerate(zip(rows_per_shard, ratio, strict=True)):
+        often = passes(sum(rows), count * part)
+        order = np.concatenate([plan(rows, seed, epoch * often + again, window) for again in range(often)])
+        chosen = order[: count * part].reshape(count, part)
+        laid.append(np.stack([np.full_like(chosen, task), chosen], axis=-1))
+    return np.concatenate(laid, axis=1).reshape(-1, 2)
 
 
 def steps_per_epoch(samples: int, global_batch: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as parquet
 
 from lake import snapshots, storage
@@ -22,6 +23,15 @@ class Part:
     @property
     def samples(self) -> int:
         return sum(self.rows)
+
+    def tasks(self, count: int, shards: int) -> list["Part"]:
+        """The part of each task of a mix: `tokenize` gives task t the shards from t * `shards` on."""
+        owners = [int(path.split("/shard=")[1].split("/")[0]) // shards for path in self.files]
+        return [self._of(owners, task) for task in range(count)]
+
+    def _of(self, owners: list[int], task: int) -> "Part":
+        chosen = [index for index, owner in enumerate(owners) if owner == task]
+        return Part(tuple(self.files[i] for i in chosen), tuple(self.rows[i] for i in chosen))
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,26 @@ def read_rows(part: Part, columns: Sequence[str]) -> dict[str, list]:
     """Whole columns of a part, for evaluation: small parts alone."""
     tables = [_open(path).read(list(columns)).to_pydict() for path in part.files]
     return {name: [cell for table in tables for cell in table[name]] for name in columns}
+
+
+def count_labels(part: Part, classes: int) -> list[int]:
+    """How many samples of a part each class has."""
+    counts = np.zeros(classes, dtype=np.int64)
+    for path in part.files:
+        labels = _open(path).read(["labels"])["labels"].combine_chunks().flatten().to_numpy()
+        counts += np.bincount(labels, minlength=classes)
+    return counts.tolist()
+
+
+def record_ids(part: Part, numbers: Sequence[int]) -> list[str]:
+    """The records in samples of a part, which are numbered through its files."""
+    ends = np.cumsum(part.rows)
+    found = []
+    for number in numbers:
+        file = int(np.searchsorted(ends, number, side="right"))
+        column = _open(part.files[file]).read(["record_ids"])["record_ids"]
+        found += column[number - int(ends[file]) + part.rows[file]].as_py()
+    return found
 
 
 def _open(path: str) -> parquet.ParquetFile:

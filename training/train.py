@@ -5,36 +5,34 @@ started again goes on from its last checkpoint and ends in the weights of an und
 """
 
 import argparse
-import dataclasses
 import hashlib
-import json
+import math
 import os
 import shutil
 import subprocess
 import sys
-import time
-import warnings
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import deepspeed
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 
 from lake import params, project
 from lake.errors import UserError
-from lake.project import PARAMS, Settings, write_atomically
+from lake.project import PARAMS, Settings
 from lake.runs import Run, parse_run
 from training import model as models
-from training.loader import Loader, scan
-from training.progress import Progress, write_csv, write_json
-from training.samples import Part, open_samples
+from training import strategies
+from training.checkpoints import State, fingerprint, load_checkpoint, save_checkpoint
+from training.engine import start_engine, start_process, summed
+from training.loader import Batch, Loader, Mix, scan
+from training.progress import Meter, Progress, write_csv, write_json, write_textfile
+from training.samples import Part, count_labels, open_samples, record_ids
 
-# DeepSpeed 0.19 calls torch by an older name.
-warnings.filterwarnings("ignore", category=FutureWarning, message="`torch.distributed.all_gather_into_tensor`")
-
-KEPT = 2  # checkpoints kept: the last one, and the one before
+NAMED = 5  # records named of a batch without a finite loss
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Job:
     """Everything a training run needs, as paths and numbers."""
 
     name: str
-    run: Run
+    run: Run  # all values chosen
     train: Part
     validation: Part
     labels: tuple[str, ...]
@@ -52,21 +50,14 @@ class Job:
     metrics: Path  # file to write
     curves: Path  # file to write
     checkpoints: Path  # folder for this job's checkpoints alone
+    choices: Sequence[strategies.Choice] = ()
+    textfile: Path | None = None  # file to write for Prometheus
 
-
-@dataclass
-class State:
-    """Where a run stands; part of each checkpoint."""
-
-    epoch: int = 0
-    step: int = 0  # optimiser steps done in this epoch
-    best: list[float] | None = None  # validation score of the best epoch; larger is better, compared in order
-    best_epoch: int | None = None
-    worse: int = 0  # epochs since the best one
-    loss: float = 0.0  # sum over the targets since the last row of the curve
-    targets: float = 0.0  # their number
-    curve: list[dict] = field(default_factory=list)
-    validation: list[dict] = field(default_factory=list)
+    def loader(self, rank: int, world_size: int) -> Loader:
+        """UserError when sizes do not fit."""
+        run = self.run
+        mix = Mix(tuple(run.mix.values()), run.mix_rule, run.shards) if run.mix else Mix()
+        return Loader(self.train, run.seed, run.batch_size, run.accumulation, rank, world_size, mix=mix)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -75,16 +66,20 @@ class State:
 
 def fit(job: Job) -> None:
     """Train, keep the best epoch by validation, and write the model folder, figures and curves of a job."""
-    run, device = job.run, _start_process()
+    run, device = job.run, start_process()
     rank, world_size = dist.get_rank(), dist.get_world_size()
-    loader = Loader(job.train, run.seed, run.batch_size, run.accumulation, rank, world_size)
-    engine = _engine(models.build(run, job.base, len(job.labels)), run)
+    loader = job.loader(rank, world_size)
+    model = models.build(run, job.base, len(job.labels))
+    meter = Meter(device, models.trained_parameters(model), models.operations(model))
+    engine = start_engine(model, run)
     state = load_checkpoint(engine, job.checkpoints)
+    weights = _class_weights(job, device)
     total = run.epochs * loader.steps
     progress = Progress(job.name, total, shown=rank == 0, done=state.epoch * loader.steps + state.step)
+    for choice in job.choices:
+        progress.say(f"{choice.name} {choice.value}: {choice.reason}")
     if progress.done:
         progress.say(f"goes on from step {progress.done} of {total}")
-    meter = Meter()
 
     while state.epoch < run.epochs and not _patience_over(state, run):
         engine.train()
@@ -93,23 +88,26 @@ def fit(job: Job) -> None:
             done = state.epoch * loader.steps + state.step
             torch.manual_seed(step_seed(run.seed, done, rank))  # dropout follows from the step, so a resume repeats it
             rate = set_rates(engine.optimizer, done, total, run.warmup)
-            targets = _total(sum(batch.targets for batch in batches), device)
+            targets = summed(sum(batch.targets for batch in batches), device)
             loss_here = 0.0
             for batch in (batch.to(device) for batch in batches):
-                loss = models.loss_sum(engine(batch), batch, run.label_smoothing)
-                loss_here += loss.detach().item()
+                scores = engine(batch)
+                loss = models.loss_sum(scores, batch, run.label_smoothing, weights)
+                loss_here += _finite(loss, scores, batch, job, done + 1)
                 # The engine averages over micro-batches and ranks; what is wanted is the mean over the step's targets.
                 engine.backward(loss * (run.accumulation * world_size / max(targets, 1)))
                 engine.step()
             state.step, state.targets = state.step + 1, state.targets + targets
-            state.loss += _total(loss_here, device)
+            state.loss += summed(loss_here, device)
             meter.add(sum(batch.tokens for batch in batches), loader)
             if (done + 1) % run.log_steps == 0 or done + 1 == total:
                 row = {"step": done + 1, "epoch": state.epoch, "loss": state.loss / max(state.targets, 1)}
-                state.curve.append({**row, "learning_rate": rate, **meter.row(device)})
+                speed = meter.row(summed(meter.tokens, device), world_size, total - done - 1)
+                state.curve.append({**row, "learning_rate": rate, **speed})
                 state.loss = state.targets = 0.0
                 if rank == 0:
                     write_csv(job.curves, state.curve)
+                    write_textfile(job.textfile, job.name, state.curve[-1])
                 progress.update(done + 1, **state.curve[-1])
             if state.step % run.checkpoint_steps == 0 and state.step < loader.steps:
                 save_checkpoint(engine, job.checkpoints, state, done + 1)
@@ -124,8 +122,29 @@ def fit(job: Job) -> None:
 
     progress.close()
     if rank == 0:
-        _finish(engine.module, job, state, loader, world_size)
+        _finish(job, state, loader, meter.trained)
     dist.barrier()
+
+
+def _class_weights(job: Job, device: torch.device) -> torch.Tensor | None:
+    if job.run.class_weights == "none":
+        return None
+    return torch.tensor(models.class_weights(count_labels(job.train, len(job.labels))), device=device)
+
+
+def _finite(loss: torch.Tensor, scores: torch.Tensor, batch: Batch, job: Job, step: int) -> float:
+    """The loss as a number. UserError names the records of the batch where it is none."""
+    value = loss.detach().item()
+    if math.isfinite(value):
+        return value
+    wrong = (~torch.isfinite(scores)).flatten(1).any(1).tolist()
+    numbers = [number for number, is_wrong in zip(batch.numbers, wrong, strict=True) if is_wrong] or batch.numbers
+    ids = record_ids(job.train, numbers)
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    raise UserError(
+        f"{job.name}: the loss of step {step} is {value}, from the records {', '.join(ids[:NAMED])}{more}; "
+        f"look at them (`finelake trace {ids[0]}`), or lower learning_rate"
+    )
 
 
 def set_rates(optimizer: torch.optim.Optimizer, done: int, total: int, warmup: float) -> float:
@@ -146,8 +165,10 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 def validate(model: torch.nn.Module, part: Part, run: Run, device: torch.device) -> dict[str, float]:
     """Mean loss and accuracy over the targets of a part; empty where the part is."""
     model.eval()
+    # Parameters spread over ranks are gathered layer by layer, by all ranks together: each then takes every batch.
+    share = (0, 1) if run.zero_stage == 3 else (dist.get_rank(), dist.get_world_size())
     sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, right, targets
-    for _, batch in scan(part, run.evaluate_batch, dist.get_rank(), dist.get_world_size()):
+    for _, batch in scan(part, run.evaluate_batch, *share):
         here = batch.to(device)
         scores = model(here)
         chosen, labels = scores.argmax(-1), here.labels
@@ -172,175 +193,62 @@ def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str
         state.worse += 1
         return
     state.best, state.best_epoch, state.worse = score, state.epoch, 0
+    weights = models.trainable_state(model)
     if rank == 0:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
         new = job.checkpoints / ".best.safetensors"
-        save_file(models.trainable_state(model), new)
+        save_file(weights, new)
         os.replace(new, job.checkpoints / "best.safetensors")
 
 
-def _finish(model: models.Model, job: Job, state: State, loader: Loader, world_size: int) -> None:
+def _finish(job: Job, state: State, loader: Loader, trained: int) -> None:
+    # Built anew: the engine's own may be in half precision, compiled or spread over ranks.
+    model = models.build(job.run, job.base, len(job.labels))
     models.restore(model, load_file(job.checkpoints / "best.safetensors"))
-    figures = _figures(job, state, loader, world_size, models.trained_parameters(model))
     models.save(model, job.run, job.labels, job.tokenizer, job.model)
     write_csv(job.curves, state.curve)
-    write_json(job.metrics, figures)
+    write_json(job.metrics, _figures(job, state, loader, trained))
     shutil.rmtree(job.checkpoints)
 
 
-def _figures(job: Job, state: State, loader: Loader, world_size: int, trained: int) -> dict:
+def _figures(job: Job, state: State, loader: Loader, trained: int) -> dict:
     best = next((row for row in state.validation if row["epoch"] == state.best_epoch), {})
     speeds = [row["tokens_per_second"] for row in state.curve]
     return {
         "steps": state.epoch * loader.steps,
         "epochs": state.epoch,
         "samples": job.train.samples,
-        "left_out_an_epoch": job.train.samples - loader.steps * job.run.batch_size,
+        "samples_an_epoch": loader.samples,
+        "left_out_an_epoch": loader.samples - loader.steps * job.run.batch_size,
         "trained_parameters": trained,
-        "ranks": world_size,
+        "ranks": loader.world_size,
         "train_loss": state.curve[-1]["loss"],
         "best_epoch": state.best_epoch,
         "validation": {name: best[name] for name in best if name != "epoch"},
         "tokens_per_second": sum(speeds) / len(speeds),
+        "choices": {choice.name: {"value": choice.value, "reason": choice.reason} for choice in job.choices},
     }
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Measuring
-
-
-@dataclass
-class Meter:
-    """Speed and waiting since the last row of the curve."""
-
-    tokens: int = 0  # this rank's
-    waited: float = 0.0  # seconds
-    began: float = field(default_factory=time.perf_counter)
-
-    def add(self, tokens: int, loader: Loader) -> None:
-        self.tokens += tokens
-        self.waited += loader.waited
-        loader.waited = 0.0
-
-    def row(self, device: torch.device) -> dict[str, float]:
-        """Tokens a second over all ranks and this rank's share of time spent waiting for data; starts afresh."""
-        spent = time.perf_counter() - self.began
-        speed, waiting = _total(self.tokens, device) / spent, self.waited / spent
-        self.tokens, self.waited, self.began = 0, 0.0, time.perf_counter()
-        return {"tokens_per_second": round(speed, 1), "data_wait": round(waiting, 4)}
-
-
-def _total(value: float, device: torch.device) -> float:
-    """The sum of `value` over all ranks."""
-    tensor = torch.tensor(float(value), dtype=torch.float64, device=device)
-    dist.all_reduce(tensor)
-    return tensor.item()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Processes and the engine
-
-
-def _start_process() -> torch.device:
-    """Join the process group (of one, where torchrun started none), once a process; the device of this rank."""
-    gpu = torch.cuda.is_available()
-    if not gpu:
-        # Two OpenMP threads stall each other at random on a busy machine: one a rank, more ranks instead.
-        torch.set_num_threads(1)
-        _without_compiled_ops()
-    torch.use_deterministic_algorithms(True, warn_only=gpu)
-    backend, local_rank = "nccl" if gpu else "gloo", int(os.environ.setdefault("LOCAL_RANK", "0"))
-    if gpu:
-        torch.cuda.set_device(local_rank)
-    if not dist.is_initialized():
-        if "WORLD_SIZE" in os.environ:
-            dist.init_process_group(backend)
-        else:
-            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # needs no port
-    deepspeed.init_distributed(dist_backend=backend, verbose=False)
-    return torch.device("cuda", local_rank) if gpu else torch.device("cpu")
-
-
-def _without_compiled_ops() -> None:
-    # DeepSpeed would compile a shared-memory reduction on first use, for minutes; gloo does without.
-    known = getattr(deepspeed.ops, "__compatible_ops__", None)
-    if isinstance(known, dict):
-        known["deepspeed_shm_comm"] = False
-
-
-def _engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
-    share = run.batch_size // dist.get_world_size() // run.accumulation
-    # ZeRO fills whole buckets at each step; the default of 500 million numbers costs a small model seconds.
-    bucket = min(-(-models.trained_parameters(model) // 1024) * 1024, 48 * 2**20)
-    zero = {"stage": run.zero_stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
-    config = {
-        "train_micro_batch_size_per_gpu": share,
-        "gradient_accumulation_steps": run.accumulation,
-        "gradient_clipping": run.clip,
-        "zero_optimization": zero,
-        "steps_per_print": 1_000_000_000,
-    }
-    optimizer = torch.optim.AdamW(models.parameter_groups(model, run), lr=run.learning_rate)
-    return deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Checkpoints
-
-
-def save_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, state: State, done: int) -> None:
-    """Write a checkpoint, then name it in `latest`: a kill in between leaves the one before in force."""
-    tag = f"step-{done:08d}"
-    content = {"state": dataclasses.asdict(state)}
-    engine.save_checkpoint(str(folder), tag, client_state=content, save_latest=False, exclude_frozen_parameters=True)
-    dist.barrier()
-    if dist.get_rank() == 0:
-        for path in (folder / tag).iterdir():
-            project.flush(path)
-        write_atomically(folder / "latest", tag)
-        for old in sorted(folder.glob("step-*"))[:-KEPT]:
-            shutil.rmtree(old)
-    dist.barrier()
-
-
-def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path) -> State:
-    """Restore the engine from the last whole checkpoint; the state of a new run where there is none."""
-    latest = folder / "latest"
-    if not latest.exists():
-        return State()
-    tag = latest.read_text(encoding="utf-8")
-    _, content = engine.load_checkpoint(str(folder), tag, load_module_strict=False)
-    return State(**content["state"])
-
-
-def fingerprint(run: Run, content: str, base: Path) -> str:
-    """Names a run's inputs: a checkpoint is continued only by the same code, parameters, samples and base."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps(dataclasses.asdict(run), sort_keys=True).encode())
-    digest.update(content.encode())
-    sources = [Path(__file__).with_name(f"{name}.py") for name in ("train", "model", "loader", "plan")]
-    for path in [*sources, *sorted(base.glob("*"))]:
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "blake2b").digest())
-    return digest.hexdigest()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The stage
 
 
-def prepare(root: Path, lake_root: str, run_name: str, run: Run) -> Job:
-    """The job of a run in a project. UserError when an input is missing, altered or too small."""
-    samples = open_samples(root, lake_root, run_name)
+def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
+    """The job of a run in a project. UserError when an input is missing, altered or too small, or values that do not
+    go together."""
+    samples = open_samples(root, settings.lake, run_name)
     folder = root / "models" / run_name
     if run.task == "classify" and not samples.labels:
         raise UserError(f"tokenize@{run_name} pins no classes; check `label` and `where` of runs.{run_name}")
-    models.load_config(folder / "base")
+    layers = models.load_config(folder / "base").num_hidden_layers
+    hardware = strategies.hardware()
+    chosen, choices = strategies.choose(run, samples.parts["train"].samples, layers, hardware)
+    strategies.refuse(chosen, hardware)
     key = fingerprint(run, samples.content, folder / "base")
     return Job(
         name=f"train@{run_name}",
-        run=run,
+        run=chosen,
         train=samples.parts["train"],
         validation=samples.parts["validation"],
         labels=samples.labels,
@@ -350,16 +258,18 @@ def prepare(root: Path, lake_root: str, run_name: str, run: Run) -> Job:
         metrics=root / "metrics" / run_name / "train.json",
         curves=root / "plots" / run_name / "train.csv",
         checkpoints=root / ".finelake" / "checkpoints" / run_name / key,
+        choices=choices,
+        textfile=Path(settings.metrics) if settings.metrics else None,
     )
 
 
 def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     """Train a run of a project on as many processes as the settings say. UserError for what the user can mend."""
-    job = prepare(root, settings.lake, run_name, run)
-    # Refuses sizes that do not fit before any process is started.
-    Loader(job.train, run.seed, run.batch_size, run.accumulation, 0, settings.ranks)
+    job = prepare(root, run_name, run, settings)
+    job.loader(0, settings.ranks)  # refuses sizes that do not fit before any process is started
     if settings.ranks == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
-        fit(job)
+        with memory_told(job):
+            fit(job)
         # Checkpoints that other parameters or code left behind are of no more use either.
         shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
         dist.destroy_process_group()
@@ -370,6 +280,23 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     if status:
         mend = "mend what is said above, or set FINELAKE_RANKS=1"
         raise UserError(f"train@{run_name} failed on {settings.ranks} ranks; {mend}")
+
+
+@contextmanager
+def memory_told(job: Job) -> Iterator[None]:
+    """Turns an allocation that failed into a UserError that says what to change."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no kind of its own
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        run = job.run
+        offload = "" if run.offload else ", spread it with zero_stage 3 and offload: true"
+        checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
+        raise UserError(
+            f"{job.name}: out of memory with batch_size {run.batch_size} in {run.accumulation} micro-batches of "
+            f"{run.tokens} tokens a sample; raise accumulation, lower samples.tokens{checkpointing}{offload}"
+        ) from None
 
 
 def main() -> int:

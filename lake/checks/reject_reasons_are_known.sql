@@ -16,7 +16,7 @@ known as (
             'contradictory', 'source_not_trusted', 'human_labelled'
         ]),
         ('split', ['bad_split', 'no_time', 'cluster_crosses_cut', 'text_crosses_cut']),
-        ('tokenize', ['no_text', 'no_reply', 'no_class', 'unseen_class', 'too_long'])
+        ('tokenize', ['no_text', 'no_reply', 'no_class', 'unseen_class', 'too_long', 'no_task'])
     ) as lists(stage, reasons)
 ),
 named as (select stage, reason, count(*) as rows from this group by all),

@@ -75,6 +75,27 @@ def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, to
     ]
 
 
+def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenizer_files):
+    mix = {"text = 'one'": 1, "facts['reply'] = 'three'": 2, "true": 1}
+    outputs = build({"split.records": records(spark, ROWS)}, Params(run(tokens=4, shards=2, mix=mix), tokenizer_files))
+    shards = {row["record_ids"][0]: (row["part"], row["shard"]) for row in outputs["samples"].collect()}
+    assert shards == {
+        "00000000": ("train", 0),
+        "00000001": ("train", 3),
+        "00000002": ("train", 4),
+        "00000006": ("validation", 0),
+    }
+    fewer = run(tokens=4, shards=2, mix={name: mix[name] for name in list(mix)[:2]})
+    outputs = build({"split.records": records(spark, ROWS)}, Params(fewer, tokenizer_files))
+    assert ("00000002", "tickets", "tokenize", "no_task", "train") in set(map(tuple, outputs["rejects"].collect()))
+
+
+def test_a_condition_of_a_mix_that_is_none_is_refused(spark, tokenizer_files):
+    wrong = run(mix={"true": 1, "no_column = 1": 1})
+    with pytest.raises(UserError, match="mix 'no_column = 1' is not a filter on split.records"):
+        build({"split.records": records(spark, ROWS)}, Params(wrong, tokenizer_files))
+
+
 def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tokenizer_files):
     rows = [*ROWS[:4], ("00000008", "three", "x", "one", "train")]
     outputs = build({"split.records": records(spark, rows)}, Params(instruct(tokens=12, shards=1), tokenizer_files))

@@ -43,6 +43,11 @@ def test_sections_become_one_run():
         ({"train": {"tokens": 64}}, "runs.answer.train.tokens is not a known key"),
         ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
         ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
+        ({"samples": {"tokens": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
+        ({"samples": {"tokens": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
+        ({"train": {"offload": True}}, "offload needs zero_stage 1, 2 or 3"),
+        ({"train": {"class_weights": "balanced"}}, "class_weights are for task classify"),
+        ({"train": {"lora_rank": 0}}, "lora_rank is 0; it must be above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(change, message):

@@ -11,8 +11,8 @@ import torch
 from lake import storage
 from lake.errors import UserError
 from training import plan
-from training.loader import Loader, collate
-from training.samples import Part, split_parts
+from training.loader import Loader, Mix, collate
+from training.samples import Part, record_ids, split_parts
 
 from .conftest import SCHEMA, classified, sample, sharded, write_part
 
@@ -45,6 +45,49 @@ def test_batches_are_the_plan(part, world_size, window):
             steps = list(loader(part, rank, world_size, window).epoch(epoch))
             expected = plan.share(order, BATCH, rank, world_size)
             assert [numbers(step) for step in steps] == [sorted(int(i) for i in row) for row in expected]
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory) -> Part:
+    """40 samples of task 0 in shards 0 to 2, 9 of task 1 in shards 3 to 5."""
+    rows = [sample(n, [n + 100] * (1 + n % 9), [n % 3], 12) for n in range(49)]
+    shards = [*sharded(rows[:40], 3), *sharded(rows[40:], 3)]
+    return split_parts(write_part(tmp_path_factory.mktemp("tasks"), "train", shards))["train"]
+
+
+def mixing(part: Part, rule: str, rank: int = 0, world_size: int = 1) -> Loader:
+    mix = Mix((2, 1), rule, shards=3)
+    return Loader(part, 3, BATCH, 2, rank, world_size, window=2, mix=mix)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+@pytest.mark.parametrize("rule", ["repeat", "cut"])
+def test_batches_of_a_mix_are_its_plan(tasks, rule, world_size):
+    assert [task.samples for task in tasks.tasks(2, 3)] == [40, 9]
+    for epoch in (0, 1):
+        planned = plan.mixed([tasks.rows[:3], tasks.rows[3:]], (2, 1), rule, 3, epoch, window=2)
+        order = planned[:, 1] + np.array([0, 40])[planned[:, 0]]
+        for rank in range(world_size):
+            here = mixing(tasks, rule, rank, world_size)
+            assert here.samples == len(order) == {"repeat": 60, "cut": 27}[rule]
+            steps = list(here.epoch(epoch))
+            expected = plan.share(order, BATCH, rank, world_size)
+            assert [numbers(step) for step in steps] == [sorted(int(i) for i in row) for row in expected]
+            whole = [numbers(step) for step in steps]
+            for step in (1, 2, here.steps):
+                assert [numbers(batches) for batches in here.epoch(epoch, step)] == whole[step:]
+
+
+def test_a_batch_knows_the_records_of_its_samples(part, tasks):
+    for held in (loader(part), mixing(tasks, "repeat")):
+        for batch in next(held.epoch(0)):
+            firsts = [f"r{int(i) - 100:05d}" for i in batch.input_ids[:, 0]]
+            assert record_ids(held.part, batch.numbers) == firsts
+
+
+def test_a_task_without_samples_is_refused(part):
+    with pytest.raises(UserError, match="the mix has 0 samples, fewer than batch_size 8; .* widen its conditions"):
+        Loader(part, 3, BATCH, 2, mix=Mix((1, 1), shards=50))
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 6, 7])

@@ -28,8 +28,10 @@ def tokenizer_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_packed_logits_equal_single_ones(causal):
-    model = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_logits_equal_single_ones(causal, attention):
+    run = Run(task="instruct", base=BASE, tokens=128, strategy="full", attention=attention)
+    model = models.build(run, causal, 0).eval()
     first, second = [5, 6, 7, 8, 9], [11, 12, 13]
     packed = model(batch([first + second + [0, 0]], [[1] * 5 + [2] * 3 + [0, 0]]))[0]
     torch.testing.assert_close(packed[:5], model(batch([first]))[0], atol=1e-5, rtol=0)
@@ -41,7 +43,7 @@ def test_padding_changes_nothing(causal, encoder):
     generator = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
     single, padded = generator(batch([[5, 6, 7]]))[0], generator(batch([[5, 6, 7, 0, 0], [9, 9, 9, 9, 9]]))[0, :3]
     torch.testing.assert_close(padded, single, atol=1e-5, rtol=0)
-    classifier = models.build(Run(task="classify", base=BASE), encoder, 3).eval()
+    classifier = models.build(Run(task="classify", base=BASE, strategy="full"), encoder, 3).eval()
     single, padded = classifier.features(batch([[5, 6, 7]])), classifier.features(batch([[5, 6, 7, 0], [9] * 4]))
     torch.testing.assert_close(padded[0], single[0], atol=1e-5, rtol=0)
 
@@ -65,7 +67,7 @@ def test_loss_of_a_causal_model_looks_one_token_ahead():
 
 @pytest.mark.parametrize("strategy", ["lora", "full"])
 def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
-    run = Run(task="classify", base=BASE, strategy=strategy, lora_rank=4)
+    run = Run(task="classify", base=BASE, strategy=strategy, lora_rank=4, lora_alpha=32)
     model = models.build(run, encoder, 3)
     for parameter in (p for p in model.parameters() if p.requires_grad):
         torch.nn.init.normal_(parameter, std=0.05)
@@ -81,10 +83,19 @@ def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
 
 
 def test_lora_trains_the_adapter_and_the_head_alone(encoder):
-    model = models.build(Run(task="classify", base=BASE, head_learning_rate=1e-2), encoder, 3)
+    run = Run(
+        task="classify",
+        base=BASE,
+        strategy="lora",
+        lora_rank=8,
+        lora_alpha=16,
+        learning_rate=5e-5,
+        head_learning_rate=1e-2,
+    )
+    model = models.build(run, encoder, 3)
     names = set(models.trainable_state(model))
     assert {name for name in names if "lora_" not in name} == {"head.weight", "head.bias"}
-    groups = models.parameter_groups(model, Run(task="classify", base=BASE, head_learning_rate=1e-2))
+    groups = models.parameter_groups(model, run)
     assert {(group["peak"], group["weight_decay"]) for group in groups} == {(5e-5, 0.01), (1e-2, 0.01), (1e-2, 0.0)}
 
 

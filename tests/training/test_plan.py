@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.plan import plan, shard_order, share, steps_per_epoch
+from training.plan import before, mixed, plan, rounds, shard_order, share, steps_per_epoch
 
 shards = st.lists(st.integers(0, 40), min_size=1, max_size=20)
 seeds = st.integers(0, 2**31)
@@ -73,3 +73,66 @@ def test_no_sample_is_left_out_of_every_epoch():
 def test_ranks_that_cannot_share_a_batch_evenly_are_refused():
     with pytest.raises(ValueError, match="global batch of 6 cannot be shared evenly by 4 ranks"):
         share(np.arange(12), 6, 0, 4)
+
+
+tasks = st.lists(shards.filter(sum), min_size=2, max_size=4)
+rules = st.sampled_from(["repeat", "cut"])
+parts = st.integers(1, 3)
+
+
+@st.composite
+def mixes(draw):
+    rows = draw(tasks)
+    return rows, draw(st.lists(parts, min_size=len(rows), max_size=len(rows)))
+
+
+@settings(deadline=None)
+@given(mixes(), rules, seeds, epochs)
+def test_a_mix_has_its_ratio_over_an_epoch_and_in_every_round(mix, rule, seed, epoch):
+    rows, ratio = mix
+    owners = mixed(rows, ratio, rule, seed, epoch)[:, 0].reshape(-1, sum(ratio))
+    assert len(owners) == rounds([sum(task) for task in rows], ratio, rule)
+    for owner in owners:
+        assert np.bincount(owner, minlength=len(rows)).tolist() == ratio
+
+
+@settings(deadline=None)
+@given(mixes(), seeds, epochs)
+def test_repeating_uses_every_sample_and_none_twice_before_all_were_seen_once(mix, seed, epoch):
+    rows, ratio = mix
+    order = mixed(rows, ratio, "repeat", seed, epoch)
+    for task, shard_rows in enumerate(rows):
+        seen = np.bincount(order[order[:, 0] == task, 1], minlength=sum(shard_rows))
+        assert seen.min() >= 1 and seen.max() - seen.min() <= 1
+    sizes = [sum(task) for task in rows]
+    longest = max(range(len(rows)), key=lambda task: -(-sizes[task] // ratio[task]))
+    # Only a round that is not full makes the longest task begin again.
+    assert len(order) // sum(ratio) * ratio[longest] - sizes[longest] < ratio[longest]
+
+
+@settings(deadline=None)
+@given(mixes(), seeds, epochs)
+def test_cutting_uses_no_sample_twice_and_all_of_the_shortest_task(mix, seed, epoch):
+    rows, ratio = mix
+    order = mixed(rows, ratio, "cut", seed, epoch)
+    assert len({tuple(row) for row in order.tolist()}) == len(order)
+    left = [sum(task) - int((order[:, 0] == number).sum()) for number, task in enumerate(rows)]
+    assert min(rest - part for rest, part in zip(left, ratio, strict=True)) < 0
+
+
+@settings(deadline=None)
+@given(mixes(), rules, seeds, epochs)
+def test_how_many_samples_of_each_task_come_before_a_position(mix, rule, seed, epoch):
+    rows, ratio = mix
+    owners = mixed(rows, ratio, rule, seed, epoch)[:, 0]
+    for position in {0, len(owners) // 3, len(owners)}:
+        assert before(position, ratio).tolist() == np.bincount(owners[:position], minlength=len(rows)).tolist()
+
+
+def test_a_mix_has_another_order_in_each_epoch():
+    rows = [[30, 20], [7]]
+    assert (mixed(rows, [1, 1], "repeat", 0, 0) != mixed(rows, [1, 1], "repeat", 0, 1)).any()
+
+
+def test_a_task_without_samples_leaves_nothing_to_mix():
+    assert rounds([5, 0], [1, 1], "repeat") == rounds([5, 0], [1, 1], "cut") == 0

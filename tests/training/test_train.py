@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lake.errors import UserError
 from lake.runs import Base, Run
 from training.samples import Part, split_parts
 
@@ -24,7 +26,9 @@ RUN = Run(
     base=Base(kind="folder", name="base"),
     tokens=12,
     shards=3,
+    strategy="lora",
     lora_rank=4,
+    lora_alpha=32,
     epochs=2,
     batch_size=8,
     accumulation=2,
@@ -41,17 +45,17 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from training import train as trainer
+from training import checkpoints, engine, train as trainer
 from training.samples import split_parts
 from tests.training.test_train import RUN, job, descend
 
 settings = json.loads(sys.argv[1])
 if settings.get("plain"):
-    trainer.torch.optim.AdamW = descend
-    initialize = trainer.deepspeed.initialize
+    engine.torch.optim.AdamW = descend
+    initialize = engine.deepspeed.initialize
     def untested(config, **rest):
         return initialize(config={{**config, "zero_allow_untested_optimizer": True}}, **rest)
-    trainer.deepspeed.initialize = untested
+    engine.deepspeed.initialize = untested
 if settings.get("die_at"):
     whole = trainer.set_rates
     def set_rates(optimizer, done, *rest):
@@ -60,12 +64,12 @@ if settings.get("die_at"):
         return whole(optimizer, done, *rest)
     trainer.set_rates = set_rates
 if settings.get("die_saving"):
-    write = trainer.write_atomically
+    write = checkpoints.write_atomically
     def write_atomically(path, text):
         if text == settings["die_saving"]:
             os.kill(os.getpid(), signal.SIGKILL)
         write(path, text)
-    trainer.write_atomically = write_atomically
+    checkpoints.write_atomically = write_atomically
 trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN, **settings.get("run", {{}}))))
 """
 
@@ -84,9 +88,11 @@ def plain_descent(monkeypatch):
 
 
 def job(folder: Path, encoder: Path, run: Run = RUN):
+    from training.strategies import Hardware, choose
     from training.train import Job
 
     parts = split_parts(sorted(str(path) for path in folder.rglob("*.parquet")))
+    run, choices = choose(run, parts["train"].samples, 2, Hardware(gpu=False, bf16=True, flash=False))
     return Job(
         name="train@tiny",
         run=run,
@@ -99,6 +105,7 @@ def job(folder: Path, encoder: Path, run: Run = RUN):
         metrics=folder / "train.json",
         curves=folder / "train.csv",
         checkpoints=folder / "checkpoints",
+        choices=choices,
     )
 
 
@@ -110,15 +117,20 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, encoder: Path, ranks: int = 1, **settings) -> subprocess.CompletedProcess:
+ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+
+
+def command(folder: Path, encoder: Path, ranks: int = 1, **settings) -> list[str]:
     script = folder / "child.py"
     script.write_text(CHILD.format(root=str(HERE.parents[1])))
     argument = json.dumps({"folder": str(folder), "encoder": str(encoder), **settings})
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks > 1 else []
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    return subprocess.run(
-        [sys.executable, *launcher, str(script), argument], env=environment, capture_output=True, text=True, timeout=120
-    )
+    return [sys.executable, *launcher, str(script), argument]
+
+
+def start(folder: Path, encoder: Path, ranks: int = 1, **settings) -> subprocess.CompletedProcess:
+    here = command(folder, encoder, ranks, **settings)
+    return subprocess.run(here, env=ENVIRONMENT, capture_output=True, text=True, timeout=240)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -151,15 +163,18 @@ def undisturbed(tmp_path_factory, encoder) -> Path:
 
 def test_it_learns_and_says_how(undisturbed):
     figures = json.loads((undisturbed / "train.json").read_text())
-    assert {name: figures[name] for name in ("steps", "epochs", "samples", "left_out_an_epoch", "ranks")} == {
+    assert {
+        name: figures[name] for name in ("steps", "epochs", "samples", "samples_an_epoch", "left_out_an_epoch", "ranks")
+    } == {
         "steps": 14,
         "epochs": 2,
         "samples": 61,
+        "samples_an_epoch": 61,
         "left_out_an_epoch": 5,
         "ranks": 1,
     }
     lines = (undisturbed / "train.csv").read_text().splitlines()
-    assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait"
+    assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait,eta,memory"
     assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "8", "10", "12", "14"]
     assert float(lines[-1].split(",")[2]) < float(lines[1].split(",")[2])
     assert not (undisturbed / "checkpoints").exists()
@@ -240,7 +255,7 @@ def test_step_seeds_differ_by_step_and_rank():
 
 
 def test_a_changed_parameter_never_resumes_a_stale_checkpoint(encoder):
-    from training.train import fingerprint
+    from training.checkpoints import fingerprint
 
     same = fingerprint(RUN, "content", encoder)
     assert same == fingerprint(replace(RUN), "content", encoder)
@@ -251,3 +266,212 @@ def test_a_changed_parameter_never_resumes_a_stale_checkpoint(encoder):
 def test_part_is_what_its_files_say(tmp_path):
     files = write_part(tmp_path, "train", [classified(4), classified(3, first=4)])
     assert split_parts(files)["train"] == Part(tuple(files), (4, 3))
+
+
+STRATEGIES = [
+    {"strategy": "full", "learning_rate": 3e-3, "head_learning_rate": 3e-3},
+    {"strategy": "lora", "learning_rate": 1e-2},
+    {"strategy": "lora", "learning_rate": 1e-2, "merge": False},
+    {"strategy": "prefix", "learning_rate": 3e-2},
+]
+
+
+def measured(folder: Path, base: Path, run: Run) -> dict[str, float]:
+    """Validation figures of the untouched base: of the run's model before its first step."""
+    from training import model as models
+    from training import train as trainer
+    from training.engine import start_process
+
+    device, here = start_process(), job(folder, base, replace(run, strategy="full"))
+    return trainer.validate(models.build(here.run, base, len(here.labels)), here.validation, here.run, device)
+
+
+@pytest.mark.parametrize("changes", STRATEGIES)
+def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_path, encoder, changes):
+    from training import model as models
+    from training import train as trainer
+
+    folder = project(tmp_path)
+    run = replace(RUN, **{"epochs": 4, "lora_rank": None, "lora_alpha": None, **changes})
+    before = measured(folder, encoder, run)
+    trainer.fit(job(folder, encoder, run))
+    figures = json.loads((folder / "train.json").read_text())
+    assert figures["choices"]["strategy"] == {"value": changes["strategy"], "reason": "the run says so"}
+    assert figures["validation"]["loss"] < before["loss"]
+    assert figures["validation"]["accuracy"] > before["accuracy"]
+    model, description = models.load(folder / "model")
+    again = trainer.validate(model, job(folder, encoder, run).validation, run, torch.device("cpu"))
+    assert again == pytest.approx(figures["validation"], abs=1e-5)
+    assert description.adapter == (changes["strategy"] == "prefix" or "merge" in changes)
+    assert (folder / "model" / "adapter").exists() == (changes["strategy"] != "full")
+
+
+@pytest.mark.parametrize("changes", [{"strategy": "prefix", "pack": False}, {"strategy": "lora", "merge": False}])
+def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_path, causal, changes):
+    from training import model as models
+    from training import train as trainer
+
+    rows = [sample(i, [5, 6 + i % 4, 20 + i % 4, 1], [-100, -100, 20 + i % 4, 1], 16) for i in range(32)]
+    write_part(tmp_path, "train", sharded(rows, 2))
+    write_part(tmp_path, "validation", [rows[:8]])
+    (tmp_path / "tokenizer").mkdir()
+    base, size = Base(kind="folder", name="base"), {"batch_size": 8, "accumulation": 1, "epochs": 6}
+    run = Run(task="instruct", base=base, tokens=128, learning_rate=3e-2, **size, **changes)
+    before = measured(tmp_path, causal, run)
+    trainer.fit(job(tmp_path, causal, run))
+    figures = json.loads((tmp_path / "train.json").read_text())
+    assert figures["validation"]["loss"] < before["loss"]
+    model, description = models.load(tmp_path / "model")
+    assert description.adapter
+    again = trainer.validate(model, job(tmp_path, causal, run).validation, run, torch.device("cpu"))
+    assert again == pytest.approx(figures["validation"], abs=1e-5)
+    ids = torch.tensor([[5, 6], [5, 7]])
+    written = model.body.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=1, do_sample=False)
+    assert written.shape == (2, 3)
+
+
+def test_a_mix_is_trained_as_planned(tmp_path, encoder):
+    write_part(tmp_path, "train", [*sharded(classified(40), 3), *sharded(classified(9, first=40), 3)])
+    write_part(tmp_path, "validation", sharded(classified(20, first=100), 2))
+    (tmp_path / "tokenizer").mkdir()
+    fit(tmp_path, encoder, mix={"source = 'a'": 2, "source = 'b'": 1}, epochs=1)
+    figures = json.loads((tmp_path / "train.json").read_text())
+    counted = {name: figures[name] for name in ("samples", "samples_an_epoch", "left_out_an_epoch", "steps")}
+    assert counted == {"samples": 49, "samples_an_epoch": 60, "left_out_an_epoch": 4, "steps": 7}
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, encoder, undisturbed):
+    folder = fit(project(tmp_path), encoder, gradient_checkpointing=True)
+    assert largest_difference(folder, undisturbed) < 1e-5
+
+
+def test_bfloat16_learns_like_float32(tmp_path, encoder, undisturbed):
+    folder = fit(project(tmp_path), encoder, precision="bf16")
+    ours, theirs = ([float(loss) for loss in losses(place)[1:]] for place in (folder, undisturbed))
+    assert ours == pytest.approx(theirs, abs=0.1)
+
+
+def test_classes_count_by_their_frequency():
+    from training import model as models
+
+    counts = [90, 9, 1, 0]
+    weights = models.class_weights(counts)
+    assert weights == pytest.approx([100 / 270, 100 / 27, 100 / 3, 0.0])
+    assert sum(count * weight for count, weight in zip(counts, weights, strict=True)) == pytest.approx(100)
+
+
+def test_balanced_weights_change_what_is_learned(tmp_path, encoder, undisturbed):
+    folder = fit(project(tmp_path), encoder, class_weights="balanced")
+    assert largest_difference(folder, undisturbed) > 1e-4
+
+
+def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
+    from transformers import BertModel
+
+    base = BertModel.from_pretrained(encoder)
+    base.embeddings.word_embeddings.weight.data[49] = float("nan")
+    base.save_pretrained(tmp_path / "broken")
+    rows = classified(61, vocabulary=49)
+    rows[7]["input_ids"][0] = rows[30]["input_ids"][0] = 49
+    write_part(tmp_path, "train", sharded(rows, 3))
+    (tmp_path / "tokenizer").mkdir()
+    message = r"train@tiny: the loss of step \d+ is nan, from the records r000(07|30)(, r000\d\d)?; look at them "
+    with pytest.raises(UserError, match=message + r"\(`finelake trace r000(07|30)`\), or lower learning_rate"):
+        fit(tmp_path, tmp_path / "broken")
+
+
+def test_too_little_memory_is_told_with_what_to_change(tmp_path, encoder):
+    from training.train import memory_told
+
+    here = job(project(tmp_path), encoder)
+    message = "train@tiny: out of memory with batch_size 8 in 2 micro-batches of 12 tokens a sample; raise accumulation"
+    with pytest.raises(UserError, match=message), memory_told(here):
+        torch.zeros(2**50)
+    with pytest.raises(RuntimeError, match="size of tensor"), memory_told(here):
+        torch.zeros(2) + torch.zeros(3)
+
+
+def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, encoder):
+    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, learning_rate=0.3, head_learning_rate=0.3)
+    figures = json.loads((folder / "train.json").read_text())
+    assert figures["epochs"] == figures["best_epoch"] + 3 < 40
+
+
+def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monkeypatch):
+    from training import train as trainer
+
+    monkeypatch.setattr(trainer, "_finish", lambda *rest: None)
+    folder = fit(project(tmp_path), encoder)
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["best.safetensors", "latest", "step-00000013", "step-00000014"]
+
+
+def test_prometheus_is_told(tmp_path, encoder):
+    from training import train as trainer
+
+    folder = project(tmp_path)
+    trainer.fit(replace(job(folder, encoder, replace(RUN, epochs=1)), textfile=folder / "prom" / "train.prom"))
+    lines = (folder / "prom" / "train.prom").read_text().splitlines()
+    values = {line.split("{")[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
+    row = (folder / "train.csv").read_text().splitlines()[-1].split(",")
+    assert values["finelake_train_step"] == 7 and values["finelake_train_eta_seconds"] == 0
+    assert values["finelake_train_loss"] == pytest.approx(float(row[2]))
+    assert 'finelake_train_loss{run="train@tiny"}' in "\n".join(lines)
+    assert [path.name for path in (folder / "prom").iterdir()] == ["train.prom"]
+
+
+ZERO = [
+    (1, {"zero_stage": 3}),
+    (1, {"zero_stage": 2, "offload": True}),
+    (2, {"zero_stage": 2}),
+    (2, {"zero_stage": 3, "offload": True}),
+    (4, {"zero_stage": 0}),
+    (4, {"zero_stage": 3}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ranks", "zero"), ZERO)
+def test_every_zero_stage_on_any_ranks_trains_as_one_rank_without(tmp_path, encoder, plain_descent, ranks, zero):
+    one = fit(project(tmp_path / "one"), encoder, **PLAIN)
+    spread = project(tmp_path / "spread")
+    done = start(spread, encoder, ranks=ranks, plain=True, run={**PLAIN, **zero})
+    assert done.returncode == 0, done.stderr
+    assert largest_difference(one, spread) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_killed_on_one_number_of_ranks_and_continued_on_another(tmp_path, encoder, plain_descent, before, after):
+    whole = fit(project(tmp_path / "whole"), encoder, **PLAIN)
+    folder = project(tmp_path / "killed")
+    assert start(folder, encoder, ranks=before, plain=True, run=PLAIN, die_at=11).returncode != 0
+    done = start(folder, encoder, ranks=after, plain=True, run=PLAIN)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from step 10 of 14" in done.stderr
+    assert largest_difference(whole, folder) < 1e-5
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_again_and_again(tmp_path, encoder, undisturbed):
+    """The kills fall where they fall: in a step, while a checkpoint or the model is written."""
+    folder, random = project(tmp_path), np.random.default_rng(0)
+    for _ in range(4):
+        again = command(folder, encoder, run={"checkpoint_steps": 1})
+        with subprocess.Popen(again, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            next(line for line in child.stderr if line.startswith("train@tiny: "))  # it has begun
+            time.sleep(float(random.uniform(0, 0.5)))
+            child.kill()
+    if not (folder / "model").exists():
+        fit(folder, encoder, checkpoint_steps=1)
+    assert largest_difference(folder, undisturbed) < 1e-6
+    assert losses(folder) == losses(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder):
+    folder = project(tmp_path)
+    assert start(folder, encoder, ranks=2, run={"zero_stage": 1}, die_at=11).returncode != 0
+    done = start(folder, encoder, run={"zero_stage": 1})
+    assert "step-00000010 is spread over 2 ranks, not 1; go on with FINELAKE_RANKS=2" in done.stderr
