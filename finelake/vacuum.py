@@ -51,9 +51,9 @@ def main(options: argparse.Namespace) -> None:
     for item in found:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
     if options.delete:
-        _record_expired([item for item in found if stage_of(item) in raw], lake)
+        _record_expired([item for item in found if item.stage in raw], lake)
     left = delete(lake, found) if options.delete else []
-    for stage in sorted({stage_of(item) for item in left}):
+    for stage in sorted({item.stage for item in left}):
         print(f"{stage} is being written and was passed over; run this again later.")
     print(_sum([item for item in found if item not in left], options.delete))
 
@@ -72,10 +72,6 @@ def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:
         return raw if current and all(intact(lake, table) for table in tables) else ()
 
     return given_up
-
-
-def stage_of(item: Waste) -> str:
-    return item.table.rpartition("/")[0]
 
 
 def _record_expired(items: list[Waste], lake: str) -> None:

@@ -48,6 +48,11 @@ class Waste:
     def folder(self) -> str:
         return f"{self.table}/{DATA}/{self.batch}"
 
+    @property
+    def stage(self) -> str:
+        """The folder of the stage that wrote it: clean, tokenize/intent."""
+        return self.table.rpartition("/")[0]
+
 
 def pinned(
     root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp | None = None
@@ -143,7 +148,7 @@ def delete(lake_root: str, items: Iterable[Waste]) -> list[Waste]:
     left = []
     by_stage: dict[str, list[Waste]] = {}
     for item in items:
-        by_stage.setdefault(item.table.rpartition("/")[0], []).append(item)
+        by_stage.setdefault(item.stage, []).append(item)
     for stage, listed in by_stage.items():
         with alone(lake_root, stage) as free:
             if free or not storage.is_local(lake_root):
