@@ -122,7 +122,9 @@ def _publish(
     """Make the files the newest version; False when a version already holds the content."""
     digests = storage.sha256(lake_root, [f"{table.path}/{file.path}" for file in files])
     named = {file.path: digests[f"{table.path}/{file.path}"] for file in files}
-    properties = CommitProperties(custom_metadata={"userMetadata": table.metadata(named)})
+    # No retries of delta-rs's own: it would add these files to whatever version another writer has just made, and two
+    # writers' rows would share a version. Here a lost race starts again from the version that won it.
+    properties = CommitProperties(custom_metadata={"userMetadata": table.metadata(named)}, max_commit_retries=0)
     for attempt in range(ATTEMPTS):
         # Every byte is read: what is reused must be what was written.
         if intact(lake_root, table, deep=True):

@@ -1,13 +1,18 @@
 """Content decides: same rows, same hash, no new version."""
 
+import contextlib
 import datetime
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from deltalake.transaction import AddAction, create_table_with_add_actions
 from pyspark.sql import Observation
+from pyspark.sql.types import StructType
 
-from lake.commit import _sums, commit, content_hash, read
+from lake import storage
+from lake.commit import _publish, _sums, commit, content_hash, read, schema_hash
 from lake.snapshots import Table, files, history, intact
 
 SCHEMA = "id string, at timestamp, numbers map<string,double>, tags array<string>, inner struct<a:int,b:string>"
@@ -202,3 +207,45 @@ def test_writers_at_once_all_finish_and_every_pin_is_found(spark, frame, tmp_pat
     assert len({table.content for table in tables}) == 12
     assert len(history(lake, "x/records")) == 12
     assert all(intact(lake, table, deep=True) for table in tables)
+
+
+def test_a_version_holds_one_writers_rows_where_the_table_was_empty_before(spark, frame, tmp_path, monkeypatch):
+    lake = str(tmp_path)
+    commit(frame.limit(0), lake, "x/records", frame.schema)
+    together, open_table = threading.Barrier(2), storage.open_table
+
+    def open_both_before_either_commits(*arguments):
+        table = open_table(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(timeout=1)
+        return table
+
+    monkeypatch.setattr("lake.commit.storage.open_table", open_both_before_either_commits)
+    rows = [frame.where(f"id = '{name}'") for name in "12"]
+    tables = at_once(lambda row: commit(row, lake, "x/records", row.schema), rows)
+    monkeypatch.undo()
+    assert [len(files(lake, "x", table)) for table in tables] == [1, 1]
+    assert all(intact(lake, table, deep=True) for table in tables)
+
+
+def test_a_version_holds_one_writers_rows_where_both_create_the_table(tmp_path, monkeypatch):
+    together, create = threading.Barrier(2), create_table_with_add_actions
+
+    def create_at_once(*arguments, **settings):
+        together.wait(timeout=60)
+        create(*arguments, **settings)
+
+    monkeypatch.setattr("lake.commit.create_table_with_add_actions", create_at_once)
+    schema = StructType().add("id", "long")
+    for name in ("x/a", "x/b", "x/c", "x/d", "x/e", "x/f"):
+        adds = [AddAction(f"data/{writer}/part.parquet", 4, {}, 0, True, "{}") for writer in "01"]
+        for add in adds:
+            storage.write_bytes(str(tmp_path), f"{name}/{add.path}", b"rows")
+        pins = [Table(name, 1, schema_hash(schema), writer * 32) for writer in "01"]
+        at_once(lambda item: _publish(str(tmp_path), item[0], [item[1]], schema, ()), zip(pins, adds, strict=True))
+        assert [[Path(file).parts[-2] for file in files(str(tmp_path), "x", pin)] for pin in pins] == [["0"], ["1"]]
+
+
+def at_once(work, items):
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, items))
