@@ -9,8 +9,9 @@
    most that cannot be alike: it bounds the similarity from above. So the many hashes that are near by chance, ever
    more of them as the data grow, cost next to nothing.
 5. The rest are compared by the Jaccard similarity of their character n-grams.
-6. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id. Only
-   what resembles the survivor goes for it; the rest of a component is divided by its pairs, best text first.
+6. Connected components; the survivor of each is of the most preferred source, then the oldest, then the most complete,
+   then the smallest record_id. Only what resembles the survivor goes for it; the rest of a component is divided by its
+   pairs, best text first.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
 order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
@@ -84,6 +85,8 @@ class Params:
     window: int = 256  # neighbours with which a hash is compared in a bucket
     min_characters: int = 6  # of the match key; shorter texts are duplicates only when equal
     action: Literal["remove", "mark"] = "remove"
+    prefer: tuple[str, ...] = ()  # sources, the best first, whose record stays for a cluster; the others come last
+    keep: Literal["oldest", "newest"] = "oldest"  # of records of equally good sources; those without a time come last
     protect: tuple[str, ...] = ()  # sources whose records are never removed, only marked with their cluster
     exclude: tuple[str, ...] = ()  # sources whose records are no duplicates of anything
 
@@ -94,6 +97,10 @@ class Params:
             raise ValueError("blocks must lie between 3 and 16")
         if self.window < 1 or self.min_characters < 1:
             raise ValueError("window and min_characters must be at least 1")
+        if twice := [name for name in self.prefer if self.prefer.count(name) > 1]:
+            raise ValueError(f"prefer names {twice[0]} twice; name each source once, the best first")
+        if excluded := [name for name in self.prefer if name in self.exclude]:
+            raise ValueError(f"prefer and exclude both name {excluded[0]}; an excluded source has no duplicates")
 
 
 STAGE = Stage(
@@ -163,12 +170,18 @@ def collapse(records: DataFrame) -> DataFrame:
 
 
 def _rank(params: Params) -> Column:
-    """Smaller is better: protected, then oldest (no time last), then most complete, then smallest record_id."""
+    """Smaller is better: protected, then of a better source, then oldest or newest, most complete, smallest record_id.
+
+    Records without a time come after those that have one.
+    """
     filled = _filled("numbers") + _filled("facts")
+    places = [F.when(F.col("source") == name, place) for place, name in enumerate(params.prefer)]
+    time = F.unix_micros("occurred_at")
     return F.struct(
         (~among("source", params.protect)).alias("open"),
-        F.col("occurred_at").isNull().alias("undated"),
-        "occurred_at",
+        F.coalesce(*places, F.lit(len(places))).alias("place"),
+        time.isNull().alias("undated"),
+        (time if params.keep == "oldest" else -time).alias("time"),
         (F.coalesce(F.size("imputed"), F.lit(0)) - filled).alias("incomplete"),
         "record_id",
     )

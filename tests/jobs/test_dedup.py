@@ -272,6 +272,35 @@ def test_marked_and_protected_records_stay(spark):
     assert [clusters[name] for name in ("purpose-1", "purpose-2")] == ["purpose-1", "purpose-1"]
 
 
+SURVIVORS = [
+    record("crm", ENGLISH, 1, "crm"),
+    record("mail-old", ENGLISH.replace("purchase", "purchse"), 2, "mail"),
+    record("mail-new", ENGLISH, 3, "mail"),
+    record("mail-undated", ENGLISH, None, "mail"),
+    record("web", ENGLISH.upper(), 4, "web"),
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        ({}, "crm"),
+        ({"keep": "newest"}, "web"),
+        ({"prefer": ["mail"]}, "mail-old"),
+        ({"prefer": ["mail"], "keep": "newest"}, "mail-new"),
+        ({"prefer": ["unknown", "web", "mail"]}, "web"),
+        # A protected record stays in any case, so it stands for the cluster.
+        ({"prefer": ["mail"], "protect": ["web"]}, "web"),
+    ],
+)
+def test_who_survives(spark, params, kept):
+    frames = {"clean.records": spark.createDataFrame(SURVIVORS, CLEANED)}
+    outputs = dedup.build(frames, parse(dedup.Params, params, "dedup"))
+    assert [row["record_id"] for row in outputs["records"].collect()] == [kept]
+    removed = sorted((row["removed"], row["kept"]) for row in outputs["duplicates"].collect())
+    assert removed == sorted((row[0], kept) for row in SURVIVORS if row[0] != kept)
+
+
 def test_a_chain_does_not_join_what_no_pair_would(spark):
     words = STORY.split()
     texts = [" ".join(words)]
@@ -293,6 +322,8 @@ def test_a_chain_does_not_join_what_no_pair_would(spark):
         ({"blocks": 2}, "dedup: blocks must lie between 3 and 16"),
         ({"similarity": {"short": 0}}, "dedup.similarity: thresholds must lie above 0"),
         ({"action": "removed"}, "did you mean remove"),
+        ({"prefer": ["a", "b", "a"]}, "dedup: prefer names a twice; name each source once, the best first"),
+        ({"prefer": ["a"], "exclude": ["a"]}, "dedup: prefer and exclude both name a; an excluded source has no"),
     ],
 )
 def test_wrong_parameters_are_refused(params, message):
