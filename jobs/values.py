@@ -143,7 +143,7 @@ def _registry() -> "UnitRegistry":
     """pint's units and the Chinese ones; made once a process, and only where a column has a unit."""
     import pint
 
-    found = pint.UnitRegistry()
+    found: UnitRegistry = pint.UnitRegistry()
     found.load_definitions(CHINESE_UNITS.strip().split("\n"))
     return found
 
