@@ -166,6 +166,7 @@ class Documents:
     ocr: bool = True
     ocr_below: int = 16  # letters and digits on a page, under which its pictures are read
     dpi: int = 200  # of the picture given to OCR
+    keep_headers: bool = False  # headers and footers stay in the text of a PDF's pages
     max_characters: int = 1_000_000  # of one page's text
 
     # The parser gives these columns, so they are no choice of the user.
@@ -179,7 +180,7 @@ class Documents:
     day_first = None
     lang = None
     numbers = ()
-    facts = ("file", "page", "part", "method")
+    facts = ("file", "page", "part", "method", "header_lines")
     labels: Any = field(default_factory=dict, init=False)
     split = None
 
