@@ -1,9 +1,9 @@
 """Skewed and huge inputs pass through the stages in bounded memory (marked slow).
 
-This file run as a script is the one process in which it happens, with a driver of 1 GB. Without an argument the whole
-chain: all rows in one source, business, column and cluster; a million equal texts; texts as large as they may be; a
-shard that holds everything. With the name of an input, dedup alone on that: 200,000 texts of one template, a text of
-50 MB beside others, a million equal texts.
+This file run as a script is the one process in which it happens. Without an argument the whole chain, with a driver of
+1 GB: all rows in one source, business, column and cluster; a million equal texts; texts as large as they may be; a
+shard that holds everything. With the name of an input, dedup alone on that, with a driver of 2 GB: 200,000 texts of one
+template, texts of 50 MB beside others, a million equal texts.
 """
 
 import importlib
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("what", [[], ["template"], ["huge"], ["equal"]], ids=str)
-def test_the_stages_pass_in_a_driver_of_one_gigabyte(what):
+def test_the_stages_pass_in_bounded_memory(what):
     done = subprocess.run(
         [sys.executable, __file__, *what],
         cwd=REPOSITORY,
@@ -176,7 +176,7 @@ def dedup_alone(folder, make):
     from jobs import dedup
     from jobs.session import open_session
 
-    spark = open_session("local[2]", "1g", Path(folder) / "spark.log")
+    spark = open_session("local[2]", "2g", Path(folder) / "spark.log")
     chain = Chain(f"{folder}/tables", {})
     records = make(spark).withColumn("imputed", F.array().cast("array<string>"))
     chain.write("clean.records", records)
