@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,17 +46,12 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from training import checkpoints, engine, train as trainer
-from training.samples import split_parts
-from tests.training.test_train import RUN, job, descend
+from training import checkpoints, train as trainer
+from tests.training.test_train import RUN, job, descend_plainly
 
 settings = json.loads(sys.argv[1])
 if settings.get("plain"):
-    engine.torch.optim.AdamW = descend
-    initialize = engine.deepspeed.initialize
-    def untested(config, **rest):
-        return initialize(config={{**config, "zero_allow_untested_optimizer": True}}, **rest)
-    engine.deepspeed.initialize = untested
+    descend_plainly(setattr)
 if settings.get("die_at"):
     whole = trainer.set_rates
     def set_rates(optimizer, done, *rest):
@@ -77,14 +73,25 @@ trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN
 PLAIN = {"dropout": 0.0, "clip": 0.0, "learning_rate": 0.005, "head_learning_rate": 0.005}
 
 
-def descend(groups, lr):
+def descend_plainly(set_attribute: Callable) -> None:
     """Plain gradient descent. AdamW forgives a gradient of the wrong size, so it can't show that sizes are right."""
-    return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
+    from training import engine
+
+    initialize = engine.deepspeed.initialize
+
+    def descend(groups, lr):
+        return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
+
+    def untested(config, **rest):
+        return initialize(config={**config, "zero_allow_untested_optimizer": True}, **rest)
+
+    set_attribute(torch.optim, "AdamW", descend)
+    set_attribute(engine.deepspeed, "initialize", untested)
 
 
 @pytest.fixture
 def plain_descent(monkeypatch):
-    monkeypatch.setattr(torch.optim, "AdamW", descend)
+    descend_plainly(monkeypatch.setattr)
 
 
 def job(folder: Path, encoder: Path, run: Run = RUN):
@@ -156,6 +163,15 @@ def fit(folder: Path, encoder: Path, **changes) -> Path:
     return folder
 
 
+def descend_on(ranks: int, folder: Path, base: Path, **changes) -> Path:
+    """Train by plain descent on a number of ranks; one rank is this process, with the fixture plain_descent."""
+    if ranks == 1:
+        return fit(folder, base, **changes)
+    done = start(folder, base, ranks, plain=True, run=changes)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, encoder) -> Path:
     return fit(project(tmp_path_factory.mktemp("undisturbed")), encoder)
@@ -194,9 +210,7 @@ def test_killed_and_started_again_ends_in_the_same_weights(tmp_path, encoder, un
 def test_two_ranks_train_as_one(tmp_path, encoder, plain_descent):
     # Without dropout nothing depends on the number of ranks but the order of sums.
     one = fit(project(tmp_path / "one"), encoder, **PLAIN)
-    two = project(tmp_path / "two")
-    done = start(two, encoder, ranks=2, plain=True, run={**PLAIN, "zero_stage": 1})
-    assert done.returncode == 0, done.stderr
+    two = descend_on(2, project(tmp_path / "two"), encoder, **PLAIN, zero_stage=1)
     assert largest_difference(one, two) < 1e-5
 
 
@@ -206,31 +220,22 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
     assert largest_difference(whole, accumulated) < 1e-5
 
 
-def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent):
-    """Micro-batches of 2 to 24 targets; the step is worked out here from one batch of all samples."""
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
+    """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
     from training import model as models
     from training.loader import COLUMNS, collate
 
-    numbers = [range(5, 5 + length) for length in (2, 2, 3, 3, 5, 8, 11, 13)]
+    lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)
+    numbers = [range(5, 5 + length) for length in lengths]
     rows = [sample(i, list(ids), list(ids), 16) for i, ids in enumerate(numbers)]
     write_part(tmp_path, "train", [rows])
     (tmp_path / "tokenizer").mkdir()
-    run = Run(
-        task="instruct",
-        base=Base(kind="folder", name="base"),
-        tokens=128,
-        strategy="full",
-        epochs=1,
-        batch_size=8,
-        accumulation=4,
-        learning_rate=1.0,
-        clip=0.0,
-    )
-    from training import train as trainer
+    changes = {"task": "instruct", "tokens": 128, "strategy": "full", "epochs": 1, "batch_size": 16}
+    changes |= {"accumulation": 4, "clip": 0.0, "learning_rate": 1.0}
+    descend_on(ranks, tmp_path, causal, **changes)
 
-    trainer.fit(job(tmp_path, causal, run))
-
-    expected = models.build(run, causal, 0)
+    expected = models.build(replace(RUN, **changes), causal, 0)
     whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS})
     (models.loss_sum(expected(whole), whole) / whole.targets).backward()
     trained, _ = models.load(tmp_path / "model")
@@ -434,9 +439,7 @@ ZERO = [
 @pytest.mark.parametrize(("ranks", "zero"), ZERO)
 def test_every_zero_stage_on_any_ranks_trains_as_one_rank_without(tmp_path, encoder, plain_descent, ranks, zero):
     one = fit(project(tmp_path / "one"), encoder, **PLAIN)
-    spread = project(tmp_path / "spread")
-    done = start(spread, encoder, ranks=ranks, plain=True, run={**PLAIN, **zero})
-    assert done.returncode == 0, done.stderr
+    spread = descend_on(ranks, project(tmp_path / "spread"), encoder, **PLAIN, **zero)
     assert largest_difference(one, spread) < 1e-5
 
 
