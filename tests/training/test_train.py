@@ -473,8 +473,14 @@ def test_killed_at_random_moments_again_and_again(tmp_path, encoder, undisturbed
 
 
 @pytest.mark.slow
-def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder):
-    folder = project(tmp_path)
-    assert start(folder, encoder, ranks=2, run={"zero_stage": 1}, die_at=11).returncode != 0
-    done = start(folder, encoder, run={"zero_stage": 1})
-    assert "step-00000010 is spread over 2 ranks, not 1; go on with FINELAKE_RANKS=2" in done.stderr
+@pytest.mark.parametrize(("zero_stage", "before", "after"), [(1, 2, 1), (2, 1, 2), (3, 2, 1)])
+def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder, zero_stage, before, after):
+    folder, run = project(tmp_path), {"zero_stage": zero_stage}
+    assert start(folder, encoder, ranks=before, run=run, die_at=11).returncode != 0
+    done = start(folder, encoder, ranks=after, run=run)
+    assert done.returncode != 0
+    assert (
+        f"the checkpoint {folder}/checkpoints/step-00000010 is spread over {before} ranks, not {after}; "
+        f"go on with FINELAKE_RANKS={before}, or delete it to start afresh (zero_stage 0 goes on with any number)"
+    ) in done.stderr
+    assert not (folder / "model").exists()
