@@ -265,21 +265,23 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
 
 def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     """Train a run of a project on as many processes as the settings say. UserError for what the user can mend."""
+    launched = os.environ.get("WORLD_SIZE")  # by torchrun or deepspeed: this process is one rank of so many
+    ranks = int(launched or settings.ranks)
     job = prepare(root, run_name, run, settings)
-    job.loader(0, settings.ranks)  # refuses sizes that do not fit before any process is started
-    if settings.ranks == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+    job.loader(0, ranks)  # refuses sizes that do not fit before any process is started
+    if launched or ranks == 1:
         with memory_told(job):
             fit(job)
         # Checkpoints that other parameters or code left behind are of no more use either.
         shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
         dist.destroy_process_group()
         return
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={settings.ranks}"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     environment = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
     status = subprocess.run([*command, "-m", "training.train", run_name], cwd=root, env=environment).returncode
     if status:
         mend = "mend what is said above, or set FINELAKE_RANKS=1"
-        raise UserError(f"train@{run_name} failed on {settings.ranks} ranks; {mend}")
+        raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}")
 
 
 @contextmanager
