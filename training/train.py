@@ -84,6 +84,7 @@ def fit(job: Job) -> None:
     while state.epoch < run.epochs and not _patience_over(state, run):
         engine.train()
         loader.waited = 0.0
+        meter.start()
         for batches in loader.epoch(state.epoch, state.step):
             done = state.epoch * loader.steps + state.step
             torch.manual_seed(step_seed(run.seed, done, rank))  # dropout follows from the step, so a resume repeats it
@@ -100,7 +101,7 @@ def fit(job: Job) -> None:
             state.step, state.targets = state.step + 1, state.targets + targets
             state.loss += summed(loss_here, device)
             meter.add(sum(batch.tokens for batch in batches), loader)
-            if (done + 1) % run.log_steps == 0 or done + 1 == total:
+            if state.step % run.log_steps == 0 or state.step == loader.steps:
                 row = {"step": done + 1, "epoch": state.epoch, "loss": state.loss / max(state.targets, 1)}
                 speed = meter.row(summed(meter.tokens, device), world_size, total - done - 1)
                 state.curve.append({**row, "learning_rate": rate, **speed})

@@ -191,7 +191,7 @@ def test_it_learns_and_says_how(undisturbed):
     }
     lines = (undisturbed / "train.csv").read_text().splitlines()
     assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait,eta,memory"
-    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "8", "10", "12", "14"]
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "7", "9", "11", "13", "14"]
     assert float(lines[-1].split(",")[2]) < float(lines[1].split(",")[2])
     assert not (undisturbed / "checkpoints").exists()
 
@@ -397,9 +397,11 @@ def test_too_little_memory_is_told_with_what_to_change(tmp_path, encoder):
 
 
 def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, encoder):
-    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, learning_rate=0.3, head_learning_rate=0.3)
+    rates = {"learning_rate": 0.3, "head_learning_rate": 0.3}
+    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, log_steps=100, **rates)
     figures = json.loads((folder / "train.json").read_text())
     assert figures["epochs"] == figures["best_epoch"] + 3 < 40
+    assert len(losses(folder)[1:]) == figures["epochs"]  # the curve has the last epoch too
 
 
 def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monkeypatch):
