@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +19,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lake import params, project
 from lake.errors import UserError
@@ -277,12 +280,23 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
         shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
         dist.destroy_process_group()
         return
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    environment = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
-    status = subprocess.run([*command, "-m", "training.train", run_name], cwd=root, env=environment).returncode
-    if status:
+    _launch(run_name, ranks)
+
+
+def _launch(run_name: str, ranks: int) -> None:
+    """Start the ranks of a run on this machine, as torchrun does, and wait. UserError when one of them fails."""
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
+    here = LaunchConfig(1, 1, ranks, run_id=run_name, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
+    try:
+        elastic_launch(here, sys.executable)("-m", "training.train", run_name)
+    except SignalException:  # the ranks are ended by now
+        raise KeyboardInterrupt from None
+    except ChildFailedError as error:
+        killed = any(failure.exitcode == -signal.SIGKILL for failure in error.failures.values())
         mend = "mend what is said above, or set FINELAKE_RANKS=1"
-        raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}")
+        if killed:
+            mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
+        raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
 
 
 @contextmanager
@@ -290,11 +304,11 @@ def memory_told(job: Job) -> Iterator[None]:
     """Turns an allocation that failed into a UserError that says what to change."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no kind of its own
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:  # torch's CPU allocator has no kind of error of its own
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         run = job.run
-        offload = "" if run.offload else ", spread it with zero_stage 3 and offload: true"
+        offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
         checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
         raise UserError(
             f"{job.name}: out of memory with batch_size {run.batch_size} in {run.accumulation} micro-batches of "
