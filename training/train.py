@@ -249,7 +249,7 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
     hardware = strategies.hardware()
     chosen, choices = strategies.choose(run, samples.parts["train"].samples, layers, hardware)
     strategies.refuse(chosen, hardware)
-    key = fingerprint(run, samples.content, folder / "base")
+    key = fingerprint(chosen, samples.content, folder / "base")
     return Job(
         name=f"train@{run_name}",
         run=chosen,
@@ -273,14 +273,14 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     ranks = int(launched or settings.ranks)
     job = prepare(root, run_name, run, settings)
     job.loader(0, ranks)  # refuses sizes that do not fit before any process is started
-    if launched or ranks == 1:
-        with memory_told(job):
-            fit(job)
-        # Checkpoints that other parameters or code left behind are of no more use either.
-        shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
-        dist.destroy_process_group()
+    if ranks > 1 and not launched:
+        _launch(run_name, ranks)
         return
-    _launch(run_name, ranks)
+    with memory_told(job):
+        fit(job)
+    # Checkpoints that other parameters or code left behind are of no more use either.
+    shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
+    dist.destroy_process_group()
 
 
 def _launch(run_name: str, ranks: int) -> None:

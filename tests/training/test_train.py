@@ -365,8 +365,9 @@ def test_classes_count_by_their_frequency():
     assert sum(count * weight for count, weight in zip(counts, weights, strict=True)) == pytest.approx(100)
 
 
-def test_balanced_weights_change_what_is_learned(tmp_path, encoder, undisturbed):
-    folder = fit(project(tmp_path), encoder, class_weights="balanced")
+@pytest.mark.parametrize("changes", [{"class_weights": "balanced"}, {"label_smoothing": 0.2}])
+def test_weights_and_smoothing_change_what_is_learned(tmp_path, encoder, undisturbed, changes):
+    folder = fit(project(tmp_path), encoder, **changes)
     assert largest_difference(folder, undisturbed) > 1e-4
 
 
