@@ -66,7 +66,7 @@ def test_loss_of_a_causal_model_looks_one_token_ahead():
 
 
 def test_smoothing_spreads_its_share_over_all_classes_and_weights_count_each_class():
-    """(1 - s) of the true class's loss and s / classes of every class's (Szegedy et al. 2016), each times its weight."""
+    """(1 - s) of the true class's loss and s / classes of every class's (Szegedy 2016), each times its weight."""
     scores, labels = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]]), [0, 2]
     losses, weights = -scores.log_softmax(1), torch.tensor([1.0, 2.0, 4.0])
     here = batch([[5], [6]], labels=labels)
