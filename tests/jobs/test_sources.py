@@ -24,7 +24,16 @@ def test_each_kind_parses():
     sources = parse_sources({"a": DATABASE, "b": FILES, "c": API, "d": DOCUMENTS})
     assert [type(source) for source in sources.values()] == [Database, Files, Api, Documents]
     assert mapped_columns(sources["a"]) == ["id", "at", "body"]
-    assert mapped_columns(sources["d"]) == ["key", "occurred_at", "text", "file", "page", "part", "method"]
+    assert mapped_columns(sources["d"]) == [
+        "key",
+        "occurred_at",
+        "text",
+        "file",
+        "page",
+        "part",
+        "method",
+        "header_lines",
+    ]
 
 
 @pytest.mark.parametrize(
