@@ -153,7 +153,11 @@ def near(unique: Unique, params: dedup.Params, sketched: bool = True) -> np.ndar
     if not sketched:
         texts = replace(texts, sketch=np.zeros_like(texts.sketch))
     tables = [dedup.neighbours(replace(texts, bucket=bucket), params) for bucket in buckets(chosen, params)]
-    return np.unique(np.concatenate([np.stack(pair, axis=1) for pair in tables]), axis=0)
+    found = pd.DataFrame(
+        np.concatenate([np.stack(columns, axis=1) for columns in tables]), columns=["left", "right", "apart"]
+    )
+    nearest = found.drop_duplicates().sort_values(["left", "apart", "right"]).groupby("left").head(dedup.PARTNERS)
+    return nearest[["left", "right"]].to_numpy().astype(np.int64)
 
 
 def buckets(chosen: pd.DataFrame, params: dedup.Params) -> np.ndarray:

@@ -14,7 +14,8 @@
    pairs, best text first.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
-order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
+order, and each gives at most LINKS pairs a table and PARTNERS in all, the nearest by their sketches. So many texts of
+one template cost no more each than a few; lost are pairs that stand further apart in every table.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
@@ -50,7 +51,8 @@ from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import match_key
 
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
-LINKS = 16  # most pairs that one hash gives in one table
+LINKS = 4  # most pairs that one text gives in one table
+PARTNERS = 16  # most texts, the nearest, with which a text is compared in full; a pair counts for one of both
 SLACK = 0.05  # by which a text may be less similar to the survivor than to its nearest in the cluster
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
 AT_ONCE = 1 << 16  # hashes that are compared at once: what they need stays in the processor's cache
@@ -235,11 +237,12 @@ def candidates(unique: DataFrame, params: Params) -> DataFrame:
     chunks = 1 + unique.count() // TABLE_ROWS
 
     def meet(table: pa.Table) -> pa.Table:
-        left, right = neighbours(Candidates.of(table), params)
-        return pa.table({"left": left, "right": right})
+        return pa.table(dict(zip(("left", "right", "apart"), neighbours(Candidates.of(table), params), strict=True)))
 
     grouped = spread.groupBy("table", F.pmod(F.xxhash64("bucket"), F.lit(chunks)))
-    return grouped.applyInArrow(meet, "left long, right long").distinct()
+    pairs = grouped.applyInArrow(meet, "left long, right long, apart double").repartition("left").distinct()
+    nearest = F.row_number().over(Window.partitionBy("left").orderBy("apart", "right"))
+    return pairs.withColumn("nearest", nearest).where(F.col("nearest") <= PARTNERS).select("left", "right")
 
 
 def buckets(params: Params) -> Column:
@@ -272,45 +275,50 @@ class Candidates:
     def take(self, order: np.ndarray) -> "Candidates":
         return Candidates(*(getattr(self, name)[order] for name in CANDIDATE))
 
-    def near(self, left: np.ndarray, right: np.ndarray, params: Params) -> np.ndarray:
-        """Which of the pairs of places (left[i], right[i]) are within the radius and may be alike, bool (n,).
+    def apart(self, left: np.ndarray, right: np.ndarray, params: Params) -> np.ndarray:
+        """How far apart the texts at the places (left[i], right[i]) are, float64 (n,); inf where they are not near.
 
-        The bands of a MinHash have no radius.
+        Near is what is within the radius (the bands of a MinHash have none) and may be alike.
         """
-        found = np.ones(len(left), dtype=bool)
-        if params.method == "simhash":
-            found = ones(self.simhash[left] ^ self.simhash[right]) <= params.radius
-        found[found] = self._may_be_alike(left[found], right[found], params.similarity)
-        return found
+        result = np.full(len(left), np.inf)
+        distance = ones(self.simhash[left] ^ self.simhash[right])
+        near = np.arange(len(left)) if params.method == "minhash" else np.flatnonzero(distance <= params.radius)
+        left, right = left[near], right[near]
+        least = params.similarity.least(self.length[left], self.length[right])
+        most = self._most_alike(left, right)
+        # Sketches of other n-grams tell nothing: then the SimHash does.
+        comparable = (self.length[left] > LONG) == (self.length[right] > LONG)
+        apart = np.where(comparable, 1 - most, distance[near] / BITS)
+        result[near] = np.where(~comparable | (most >= least), apart, np.inf)
+        return result
 
-    def _may_be_alike(self, left: np.ndarray, right: np.ndarray, least: Similarity) -> np.ndarray:
-        """False where the sketches prove the pair less similar than it must be.
+    def _most_alike(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The most that the similarity of texts with the same n-grams can be by their sketches, float64 (n,).
 
         Of a and b n-grams, d are in one text alone, and the similarity is (a + b - d) / (a + b + d); the sketches
         differ in at most d bits.
         """
         total = self.grams[left] + self.grams[right]
         differing = ones(self.sketch[left] ^ self.sketch[right])
-        lengths = self.length[left], self.length[right]
-        comparable = (lengths[0] > LONG) == (lengths[1] > LONG)  # else the sketches are of other n-grams
-        return ~comparable | ((total - differing) / (total + differing) >= least.least(*lengths))
+        return (total - differing) / (total + differing)
 
 
-def neighbours(texts: Candidates, params: Params) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of nodes of one bucket that are near, (left, right), left < right, each int64 (pairs,).
+def neighbours(texts: Candidates, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of nodes of one bucket that are near, left < right, int64 (pairs,) each, and how far they are apart.
 
     Compares each text with its next `window` neighbours in its bucket, by SimHash, and stops after LINKS pairs.
     """
     texts = texts.take(np.lexsort((texts.node, texts.simhash, texts.bucket)))
-    found = [np.zeros((2, 0), dtype=np.int64)]
+    nothing = np.zeros(0, dtype=np.int64)
+    found: list[tuple[np.ndarray, ...]] = [(nothing, nothing, np.zeros(0))]
     for start in range(0, len(texts.node), AT_ONCE):
         found += _meet(texts, np.arange(start, min(start + AT_ONCE, len(texts.node))), params)
-    left, right = np.sort(np.concatenate(found, axis=1), axis=0)
-    return left, right
+    one, other, apart = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return np.minimum(one, other), np.maximum(one, other), apart
 
 
-def _meet(texts: Candidates, places: np.ndarray, params: Params) -> Iterator[np.ndarray]:
-    """Pairs of nodes, int64 (2, pairs), of the texts at these places with those behind them, in sorted order."""
+def _meet(texts: Candidates, places: np.ndarray, params: Params) -> Iterator[tuple[np.ndarray, ...]]:
+    """Nodes at these places, near nodes behind them in sorted order, and how far they are apart."""
     links = np.zeros(len(places), dtype=np.int64)
     for step in range(1, params.window + 1):
         inside = places + step < len(texts.node)
@@ -319,9 +327,10 @@ def _meet(texts: Candidates, places: np.ndarray, params: Params) -> Iterator[np.
         places, links = places[same], links[same]
         if not len(places):
             return
-        near = texts.near(places, places + step, params)
+        apart = texts.apart(places, places + step, params)
+        near = np.isfinite(apart)
         links += near
-        yield np.stack([texts.node[places[near]], texts.node[places[near] + step]])
+        yield texts.node[places[near]], texts.node[places[near] + step], apart[near]
 
 
 # --- verification ----------------------------------------------------------------------------------------------------
