@@ -5,15 +5,17 @@
 
 Makes ROWS (200,000) samples of 128 tokens in FOLDER, one file a shard as tokenize writes them, and reads all of them
 once in batches of 32 as int64 tensors (ids, labels, segments). Each system runs in a process of its own, one after the
-other, in the given order and back again. Finelake shuffles; the others read in the order of the files, which is less
-work. PYTHON is an environment with `datasets` and torch; without it Hugging Face's loader is left out.
+other, in the given order and back again. Each shuffles over eight shards as Finelake's loader does; the others also
+read in the order of the files, which is less work. PYTHON is an environment with `datasets` and torch; without it
+Hugging Face's loader is left out.
 
---corpus makes that many gigabytes of token ids (int32; some files share their content), reads one whole epoch through
-Finelake's loader, prints speed and the highest resident memory, and deletes the corpus.
+--corpus makes that many gigabytes of token ids (int32, before compression) in shards of 10,000 samples, reads one whole
+epoch through Finelake's loader, prints speed and the highest resident memory, and deletes the corpus.
 """
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import torch
 
 ROWS = 200_000
@@ -32,7 +35,10 @@ TOKENS = 128
 BATCH = 32
 SHARDS = 32
 CORPUS_SHARD = 10_000  # rows
+DIFFERENT = 32  # shards of the corpus that differ
 VOCABULARY = 30_000
+WINDOW = 8  # shards shuffled together
+CLOCKS = ("processor", "seconds")
 COLUMNS = ["input_ids", "labels", "segments"]
 
 Tensors = Iterable[list[torch.Tensor]]  # int64 [samples, tokens] for each of COLUMNS
@@ -71,19 +77,26 @@ def make(folder: Path, rows: int) -> list[str]:
 
 
 def make_corpus(folder: Path, gigabytes: float) -> list[str]:
-    """Eight shards that differ, and hard links to them up to the size asked for."""
+    """A few shards that differ, and copies of them up to the size asked for."""
     from shards import write_shard
 
-    bytes_a_shard = 4 * TOKENS * CORPUS_SHARD
-    count = -(-int(gigabytes * 1e9) // bytes_a_shard)
-    return [write_shard(samples(CORPUS_SHARD, shard), "train", shard, folder) for shard in range(count)]
+    count = math.ceil(gigabytes * 1e9 / (4 * TOKENS * CORPUS_SHARD))
+    files = [
+        write_shard(samples(CORPUS_SHARD, shard), "train", shard, folder) for shard in range(min(count, DIFFERENT))
+    ]
+    for shard in range(DIFFERENT, count):
+        path = Path(files[shard % DIFFERENT].replace(f"shard={shard % DIFFERENT}/", f"shard={shard}/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files[shard % DIFFERENT], path)
+        files.append(str(path))
+    return files
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Systems
 
 
-def finelake(files: list[str]) -> Tensors:
+def finelake(files: list[str], shuffled: bool) -> Tensors:
     from training.loader import Loader
     from training.samples import split_parts
 
@@ -91,7 +104,7 @@ def finelake(files: list[str]) -> Tensors:
     return ([batch.input_ids, batch.labels, batch.segments] for (batch,) in loader.epoch(0))
 
 
-def petastorm(files: list[str]) -> Tensors:
+def petastorm(files: list[str], shuffled: bool) -> Tensors:
     import warnings
 
     warnings.simplefilter("ignore")
@@ -100,38 +113,65 @@ def petastorm(files: list[str]) -> Tensors:
 
     urls = [f"file://{file}" for file in files]
     fields = [f"^{name}$" for name in COLUMNS]
-    reader = make_batch_reader(urls, schema_fields=fields, shuffle_row_groups=False, num_epochs=1)
-    return ([batch[name].long() for name in COLUMNS] for batch in BatchedDataLoader(reader, batch_size=BATCH))
+    reader = make_batch_reader(urls, schema_fields=fields, shuffle_row_groups=shuffled, num_epochs=1)
+    capacity = window_rows(files) if shuffled else 0
+    batches = BatchedDataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=capacity)
+    return ([batch[name].long() for name in COLUMNS] for batch in batches)
 
 
-def pyarrow(files: list[str]) -> Tensors:
+def pyarrow(files: list[str], shuffled: bool) -> Tensors:
     import pyarrow.dataset as dataset
 
     def tensor(column: pa.ListArray) -> torch.Tensor:
         return torch.from_numpy(column.flatten().to_numpy(zero_copy_only=False).reshape(-1, TOKENS).astype(np.int64))
 
-    def batches() -> Iterator[list[torch.Tensor]]:
-        for batch in dataset.dataset(files).to_batches(columns=COLUMNS, batch_size=100 * BATCH):
+    def in_order() -> Iterator[list[torch.Tensor]]:
+        rows = dataset.dataset(files)
+        for batch in rows.to_batches(columns=COLUMNS, batch_size=100 * BATCH):
             yield from zip(*(tensor(batch[name]).split(BATCH) for name in COLUMNS), strict=True)
 
-    return batches()
+    def mixed() -> Iterator[list[torch.Tensor]]:
+        left = [torch.zeros(0, TOKENS, dtype=torch.int64) for _ in COLUMNS]
+        order = [files[index] for index in torch.randperm(len(files))]
+        for first in range(0, len(order), WINDOW):
+            table = dataset.dataset(order[first : first + WINDOW]).to_table(columns=COLUMNS)
+            order_here = torch.randperm(len(table))
+            held = [tensor(table[name].combine_chunks())[order_here] for name in COLUMNS]
+            held = [torch.cat(pair) for pair in zip(left, held, strict=True)]
+            whole = len(held[0]) // BATCH * BATCH
+            yield from zip(*(column[:whole].split(BATCH) for column in held), strict=True)
+            left = [column[whole:] for column in held]
+
+    return mixed() if shuffled else in_order()
 
 
-def datasets(files: list[str]) -> Tensors:
+def datasets(files: list[str], shuffled: bool) -> Tensors:
     from datasets import load_dataset
 
     rows = load_dataset("parquet", data_files=files, split="train", streaming=True).select_columns(COLUMNS)
+    if shuffled:
+        rows = rows.shuffle(seed=0, buffer_size=window_rows(files))
     batches = rows.with_format("torch").iter(batch_size=BATCH)
     return ([batch[name].long() for name in COLUMNS] for batch in batches)
 
 
-SYSTEMS = {"finelake": finelake, "petastorm": petastorm, "pyarrow": pyarrow, "datasets": datasets}
+def window_rows(files: list[str]) -> int:
+    return WINDOW * parquet.read_metadata(files[0]).num_rows
+
+
+LOADERS = {"finelake": finelake, "petastorm": petastorm, "pyarrow": pyarrow, "datasets": datasets}
+SYSTEMS = (
+    "finelake shuffled",
+    *(f"{name} {order}" for name in list(LOADERS)[1:] for order in ("shuffled", "in order")),
+)
 
 
 def read(system: str, files: list[str]) -> dict[str, float]:
     """Tokens, seconds, seconds of the processor and highest resident memory (MiB) of one pass."""
     torch.set_num_threads(1)
-    batches = SYSTEMS[system](files)
+    torch.manual_seed(0)
+    name, _, order = system.partition(" ")
+    batches = LOADERS[name](files, order == "shuffled")
     started, started_processor = time.perf_counter(), time.process_time()
     tokens = sum(ids.numel() for ids, _, _ in batches)
     seconds, processor = time.perf_counter() - started, time.process_time() - started_processor
@@ -151,33 +191,33 @@ def run(system: str, folder: Path, python: str = sys.executable) -> dict[str, fl
 
 def compare(folder: Path, rows: int, peer: str | None) -> None:
     make(folder, rows)
-    pythons = {name: sys.executable for name in SYSTEMS} | {"datasets": peer}
-    systems = [name for name, python in pythons.items() if python]
+    systems = [name for name in SYSTEMS if peer or not name.startswith("datasets")]
     if not peer:
         print("datasets is left out: name a Python that has it with --peer")
     found: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
     for name in (*systems, *reversed(systems)):
-        found[name].append(run(name, folder, pythons[name]))
-    speed = {
-        (name, clock): sum(one["tokens"] for one in runs) / sum(one[clock] for one in runs)
-        for name, runs in found.items()
-        for clock in ("processor", "seconds")
-    }
-    print(f"{'tokens/s of':<12} {'processor':>12} {'ratio':>6} {'wall':>12} {'ratio':>6} {'MiB':>6}")
-    for name in systems:
-        by_clock = [(speed[name, clock], speed[name, clock] / speed["finelake", clock]) for clock in ("processor", "seconds")]
-        figures = " ".join(f"{value:12,.0f} {ratio:6.2f}" for value, ratio in by_clock)
-        print(f"{name:<12} {figures} {max(one['memory'] for one in found[name]):6.0f}")
+        found[name].append(run(name, folder, peer if peer and name.startswith("datasets") else sys.executable))
+    ours = found[systems[0]]
+    print("| loader | tokens/s of the processor | Finelake's | tokens/s by the clock | Finelake's | MiB |")
+    print("|---|---|---|---|---|---|")
+    for name, runs in found.items():
+        cells = [f"{speed(runs, clock):,.0f} | {speed(ours, clock) / speed(runs, clock):.2f} x" for clock in CLOCKS]
+        print(f"| {name} | {' | '.join(cells)} | {max(one['memory'] for one in runs):.0f} |")
+
+
+def speed(runs: list[dict[str, float]], clock: str) -> float:
+    return sum(one["tokens"] for one in runs) / sum(one[clock] for one in runs)
 
 
 def measure_corpus(folder: Path, gigabytes: float) -> None:
     try:
         files = make_corpus(folder, gigabytes)
-        found = run("finelake", folder)
-        speed, memory = found["tokens"] / found["seconds"], found["memory"]
+        print(f"{sum(os.path.getsize(file) for file in files) / 1e9:.1f} GB of files")
+        found = run(SYSTEMS[0], folder)
         print(
             f"{4 * found['tokens'] / 1e9:.1f} GB of tokens in {len(files):,} files: {found['seconds']:.0f} s, "
-            f"{found['processor']:.0f} s of the processor, {speed:,.0f} tokens/s, at most {memory:.0f} MiB"
+            f"{found['processor']:.0f} s of the processor, {speed([found], 'seconds'):,.0f} tokens/s, "
+            f"at most {found['memory']:.0f} MiB"
         )
     finally:
         shutil.rmtree(folder / "part=train", ignore_errors=True)

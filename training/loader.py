@@ -57,15 +57,16 @@ class Batch:
 def collate(rows: Rows) -> Batch:
     """Rows (arrays of equal first axis) as a Batch."""
     width = max(int(rows["length"].max()), 1)
-    ids, segments = (torch.from_numpy(rows[name][:, :width].astype(np.int64)) for name in ("input_ids", "segments"))
-    labels = torch.from_numpy(rows["labels"][:, :width].astype(np.int64))
-    tokens, numbers = int(rows["length"].sum()), tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
+    ids, labels, segments = (rows[name][:, :width].astype(np.int64) for name in ("input_ids", "labels", "segments"))
     if rows["labels"].shape[1] == 1:
-        return Batch(ids, labels[:, 0], segments, len(labels), tokens, numbers)
-    # Position t is predicted from t - 1: never across the border of two packed texts.
-    labels[:, 0] = IGNORED
-    labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    return Batch(ids, labels, segments, int((labels != IGNORED).sum()), tokens, numbers)
+        labels = labels[:, 0]
+    else:
+        # Position t is predicted from t - 1: never across the border of two packed texts.
+        labels[:, 0] = IGNORED
+        labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
+    targets, tokens = int(np.count_nonzero(labels != IGNORED)), int(rows["length"].sum())
+    numbers = tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
+    return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(segments), targets, tokens, numbers)
 
 
 @dataclass(frozen=True)
