@@ -136,7 +136,7 @@ SHARED = {"epochs": 4, "batch_size": 32, "accumulation": 4, "head_learning_rate"
 METHODS: dict[str, dict[str, Any]] = {
     "majority": {},
     "tfidf": {},
-    "full": {"learning_rate": 3e-4},
+    "full": {"learning_rate": 1e-4},
     "lora": {"learning_rate": 2e-3},
     "prefix": {"learning_rate": 1e-2, "prefix_length": 16},
 }
