@@ -132,12 +132,12 @@ SETS = {
 # ---------------------------------------------------------------------------------------------------------------------
 # Methods
 
-SHARED = {"epochs": 4, "batch_size": 32, "accumulation": 4, "head_learning_rate": 1e-2, "weight_decay": 0.0}
+SHARED = {"epochs": 3, "batch_size": 32, "accumulation": 4, "head_learning_rate": 1e-2, "weight_decay": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
     "majority": {},
     "tfidf": {},
-    "full": {"learning_rate": 1e-4},
-    "lora": {"learning_rate": 2e-3},
+    "full": {"learning_rate": 1e-4, "epochs": 4},
+    "lora": {"learning_rate": 2e-3, "label_smoothing": 0.1},
     "prefix": {"learning_rate": 1e-2, "prefix_length": 16},
 }
 
