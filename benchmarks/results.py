@@ -139,6 +139,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {"learning_rate": 2e-3, "label_smoothing": 0.1},
     "prefix": {"learning_rate": 1e-2, "prefix_length": 16},
 }
+HEADINGS = {"tfidf": "TF-IDF + linear SVC", "lora": "LoRA"}
 
 
 def measure(name: str, method: str, seed: int, data: Path, folder: Path) -> dict[str, Any]:
@@ -251,7 +252,8 @@ def append(path: Path, result: dict[str, Any]) -> None:
 
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown: mean and sample standard deviation of the accuracy over seeds, whose number stands behind them."""
-    lines = [f"| test accuracy, % | {' | '.join(METHODS)} | published |", "|---" * (len(METHODS) + 2) + "|"]
+    headings = [HEADINGS.get(method, method) for method in METHODS]
+    lines = [f"| test accuracy, % | {' | '.join(headings)} | published |", "|---" * (len(METHODS) + 2) + "|"]
     for name, one in SETS.items():
         cells = [_cell([r["accuracy"] for r in results if (r["data"], r["method"]) == (name, m)]) for m in METHODS]
         lines.append(f"| {one.title} | {' | '.join(cells)} | {one.published} |")
