@@ -22,6 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from jobs import dedup
+from jobs.grams import jaccard
 from jobs.stage import CLEANED
 
 SEED = 1
@@ -127,7 +128,7 @@ class Unique:
 
     @classmethod
     def of(cls, texts: np.ndarray) -> "Unique":
-        signed = dedup.signatures(list(texts))
+        signed = dedup.signatures(list(texts), "minhash")
         place, _ = pd.factorize(signed["digest"])
         return cls(signed.iloc[np.unique(place, return_index=True)[1]].reset_index(drop=True), place)
 
@@ -143,22 +144,29 @@ class Unique:
 
 
 def near(unique: Unique, params: dedup.Params, sketched: bool = True) -> np.ndarray:
-    """Pairs of distinct texts within the radius that meet in a block table, int64 (pairs, 2).
+    """Pairs of distinct texts that meet in a table and are near, int64 (pairs, 2).
 
     Without those whose sketches prove that they are not alike, unless `sketched` is false.
     """
     chosen = unique.signature[unique.signature["length"] >= params.min_characters].rename_axis("node").reset_index()
-    texts = dedup.Candidates.of(pa.Table.from_pandas(chosen[list(dedup.CANDIDATE)]))
+    texts = dedup.Candidates.of(pa.Table.from_pandas(chosen.assign(bucket=0)[list(dedup.CANDIDATE)]))
     if not sketched:
         texts = replace(texts, sketch=np.zeros_like(texts.sketch))
-    tables = [dedup.neighbours(texts, mask, params) for mask in dedup.masks(params.blocks)]
+    tables = [dedup.neighbours(replace(texts, bucket=bucket), params) for bucket in buckets(chosen, params)]
     return np.unique(np.concatenate([np.stack(pair, axis=1) for pair in tables]), axis=0)
+
+
+def buckets(chosen: pd.DataFrame, params: dedup.Params) -> np.ndarray:
+    """The bucket of each text in each table, int64 (tables, n)."""
+    if params.method == "minhash":
+        return np.stack(chosen["bands"].to_list()).T
+    return chosen["simhash"].to_numpy() & np.array(dedup.masks(params.blocks))[:, np.newaxis]
 
 
 def alike(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.ndarray:
     """Those of the pairs whose texts are similar enough."""
     keys, lengths = unique.signature["key"].to_numpy(), unique.signature["length"].to_numpy()
-    similarity = dedup.jaccard(list(keys[pairs[:, 0]]), list(keys[pairs[:, 1]]))
+    similarity = jaccard(list(keys[pairs[:, 0]]), list(keys[pairs[:, 1]]))
     return pairs[similarity >= params.similarity.least(*lengths[pairs].T)]
 
 
@@ -169,7 +177,7 @@ def to_survivors(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.
     best = part.groupby(part).transform(lambda group: group.index[0]).to_numpy()
     place = np.flatnonzero(best != np.arange(len(keys)))
     least = params.similarity.least(lengths[place], lengths[best[place]]) - dedup.SLACK
-    near = dedup.jaccard(list(keys[place]), list(keys[best[place]])) >= least
+    near = jaccard(list(keys[place]), list(keys[best[place]])) >= least
     rest = place[~near]
     inner = pairs[np.isin(pairs, rest).all(axis=1)]
     divided = dedup.stars(rest, pd.DataFrame(inner, columns=["left", "right"]))
@@ -178,7 +186,7 @@ def to_survivors(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.
 
 def methods(unique: Unique) -> Iterator[tuple[str, np.ndarray]]:
     """Name of each step of the method, and the pairs of texts it takes for near-duplicates."""
-    params = dedup.Params()
+    params, other = dedup.Params(), dedup.Params(method="minhash")
     yield f"SimHash, radius {SHIPPED}", unique.expand(near(unique, dedup.Params(radius=SHIPPED), sketched=False))
     wide = near(unique, params)
     yield f"radius {params.radius}", unique.expand(near(unique, params, sketched=False))
@@ -186,6 +194,9 @@ def methods(unique: Unique) -> Iterator[tuple[str, np.ndarray]]:
     yield "and verification", unique.expand(verified)
     yield "and components", unique.clusters(verified)
     yield "and survivors", unique.clusters(to_survivors(unique, verified, params))
+    yield "MinHash, bands", unique.expand(near(unique, other, sketched=False))
+    banded = alike(unique, near(unique, other), other)
+    yield "MinHash, all steps", unique.clusters(to_survivors(unique, banded, other))
 
 
 def by_stage(texts: np.ndarray) -> np.ndarray:
@@ -209,8 +220,8 @@ def mixed(folder: Path, stage: bool) -> None:
     named = dict(methods(unique))
     if stage:
         labels = by_stage(known.text)
-        agree = np.array_equal(together(labels), list(named.values())[-1])
-        print(f"the stage finds {'the same' if agree else 'OTHER'} clusters as its last step here\n")
+        agree = np.array_equal(together(labels), named["and survivors"])
+        print(f"the stage finds {'the same' if agree else 'OTHER'} clusters as its steps here\n")
     for name, chosen in (("half A", half == 0), ("half B", half == 1), ("whole", half >= 0)):
         print(f"{name}, {chosen.sum():,} texts")
         figures = {method: score(known, pairs, chosen) for method, pairs in named.items()}

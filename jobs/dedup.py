@@ -1,16 +1,17 @@
-"""Near-duplicates: SimHash finds candidates, the texts themselves decide, one record of each cluster stays.
+"""Near-duplicates: hashes find candidates, the texts themselves decide, one record of each cluster stays.
 
 1. Equal texts (same match key) are collapsed, so a million copies cost one.
 2. A 64-bit SimHash (Charikar 2002) of the first 512 characters of each remaining text.
 3. Block tables (Manku, Jain, Das Sarma 2007): the 64 bits in `blocks` blocks, a table for each pair of blocks. Two
    hashes that differ in at most `blocks - 2` bits agree in two whole blocks, so they meet in a table for certain;
-   beyond, up to `radius`, by chance (10 blocks: 98 % of the pairs within 14 bits).
-4. Of those within `radius` bits, an odd sketch of the n-grams (Mitzenmacher, Pagh, Pham 2014) drops, without an error,
-   most that cannot be alike: it bounds the similarity from above. So the many hashes that are near by chance, ever
-   more of them as the data grow, cost next to nothing.
+   beyond, up to `radius`, by chance (10 blocks: 98 % of the pairs within 14 bits). With `method: minhash` the bands of
+   a MinHash (Broder 1997) are the tables instead.
+4. Of those that meet, an odd sketch of the n-grams (Mitzenmacher, Pagh, Pham 2014) drops, without an error, most that
+   cannot be alike: it bounds the similarity from above.
 5. The rest are compared by the Jaccard similarity of their character n-grams.
-6. Connected components; the survivor of each is the oldest, then the most complete, then the smallest record_id. Only
-   what resembles the survivor goes for it; the rest of a component is divided by its pairs, best text first.
+6. Connected components; the survivor of each is of the most preferred source, then the oldest, then the most complete,
+   then the smallest record_id. Only what resembles the survivor goes for it; the rest of a component is divided by its
+   pairs, best text first.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
 order, and each gives at most LINKS pairs a table. Lost are pairs that stand further apart in every table.
@@ -27,24 +28,32 @@ import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DoubleType, IntegerType, LongType, StringType
+from pyspark.sql.types import ArrayType, BinaryType, DoubleType, IntegerType, LongType, StringType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from jobs.grams import (
+    BITS,
+    COMPARED_CHARACTERS,
+    HEAD_CHARACTERS,
+    LONG,
+    by_length,
+    grams,
+    jaccard,
+    minhash,
+    odd_sketch,
+    ones,
+    simhash,
+    small,
+)
 from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
 from jobs.text import match_key
 
-BITS = 64
-SIMHASH_CHARACTERS = 512  # of the match key
-COMPARED_CHARACTERS = 4096  # of the match key, when two texts are compared
-LONG = 200  # characters of the match key above which n-grams have 5 characters
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
 LINKS = 16  # most pairs that one hash gives in one table
 SLACK = 0.05  # by which a text may be less similar to the survivor than to its nearest in the cluster
-NUMBER = "#"  # a digit, where its value is left out; match keys hold none
-SLICE = 1000  # texts that are hashed at once: bounds the memory of a batch
-SKETCH = 512  # bits of an odd sketch
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
+AT_ONCE = 1 << 16  # hashes that are compared at once: what they need stays in the processor's cache
 PAIRS = 200_000  # pairs that a task gathers before it thins them out
 
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
@@ -54,6 +63,7 @@ SIGNATURE = struct(
     length=IntegerType(),  # of the match key
     grams=IntegerType(),  # distinct n-grams by which the key is compared
     sketch=BinaryType(),
+    bands=ArrayType(LongType()),  # of a MinHash, null with `method: simhash`
     key=StringType(),
 )
 
@@ -78,12 +88,15 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Params:
+    method: Literal["simhash", "minhash"] = "simhash"  # which hashes find the texts to compare
     radius: int = 14  # bits of the SimHash in which duplicates may differ
     blocks: int = 10  # blocks of the SimHash; fewer are faster and find less
     similarity: Similarity = field(default_factory=Similarity)
     window: int = 256  # neighbours with which a hash is compared in a bucket
     min_characters: int = 6  # of the match key; shorter texts are duplicates only when equal
     action: Literal["remove", "mark"] = "remove"
+    prefer: tuple[str, ...] = ()  # sources, the best first, whose record stays for a cluster; the others come last
+    keep: Literal["oldest", "newest"] = "oldest"  # of records of equally good sources; those without a time come last
     protect: tuple[str, ...] = ()  # sources whose records are never removed, only marked with their cluster
     exclude: tuple[str, ...] = ()  # sources whose records are no duplicates of anything
 
@@ -94,6 +107,10 @@ class Params:
             raise ValueError("blocks must lie between 3 and 16")
         if self.window < 1 or self.min_characters < 1:
             raise ValueError("window and min_characters must be at least 1")
+        if twice := [name for name in self.prefer if self.prefer.count(name) > 1]:
+            raise ValueError(f"prefer names {twice[0]} twice; name each source once, the best first")
+        if excluded := [name for name in self.prefer if name in self.exclude]:
+            raise ValueError(f"prefer and exclude both name {excluded[0]}; an excluded source has no duplicates")
 
 
 STAGE = Stage(
@@ -127,31 +144,47 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 def sign(records: DataFrame, params: Params) -> DataFrame:
     """`records` with the signature of their text (null where there is none) and their rank as a survivor."""
     text = F.when(~among("source", params.exclude), F.col("text"))
-    return records.select("*", signature(text).alias("signature"), _rank(params).alias("rank")).select(
+    return records.select("*", signature(params)(text).alias("signature"), _rank(params).alias("rank")).select(
         *records.columns, "signature.*", "rank"
     )
 
 
-@F.pandas_udf(SIGNATURE)  # type: ignore[call-overload]
-def signature(texts: pd.Series) -> pd.DataFrame:
-    return signatures(list(texts))
+def signature(params: Params) -> Callable[..., Column]:
+    def of(texts: pd.Series) -> pd.DataFrame:
+        return signatures(list(texts), params.method)
+
+    return F.pandas_udf(of, SIGNATURE)  # type: ignore[call-overload,no-any-return]
 
 
-def signatures(texts: Sequence[str | None]) -> pd.DataFrame:
-    """digest, simhash, length, grams, sketch and key of each text; digest is None for one without letters or digits."""
+def signatures(texts: Sequence[str | None], method: str = "simhash") -> pd.DataFrame:
+    """The columns of SIGNATURE for each text; digest is None for one without letters or digits."""
     keys = [match_key(text) for text in texts]
-    digests = [hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else None for key in keys]
-    counts, sketches = odd_sketches(keys)
+    lengths = np.array([len(key) for key in keys], dtype=np.int32)
+    hashes, counts = np.zeros(len(keys), dtype=np.uint64), np.zeros(len(keys), dtype=np.int32)
+    sketches, bands = np.full(len(keys), None, dtype=object), np.full(len(keys), None, dtype=object)
+    for part, sizes in by_length(lengths):
+        mine = [keys[index] for index in part]
+        head = grams(mine, HEAD_CHARACTERS, small)
+        whole = head if sizes is small else grams(mine, COMPARED_CHARACTERS, sizes)
+        hashes[part], counts[part] = simhash(head), whole.counts
+        sketches[part] = [sketch.tobytes() for sketch in odd_sketch(whole)]
+        if method == "minhash":
+            bands[part] = [*minhash(head).view(np.int64)]
     return pd.DataFrame(
         {
-            "digest": pd.Series(digests, dtype=object),
-            "simhash": simhash(keys).view(np.int64),
-            "length": np.array([len(key) for key in keys], dtype=np.int32),
-            "grams": counts.astype(np.int32),
-            "sketch": pd.Series([sketch.tobytes() for sketch in sketches], dtype=object),
+            "digest": pd.Series([_digest(key) for key in keys], dtype=object),
+            "simhash": hashes.view(np.int64),
+            "length": lengths,
+            "grams": counts,
+            "sketch": sketches,
+            "bands": bands,
             "key": pd.Series([key[:COMPARED_CHARACTERS] for key in keys], dtype=object),
         }
     )
+
+
+def _digest(key: str) -> str | None:
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else None
 
 
 def collapse(records: DataFrame) -> DataFrame:
@@ -163,12 +196,18 @@ def collapse(records: DataFrame) -> DataFrame:
 
 
 def _rank(params: Params) -> Column:
-    """Smaller is better: protected, then oldest (no time last), then most complete, then smallest record_id."""
+    """Smaller is better: protected, then of a better source, then oldest or newest, most complete, smallest record_id.
+
+    Records without a time come after those that have one.
+    """
     filled = _filled("numbers") + _filled("facts")
+    places = [F.when(F.col("source") == name, place) for place, name in enumerate(params.prefer)]
+    time = F.unix_micros("occurred_at")
     return F.struct(
         (~among("source", params.protect)).alias("open"),
-        F.col("occurred_at").isNull().alias("undated"),
-        "occurred_at",
+        F.coalesce(*places, F.lit(len(places))).alias("place"),
+        time.isNull().alias("undated"),
+        (time if params.keep == "oldest" else -time).alias("time"),
         (F.coalesce(F.size("imputed"), F.lit(0)) - filled).alias("incomplete"),
         "record_id",
     )
@@ -176,121 +215,6 @@ def _rank(params: Params) -> Column:
 
 def _filled(name: str) -> Column:
     return F.coalesce(F.size(F.filter(F.map_values(name), lambda value: value.isNotNull())), F.lit(0))
-
-
-# --- SimHash ---------------------------------------------------------------------------------------------------------
-
-
-def simhash(keys: Sequence[str]) -> np.ndarray:
-    """The 64-bit SimHash of each key, uint64 (n,): the majority, bit by bit, of the hashes of its distinct n-grams."""
-    parts = [_simhash_slice(keys[start : start + SLICE]) for start in range(0, len(keys), SLICE)]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
-
-
-def _simhash_slice(keys: Sequence[str]) -> np.ndarray:
-    owner, hashes = grams(keys, SIMHASH_CHARACTERS, _small)
-    counts = np.bincount(owner, minlength=len(keys))
-    filled = np.flatnonzero(counts)
-    result = np.zeros(len(keys), dtype=np.uint64)
-    if not len(filled):
-        return result
-    starts = (np.cumsum(counts) - counts)[filled]
-    majority = counts[filled].astype(np.uint64)
-    # Four counters of 16 bits ride in each 64-bit word: 16 sums instead of 64.
-    for shift in range(16):
-        sums = np.add.reduceat((hashes >> np.uint64(shift)) & np.uint64(0x0001000100010001), starts)
-        for lane in range(0, BITS, 16):
-            ones = (sums >> np.uint64(lane)) & np.uint64(0xFFFF)
-            result[filled] |= (2 * ones > majority).astype(np.uint64) << np.uint64(lane + shift)
-    return result
-
-
-def odd_sketches(keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """How many distinct n-grams each key has, int64 (n,), and their odd sketch, uint64 (n, 8).
-
-    A bit of the sketch is the parity of the n-grams that hash to it, so the bits in which two sketches differ are at
-    most the n-grams that only one of both has.
-    """
-    counts, sketches = np.zeros(len(keys), dtype=np.int64), np.zeros((len(keys), SKETCH // BITS), dtype=np.uint64)
-    for part, sizes in _by_length(np.array([len(key) for key in keys], dtype=np.int64)):
-        owner, hashes = grams([keys[index] for index in part], COMPARED_CHARACTERS, sizes)
-        counts[part] = np.bincount(owner, minlength=len(part))
-        bits = np.bincount(owner * SKETCH + (hashes % SKETCH).astype(np.int64), minlength=len(part) * SKETCH) & 1
-        sketches[part] = np.packbits(bits.astype(np.uint8)).view(np.uint64).reshape(len(part), -1)
-    return counts, sketches
-
-
-def _by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, "GramSizes"]]:
-    """Slices of the indices of match keys, each with the sizes of the n-grams by which keys as long are compared."""
-    for chosen, sizes, step in ((lengths <= LONG, _small, SLICE), (lengths > LONG, _five, SLICE // 4)):
-        index = np.flatnonzero(chosen)
-        for start in range(0, len(index), step):
-            yield index[start : start + step], sizes
-
-
-# The sizes of the n-grams of each key, int64 (sizes, n), from the keys' lengths and their numbers of Han characters.
-GramSizes = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def grams(keys: Sequence[str], limit: int, sizes: GramSizes) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct n-grams of the first `limit` characters of each key.
-
-    A gram with a digit counts a second time with NUMBER for each digit: another number is half a change. A key shorter
-    than n is one gram. Returns (owner int64, hash uint64), both (grams,), sorted: `owner` is the index of the key.
-    """
-    cut = [key[:limit] for key in keys]
-    lengths = np.array([len(key) for key in cut], dtype=np.int64)
-    codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    owner = np.repeat(np.arange(len(cut)), lengths)
-    position = np.arange(len(codes)) - (np.cumsum(lengths) - lengths)[owner]
-    digit = (codes >= ord("0")) & (codes <= ord("9"))
-    digits, masked = np.append(0, np.cumsum(digit)), np.where(digit, ord(NUMBER), codes)
-    owners, hashes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
-    for n in sizes(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))):
-        n = np.clip(n, 1, np.maximum(lengths, 1))[owner]
-        starts = np.flatnonzero(position <= lengths[owner] - n)
-        numbered = starts[digits[starts + n[starts]] > digits[starts]]
-        for text, first in ((codes, starts), (masked, numbered)):
-            owners.append(owner[first])
-            hashes.append(_hash_grams(text, first, n[first]))
-    return _distinct(np.concatenate(owners), np.concatenate(hashes))
-
-
-def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
-    hashes = n.astype(np.uint64)
-    for step in range(int(n.max(initial=0))):
-        more = n > step
-        hashes[more] = _mix(hashes[more] * np.uint64(0x9E3779B97F4A7C15) + codes[starts[more] + step])
-    return hashes
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64: every bit of the input moves every bit of the output."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def _distinct(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort((hashes, owner))
-    owner, hashes = owner[order], hashes[order]
-    first = np.ones(len(owner), dtype=bool)
-    first[1:] = (owner[1:] != owner[:-1]) | (hashes[1:] != hashes[:-1])
-    return owner[first], hashes[first]
-
-
-def _is_han(codes: np.ndarray) -> np.ndarray:
-    basic = (codes >= 0x3400) & (codes <= 0x9FFF)
-    return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
-
-
-def _small(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    chinese = han > 0.2 * lengths
-    return np.stack([np.where(chinese, 1, 2), np.where(chinese, 2, 3)])
-
-
-def _five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
-    return np.full((1, len(lengths)), 5)
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
@@ -304,22 +228,28 @@ def masks(blocks: int) -> list[int]:
 
 
 def candidates(unique: DataFrame, params: Params) -> DataFrame:
-    """Pairs (left, right) of nodes that meet in a block table and may be alike; a node is a hash of a record_id."""
+    """Pairs (left, right) of nodes that meet in a table and may be alike; a node is a hash of a record_id."""
     long_enough = unique.where(F.col("length") >= params.min_characters)
-    nodes = long_enough.select(F.xxhash64("representative").alias("node"), *CANDIDATE[1:])
-    tables = F.posexplode(F.array(*[F.lit(mask).cast("long") for mask in masks(params.blocks)])).alias("block", "mask")
+    node = F.xxhash64("representative").alias("node")
+    spread = long_enough.select(node, *CANDIDATE[1:-1], F.posexplode(buckets(params)).alias("table", "bucket"))
     chunks = 1 + unique.count() // TABLE_ROWS
-    chunk = F.pmod(F.xxhash64(F.col("simhash").bitwiseAND(F.col("mask"))), F.lit(chunks))
-    spread = nodes.select(*CANDIDATE, tables).withColumn("chunk", chunk)
 
     def meet(table: pa.Table) -> pa.Table:
-        left, right = neighbours(Candidates.of(table), table["mask"][0].as_py(), params)
+        left, right = neighbours(Candidates.of(table), params)
         return pa.table({"left": left, "right": right})
 
-    return spread.groupBy("block", "chunk").applyInArrow(meet, "left long, right long").distinct()
+    grouped = spread.groupBy("table", F.pmod(F.xxhash64("bucket"), F.lit(chunks)))
+    return grouped.applyInArrow(meet, "left long, right long").distinct()
 
 
-CANDIDATE = ("node", "simhash", "length", "grams", "sketch")
+def buckets(params: Params) -> Column:
+    """The bucket of a text in each table, an array of longs."""
+    if params.method == "minhash":
+        return F.col("bands")
+    return F.array(*[F.col("simhash").bitwiseAND(F.lit(mask).cast("long")) for mask in masks(params.blocks)])
+
+
+CANDIDATE = ("node", "simhash", "length", "grams", "sketch", "bucket")
 
 
 @dataclass(frozen=True)
@@ -331,19 +261,25 @@ class Candidates:
     length: np.ndarray
     grams: np.ndarray
     sketch: np.ndarray  # uint64 (n, 8)
+    bucket: np.ndarray  # int64
 
     @classmethod
     def of(cls, table: pa.Table) -> "Candidates":
-        node, simhash, length, grams = (table[name].to_numpy() for name in CANDIDATE[:-1])
-        sketch = np.frombuffer(b"".join(table["sketch"].to_pylist()), dtype=np.uint64).reshape(len(node), -1)
-        return cls(node, simhash.view(np.uint64), length, grams, sketch)
+        plain = {name: table[name].to_numpy() for name in CANDIDATE if name != "sketch"}
+        sketch = np.frombuffer(b"".join(table["sketch"].to_pylist()), dtype=np.uint64).reshape(len(table), -1)
+        return cls(**plain | {"simhash": plain["simhash"].view(np.uint64), "sketch": sketch})
 
     def take(self, order: np.ndarray) -> "Candidates":
         return Candidates(*(getattr(self, name)[order] for name in CANDIDATE))
 
     def near(self, left: np.ndarray, right: np.ndarray, params: Params) -> np.ndarray:
-        """Which of the pairs of places (left[i], right[i]) are within the radius and may be alike, bool (n,)."""
-        found = ones(self.simhash[left] ^ self.simhash[right]) <= params.radius
+        """Which of the pairs of places (left[i], right[i]) are within the radius and may be alike, bool (n,).
+
+        The bands of a MinHash have no radius.
+        """
+        found = np.ones(len(left), dtype=bool)
+        if params.method == "simhash":
+            found = ones(self.simhash[left] ^ self.simhash[right]) <= params.radius
         found[found] = self._may_be_alike(left[found], right[found], params.similarity)
         return found
 
@@ -360,36 +296,32 @@ class Candidates:
         return ~comparable | ((total - differing) / (total + differing) >= least.least(*lengths))
 
 
-def neighbours(texts: Candidates, mask: int, params: Params) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of nodes whose hashes agree under `mask`, differ in at most `radius` bits and may be alike.
+def neighbours(texts: Candidates, params: Params) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of nodes of one bucket that are near, (left, right), left < right, each int64 (pairs,).
 
-    mask is a signed 64-bit integer. Returns (left, right), left < right, each int64 (pairs,). Compares each hash with
-    its next `window` neighbours in its bucket and stops after LINKS pairs.
+    Compares each text with its next `window` neighbours in its bucket, by SimHash, and stops after LINKS pairs.
     """
-    keys = texts.simhash & np.array(mask, dtype=np.int64).view(np.uint64)
-    order = np.lexsort((texts.node, texts.simhash, keys))
-    texts, keys = texts.take(order), keys[order]
-    active, links = np.arange(len(keys)), np.zeros(len(keys), dtype=np.int64)
+    texts = texts.take(np.lexsort((texts.node, texts.simhash, texts.bucket)))
     found = [np.zeros((2, 0), dtype=np.int64)]
-    for step in range(1, params.window + 1):
-        active = active[active + step < len(keys)]
-        active = active[(keys[active] == keys[active + step]) & (links[active] < LINKS)]
-        if not len(active):
-            break
-        near = active[texts.near(active, active + step, params)]
-        links[near] += 1
-        found.append(np.stack([texts.node[near], texts.node[near + step]]))
+    for start in range(0, len(texts.node), AT_ONCE):
+        found += _meet(texts, np.arange(start, min(start + AT_ONCE, len(texts.node))), params)
     left, right = np.sort(np.concatenate(found, axis=1), axis=0)
     return left, right
 
 
-def ones(words: np.ndarray) -> np.ndarray:
-    """How many bits of each row are set; words uint64 (n,) or (n, words), returns int64 (n,)."""
-    rows = np.ascontiguousarray(words if words.ndim == 2 else words[:, np.newaxis])
-    return _ONES[rows.view(np.uint16)].sum(axis=1, dtype=np.int64)
-
-
-_ONES = np.array([index.bit_count() for index in range(1 << 16)], dtype=np.uint8)
+def _meet(texts: Candidates, places: np.ndarray, params: Params) -> Iterator[np.ndarray]:
+    """Pairs of nodes, int64 (2, pairs), of the texts at these places with those behind them, in sorted order."""
+    links = np.zeros(len(places), dtype=np.int64)
+    for step in range(1, params.window + 1):
+        inside = places + step < len(texts.node)
+        places, links = places[inside], links[inside]
+        same = (texts.bucket[places] == texts.bucket[places + step]) & (links < LINKS)
+        places, links = places[same], links[same]
+        if not len(places):
+            return
+        near = texts.near(places, places + step, params)
+        links += near
+        yield np.stack([texts.node[places[near]], texts.node[places[near] + step]])
 
 
 # --- verification ----------------------------------------------------------------------------------------------------
@@ -426,27 +358,6 @@ def similarity(left: pd.Series, right: pd.Series) -> pd.Series:
 @F.pandas_udf(IntegerType())  # type: ignore[call-overload]
 def hamming(left: pd.Series, right: pd.Series) -> pd.Series:
     return pd.Series(ones((left.to_numpy() ^ right.to_numpy()).view(np.uint64)).astype(np.int32))
-
-
-def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
-    """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
-
-    n is 5 where both keys are longer than LONG characters, else 1 and 2 for Chinese, 2 and 3 for other texts.
-    """
-    result = np.zeros(len(left))
-    lengths = np.array([min(len(a), len(b)) for a, b in zip(left, right, strict=True)], dtype=np.int64)
-    for part, sizes in _by_length(lengths):
-        result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], sizes)
-    return result
-
-
-def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> np.ndarray:
-    sides = [grams(keys, COMPARED_CHARACTERS, sizes) for keys in (left, right)]
-    counts = [np.bincount(owner, minlength=len(left)) for owner, _ in sides]
-    # A gram counts as shared when it stands on both sides of the same pair.
-    owner, hashes = (np.concatenate(parts) for parts in zip(*sides, strict=True))
-    union = np.bincount(_distinct(owner, hashes)[0], minlength=len(left))
-    return (counts[0] + counts[1] - union) / np.maximum(union, 1)
 
 
 # --- clusters --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import io
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from jobs.columns import DETAIL, REASON
 from jobs.sources import Documents
 from jobs.stage import struct
 
-COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", REASON, DETAIL)
+COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", "header_lines", REASON, DETAIL)
 LONGEST_SIDE = 2000  # pixels; the OCR engine shrinks larger pictures to this
 Row = dict[str, str | None]
 
@@ -36,7 +37,8 @@ class Unreadable(Exception):
 def read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFrame:
     """The pages of the files (column `path`, relative to the folder), columns COLUMNS.
 
-    Two steps, so that the pages of one long scan spread over all cores: text layers by file, then OCR by page.
+    Text layers by file, then OCR by page, so that those of one long scan spread over all cores, then by file what its
+    pages share.
     """
     schema = struct(**dict.fromkeys(COLUMNS, StringType()))
 
@@ -47,12 +49,23 @@ def read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFra
 
     def recognise(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            rows = [ocr_row(folder, row, source) for row in batch.to_dict("records")]
+            rows = [ocr_row(folder, row, source) for row in _rows(batch)]
             yield pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def compare(pages: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame(without_headers(_rows(pages), source), columns=list(COLUMNS))
 
     pages = files.mapInPandas(extract, schema)  # type: ignore[arg-type]
     tasks = 4 * files.sparkSession.sparkContext.defaultParallelism
-    return pages.repartition(tasks, "key").mapInPandas(recognise, schema)  # type: ignore[arg-type]
+    recognised = pages.repartition(tasks, "key").mapInPandas(recognise, schema)  # type: ignore[arg-type]
+    return recognised.groupBy("file").applyInPandas(compare, schema)
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def document_rows(folder: Path, file: str, source: Documents) -> list[Row]:
@@ -89,7 +102,7 @@ def _row(
 ) -> Row:
     place = f"{file}#p{page}" if page else file
     row = {"key": place, "occurred_at": occurred_at, "text": text, "file": file, "method": method}
-    row |= {"page": str(page) if page else None, "part": f"{page}/{pages}" if page else None}
+    row |= {"page": str(page) if page else None, "part": f"{page}/{pages}" if page else None, "header_lines": None}
     return row | {REASON: reason, DETAIL: detail or place}
 
 
@@ -200,7 +213,6 @@ def engine() -> Any:
 
 def ocr_row(folder: Path, row: Row, source: Documents) -> Row:
     """The row with the page's text read from its picture, where its method is `ocr`; else the row as it is."""
-    row = {name: None if pd.isna(value) else value for name, value in row.items()}
     if row["method"] != "ocr" or row[REASON]:
         return row
     try:
@@ -240,6 +252,73 @@ def join_lines(boxes: Any, texts: list[str]) -> str:
         else:
             lines.append((middle, [(left, text)]))
     return "\n".join(" ".join(text for _, text in sorted(line)) for _, line in lines).strip()
+
+
+# ---------------------------------------------------------------- headers and footers
+
+EDGE = 3  # lines at each end of a page that may be a header or a footer
+LONGEST_HEADER = 200  # characters of one line
+FEWEST = 3  # pages on which a line must stand
+_NUMBER = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
+
+
+def without_headers(rows: list[Row], source: Documents) -> list[Row]:
+    """The rows of one file, its PDF pages without headers and footers; `header_lines` counts the lines left out."""
+    pages = {int(row["page"] or 0): row["text"] for row in rows if row["text"] and row["method"] != "docx"}
+    own = {} if source.keep_headers else own_text(pages)
+    told = []
+    for row in rows:
+        text, count = own.get(int(row["page"] or 0), (row["text"], 0))
+        told.append(row | {"text": text, "header_lines": None if row[REASON] else str(count)})
+    return told
+
+
+def own_text(pages: Mapping[int, str]) -> dict[int, tuple[str, int]]:
+    """The text of each page, by its number, without headers and footers, and how many lines were left out.
+
+    A line is one where it stands among the EDGE outermost lines of the same end of more than half of the pages, or of
+    the odd or the even ones, and of FEWEST at least. It is the same line when it is equal but for white space and one
+    number that counts with the pages. A page that would lose all its lines keeps them.
+    """
+    edges = {page: _edges(text.split("\n"), page) for page, text in pages.items()}
+    sizes = Counter(group for page in pages for group in _groups(page))
+    forms = ((group, form) for page in pages for form in set().union(*edges[page].values()) for group in _groups(page))
+    seen = Counter(forms)
+
+    def stays(page: int, place: int) -> bool:
+        shared = ((group, form) for group in _groups(page) for form in edges[page].get(place, ()))
+        return all(seen[group, form] < max(FEWEST, sizes[group] // 2 + 1) for group, form in shared)
+
+    told = {}
+    for page, text in pages.items():
+        lines = text.split("\n")
+        kept = [line for place, line in enumerate(lines) if stays(page, place)]
+        own = "\n".join(kept).strip()
+        told[page] = (own, len(lines) - len(kept)) if own else (text, 0)
+    return told
+
+
+def _groups(page: int) -> tuple[str, str]:
+    return "all", "odd" if page % 2 else "even"
+
+
+def _edges(lines: list[str], page: int) -> dict[int, set[tuple[str, str]]]:
+    """By their place, the lines at both ends of a page: the end and each form in which the line may come again."""
+    filled = [place for place, line in enumerate(lines) if line.strip()]
+    found: dict[int, set[tuple[str, str]]] = {}
+    for end, places in (("top", filled[:EDGE]), ("bottom", filled[-EDGE:])):
+        for place in places:
+            found.setdefault(place, set()).update((end, form) for form in _forms(lines[place], page))
+    return found
+
+
+def _forms(line: str, page: int) -> set[str]:
+    """The line as it is, and with each number as its distance from the page's; none of a line too long for a header."""
+    line = " ".join(line.split())
+    if len(line) > LONGEST_HEADER:
+        return set()
+    numbered = {f"{line[: n.start()]}\0{int(n[0]) - page}\0{line[n.end() :]}" for n in _NUMBER.finditer(line)}
+    return {line} | numbered
 
 
 # ---------------------------------------------------------------- DOCX

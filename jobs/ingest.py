@@ -16,7 +16,7 @@ from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
 from jobs.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from jobs.sources import Documents, Mapped, Source, mapped_columns
 from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
-from jobs.values import amount
+from jobs.values import amount, written_date
 
 
 @dataclass(frozen=True)
@@ -240,10 +240,13 @@ def day_first(text: Column, first: bool | None) -> Column:
 def instant(text: Column) -> Column:
     """A time as a UTC timestamp, null where it is none.
 
-    ISO 8601 (also with / or 年月日) with or without a time and a zone, yyyymmdd, yyyymmddHHMMSS, epoch seconds (9 to 11
-    digits), milliseconds (12 or 13). No zone = the session's, which jobs/session.py sets to UTC.
+    ISO 8601 (also with / or 年月日时分秒) with or without a time and a zone, yyyymmdd, yyyymmddHHMMSS, epoch seconds (9
+    to 11 digits), milliseconds (12 or 13), dates with English names of months (jobs/values.py). No zone = the
+    session's, which jobs/session.py sets to UTC.
     """
-    dated = F.regexp_replace(text, r"^(\d{4})[年/.-](\d{1,2})[月/.-](\d{1,2})日?", "$1-$2-$3")
+    chinese = F.regexp_replace(text, r"日 ?(\d{1,2})[时時点點:](\d{1,2})(?:[分:](\d{1,2}))?[分秒]?$", "日 $1:$2:$3")
+    dated = F.regexp_replace(chinese, r"^(\d{4})[年/.-](\d{1,2})[月/.-](\d{1,2})日?", "$1-$2-$3")
+    dated = F.regexp_replace(dated, r":$", "")
     compact = F.regexp_replace(text, r"^(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d))?$", "$1-$2-$3 $4:$5:$6")
     compact = F.regexp_replace(compact, r" ::$", "")
     epoch = text.try_cast("decimal(24,6)")
@@ -252,7 +255,16 @@ def instant(text: Column) -> Column:
         F.when(seconds.isNotNull(), F.timestamp_micros((seconds * 1_000_000).cast("bigint")))
         .when(text.rlike(r"^(\d{8}|\d{14})$"), compact.try_cast("timestamp"))
         .when(dated.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ].*)?$"), dated.try_cast("timestamp"))
+        .otherwise(_written(F.when(text.rlike("[A-Za-zＡ-Ｚａ-ｚ]{3}"), text)).try_cast("timestamp"))
     )
+
+
+def _written(text: Column) -> Column:
+    @F.pandas_udf("string")  # type: ignore[call-overload]
+    def dates(texts: pd.Series) -> pd.Series:
+        return texts.map(written_date, na_action="ignore").astype(object)
+
+    return dates(text)
 
 
 def judged_records(rows: DataFrame) -> DataFrame:

@@ -54,7 +54,8 @@ class Mapped:
     lang_value: str | None = None  # ISO 639: zh, en, ...; und: not known
     numbers: list[str] = field(default_factory=list)
     decimal: Literal[".", ","] = "."  # of numbers and amounts in text columns
-    units: dict[str, list[str]] = field(default_factory=dict)  # number -> words that may follow it, such as kg
+    # number -> the unit to which it is converted, such as kg, or a list of words that may follow it
+    units: dict[str, list[str] | str] = field(default_factory=dict)
     day_first: bool | None = None  # 03/04/2023 is the 3rd of April; false: March 4th; null: no time
     facts: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)  # layer -> column
@@ -84,6 +85,8 @@ class Mapped:
         _one_of(self, "lang", "lang_value")
         if set(self.units) - set(self.numbers):
             raise ValueError(f"units names {min(set(self.units) - set(self.numbers))}, which is not under numbers")
+        if self.units:
+            _check_units(self.units)
         if set(self.labels) - {"scene"}:
             raise ValueError("labels may name the layer scene alone; bring spans by a source with role: annotations")
 
@@ -163,6 +166,7 @@ class Documents:
     ocr: bool = True
     ocr_below: int = 16  # letters and digits on a page, under which its pictures are read
     dpi: int = 200  # of the picture given to OCR
+    keep_headers: bool = False  # headers and footers stay in the text of a PDF's pages
     max_characters: int = 1_000_000  # of one page's text
 
     # The parser gives these columns, so they are no choice of the user.
@@ -176,7 +180,7 @@ class Documents:
     day_first = None
     lang = None
     numbers = ()
-    facts = ("file", "page", "part", "method")
+    facts = ("file", "page", "part", "method", "header_lines")
     labels: Any = field(default_factory=dict, init=False)
     split = None
 
@@ -191,6 +195,14 @@ class Documents:
 
 Source = Database | Files | Api | Documents
 KINDS: dict[str, type] = {"database": Database, "documents": Documents, "api": Api, "files": Files}
+
+
+def _check_units(units: Mapping[str, list[str] | str]) -> None:
+    from jobs.values import is_unit  # libraries that read text: only where they are needed
+
+    for column, unit in units.items():
+        if isinstance(unit, str) and not is_unit(unit):
+            raise ValueError(f"units.{column}: {unit!r} is no unit; write one such as kg, or a list of words: [{unit}]")
 
 
 def _one_of(section: Any, first: str, second: str, required: bool = False) -> None:

@@ -60,7 +60,7 @@ def _tidy(text: str, chinese_punctuation: bool) -> str:
 
 
 # UTF-8 read as a single-byte encoding leaves at least one of these; most texts hold none.
-_FOREIGN = re.compile("[\x80-\u0fff\u2500-\u25ff]")
+_FOREIGN = re.compile("[\x80-\u0fff\u2200-\u22ff\u2500-\u25ff]")
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 # Elements by name, so that `a <b`, `List<String>` and a masked `<PHONE>` stay; <ADDRESS>, <TIME> may be masked values.
 _NAMES = "|".join(sorted(defs.tags - {"address", "time"}))

@@ -94,7 +94,7 @@ class Run:
     gradient_checkpointing: bool = False  # less memory, a forward pass more
     compile: Literal["auto", "always", "never"] = "auto"  # torch.compile; auto: on a GPU, below zero_stage 3
     checkpoint_steps: int = 100  # optimiser steps between checkpoints within an epoch
-    log_steps: int = 10  # optimiser steps between rows of the curves
+    log_steps: int = 10  # optimiser steps between rows of the curves; each epoch ends with one
     new_tokens: int = 64  # instruct: longest reply that evaluate generates
     evaluate_batch: int = 64  # samples evaluated at once
     bootstrap: int = 1000  # resamples behind each interval

@@ -4,6 +4,7 @@ import csv
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,9 @@ def manifests(folder: Path) -> dict[str, bytes]:
 
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '([^']+)'", output)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

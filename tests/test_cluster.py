@@ -22,17 +22,12 @@ from reportlab.pdfgen.canvas import Canvas
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from jobs import runner
+from tests.small import free_port
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 DAEMON = "org.apache.spark.deploy"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Cluster:

@@ -1,7 +1,9 @@
 """Skewed and huge inputs pass through the stages in bounded memory (marked slow).
 
-This file run as a script is the one process in which it happens, with a driver of 1 GB: all rows in one source,
-business, column and cluster; a million equal texts; texts as large as they may be; a shard that holds everything.
+This file run as a script is the one process in which it happens. Without an argument the whole chain, with a driver of
+1 GB: all rows in one source, business, column and cluster; a million equal texts; texts as large as they may be; a
+shard that holds everything. With the name of an input, dedup alone on that, with a driver of 2 GB: 200,000 texts of one
+template, texts of 50 MB beside others, a million equal texts.
 """
 
 import importlib
@@ -21,9 +23,10 @@ REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.long
 
 
-def test_the_stages_pass_in_a_driver_of_one_gigabyte():
+@pytest.mark.parametrize("what", [[], ["template"], ["huge"], ["equal"]], ids=str)
+def test_the_stages_pass_in_bounded_memory(what):
     done = subprocess.run(
-        [sys.executable, __file__],
+        [sys.executable, __file__, *what],
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         text=True,
@@ -56,11 +59,47 @@ def records(spark):
     """A million equal texts; two hundred as large as may be, each its own; one that is all telephone numbers."""
     from pyspark.sql import functions as F
 
-    equal = record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
     letters = F.translate(F.md5(F.col("id").cast("string")), "0123456789", "ghijklmnop")
     large = record_frame(spark.range(200), "large", F.repeat(letters, LARGE // 32))
     numbers = record_frame(spark.range(1), "numbers", F.repeat(F.concat(F.lit("call 13812345678 "), "id"), LARGE // 18))
-    return equal.unionByName(large).unionByName(numbers)
+    return equal(spark).unionByName(large).unionByName(numbers)
+
+
+TEMPLATE = "Dear customer {}, order {} left our warehouse at {} today; it will be with you within three working days."
+COPIES = 200_000
+HUGE = 50_000_000  # characters
+
+
+def template(spark):
+    """Texts that differ in two words and a number each."""
+    from pyspark.sql import functions as F
+
+    def word(salt):
+        return F.substring(F.translate(F.md5(F.concat(F.lit(salt), "id")), "0123456789", "ghijklmnop"), 1, 5)
+
+    parts = TEMPLATE.split("{}")
+    filled = [F.lit(parts[0]), word("who"), F.lit(parts[1]), F.col("id") + 10**7, F.lit(parts[2]), word("where")]
+    return record_frame(spark.range(COPIES), "template", F.concat(*filled, F.lit(parts[3])))
+
+
+def huge(spark):
+    """A text of 50 MB, a hundred plain ones, and again one of 50 MB that differs in its first word."""
+    from pyspark.sql import functions as F
+
+    long = F.repeat(F.concat(F.lit("far too much "), F.md5(F.lit("x")), F.lit(" ")), HUGE // 46)
+    text = F.when(F.col("id") == 0, long).when(F.col("id") == 101, F.concat(F.lit("again "), long))
+    return record_frame(spark.range(102), "huge", text.otherwise(F.md5(F.col("id").cast("string"))))
+
+
+def equal(spark):
+    """A million equal texts."""
+    from pyspark.sql import functions as F
+
+    return record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
+
+
+# dedup alone: the input, and how many of its records stay (least, most).
+DEDUP = {template: (1, COPIES // 100), huge: (101, 101), equal: (1, 1)}
 
 
 def ingest_frames(spark):
@@ -131,6 +170,24 @@ def run_of_one_shard(folder):
     return Params(run=parse(Run, run, "runs.one"), tokenizer=load_tokenizer(folder))
 
 
+def dedup_alone(folder, make):
+    from pyspark.sql import functions as F
+
+    from jobs import dedup
+    from jobs.session import open_session
+
+    spark = open_session("local[2]", "2g", Path(folder) / "spark.log")
+    chain = Chain(f"{folder}/tables", {})
+    records = make(spark).withColumn("imputed", F.array().cast("array<string>"))
+    chain.write("clean.records", records)
+    chain.run("dedup", dedup.Params())
+    kept, gone = (chain.frames[f"dedup.{table}"].count() for table in ("records", "duplicates"))
+    print(f"{make.__name__}: {kept} stay, {gone} are duplicates", flush=True)
+    assert kept + gone == records.count()
+    assert DEDUP[make][0] <= kept <= DEDUP[make][1]
+    spark.stop()
+
+
 def main(folder):
     from jobs import annotate, clean, dedup, ingest, mask, split
     from jobs.session import open_session
@@ -167,4 +224,7 @@ def main(folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        main(scratch)
+        if sys.argv[1:]:
+            dedup_alone(scratch, next(make for make in DEDUP if make.__name__ == sys.argv[1]))
+        else:
+            main(scratch)

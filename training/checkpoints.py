@@ -69,7 +69,8 @@ def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path) -> State:
 
 
 def fingerprint(run: Run, content: str, base: Path) -> str:
-    """Names a run's inputs: a checkpoint is continued only by the same code, parameters, samples and base."""
+    """Names a run's inputs: a checkpoint is continued only by the same code, samples, base and values, among them those
+    that were chosen for this device, such as the precision."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps(dataclasses.asdict(run), sort_keys=True).encode())
     digest.update(content.encode())

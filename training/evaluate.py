@@ -1,5 +1,6 @@
 """evaluate@RUN: the fine-tuned model on the test part, beside two baselines, with intervals, overall and by slice."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,17 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     pairs = [{"actual": a, "predicted": p} for a, p in zip(answers.wanted, answers.given[MODEL], strict=True)]
     if run.task == "classify":
         write_csv(plots / "evaluate" / "confusion.csv", pairs)
-    curve = read_csv(plots / "train.csv")
-    page = report.render(run_name, run, scores, answers, pins(root, run_name), curve)
+    chosen = choices(root / "metrics" / run_name / "train.json")
+    page = report.render(run_name, run, scores, answers, pins(root, run_name), read_csv(plots / "train.csv"), chosen)
     write_atomically(root / "reports" / f"{run_name}.html", page)
+
+
+def choices(path: Path) -> dict[str, dict[str, Any]]:
+    """What training chose for the run, by name: {"value", "reason"}. UserError when its figures are not there."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["choices"]
+    except (OSError, ValueError, KeyError):
+        raise UserError(f"{path} does not say how the run was trained; run its stage `train` again") from None
 
 
 def pins(root: Path, run_name: str) -> dict[str, str]:

@@ -106,6 +106,10 @@ class Meter:
         self.trained = trained  # parameters
         self.operations = operations  # floating-point operations a token
         self.peak = peak(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+        self.start()
+
+    def start(self) -> None:
+        """Count afresh from now on: what went before, a validation say, is no training."""
         self.tokens, self.steps, self.waited, self.began = 0, 0, 0.0, time.perf_counter()
 
     def add(self, tokens: int, loader: Waiting) -> None:
@@ -130,7 +134,7 @@ class Meter:
         }
         if self.peak:
             figures["mfu"] = round(tokens * self.operations / spent / (self.peak * ranks), 4)
-        self.tokens, self.steps, self.waited, self.began = 0, 0, 0.0, time.perf_counter()
+        self.start()
         return figures
 
 

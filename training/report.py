@@ -32,6 +32,7 @@ TITLES = {
     "tfidf": "TF-IDF + linear SVC",
     "tfidf_instruct": "TF-IDF nearest prompt's reply",
 }
+STRATEGIES = {"lora": "LoRA", "prefix": "prefix tuning", "full": "full fine-tuning"}
 COLOURS = {MODEL: "#1f5fa8", "tfidf": "#d08a2e", "majority": "#9aa3ad"}
 SHOWN_CLASSES = 40  # classes up to which the whole confusion matrix can be read
 CONFUSIONS = 15  # pairs of classes listed
@@ -41,9 +42,15 @@ STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "finelake", "font.family":
 
 
 def render(
-    name: str, run: Run, scores: dict[str, Any], answers: Answers, pins: dict[str, str], curve: Sequence[dict[str, str]]
+    name: str,
+    run: Run,
+    scores: dict[str, Any],
+    answers: Answers,
+    pins: dict[str, str],
+    curve: Sequence[dict[str, str]],
+    choices: dict[str, dict[str, Any]],
 ) -> str:
-    """The page as HTML; every text in it is escaped."""
+    """The page as HTML; every text in it is escaped. `choices`: see evaluate.choices()."""
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
@@ -53,6 +60,8 @@ def render(
     return environment.get_template("report.html").render(
         name=name,
         run=run,
+        strategy=STRATEGIES[choices["strategy"]["value"]],
+        choices=choices,
         scores=scores,
         metrics=names,
         systems=list(answers.given),
@@ -82,10 +91,12 @@ def verdict(scores: dict[str, Any], metric: str, task: str) -> str:
     rival = max(scores["gain"], key=lambda name: scores[name][metric]["value"])
     gain = scores["gain"][rival][metric]
     low, high = score_text(metric, gain["low"]), score_text(metric, gain["high"])
+    by = title(metric, task)
+    by = by if by.isupper() else by.lower()
     words = {True: "is better than", False: "cannot be told apart from"}[gain["low"] > 0]
     words = "is worse than" if gain["high"] < 0 else words
     return (
-        f"By {title(metric, task)} the fine-tuned model {words} the stronger baseline, {title(rival, task)}: "
+        f"By {by} the fine-tuned model {words} the stronger baseline, {title(rival, task)}: "
         f"{score_text(metric, gain['value'])} points (95 % interval {low} to {high})."
     )
 

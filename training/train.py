@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +19,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lake import params, project
 from lake.errors import UserError
@@ -84,6 +87,7 @@ def fit(job: Job) -> None:
     while state.epoch < run.epochs and not _patience_over(state, run):
         engine.train()
         loader.waited = 0.0
+        meter.start()
         for batches in loader.epoch(state.epoch, state.step):
             done = state.epoch * loader.steps + state.step
             torch.manual_seed(step_seed(run.seed, done, rank))  # dropout follows from the step, so a resume repeats it
@@ -100,7 +104,7 @@ def fit(job: Job) -> None:
             state.step, state.targets = state.step + 1, state.targets + targets
             state.loss += summed(loss_here, device)
             meter.add(sum(batch.tokens for batch in batches), loader)
-            if (done + 1) % run.log_steps == 0 or done + 1 == total:
+            if state.step % run.log_steps == 0 or state.step == loader.steps:
                 row = {"step": done + 1, "epoch": state.epoch, "loss": state.loss / max(state.targets, 1)}
                 speed = meter.row(summed(meter.tokens, device), world_size, total - done - 1)
                 state.curve.append({**row, "learning_rate": rate, **speed})
@@ -245,7 +249,7 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
     hardware = strategies.hardware()
     chosen, choices = strategies.choose(run, samples.parts["train"].samples, layers, hardware)
     strategies.refuse(chosen, hardware)
-    key = fingerprint(run, samples.content, folder / "base")
+    key = fingerprint(chosen, samples.content, folder / "base")
     return Job(
         name=f"train@{run_name}",
         run=chosen,
@@ -265,21 +269,34 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
 
 def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     """Train a run of a project on as many processes as the settings say. UserError for what the user can mend."""
+    launched = os.environ.get("WORLD_SIZE")  # by torchrun or deepspeed: this process is one rank of so many
+    ranks = int(launched or settings.ranks)
     job = prepare(root, run_name, run, settings)
-    job.loader(0, settings.ranks)  # refuses sizes that do not fit before any process is started
-    if settings.ranks == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
-        with memory_told(job):
-            fit(job)
-        # Checkpoints that other parameters or code left behind are of no more use either.
-        shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
-        dist.destroy_process_group()
+    job.loader(0, ranks)  # refuses sizes that do not fit before any process is started
+    if ranks > 1 and not launched:
+        _launch(run_name, ranks)
         return
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={settings.ranks}"]
-    environment = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
-    status = subprocess.run([*command, "-m", "training.train", run_name], cwd=root, env=environment).returncode
-    if status:
+    with memory_told(job):
+        fit(job)
+    # Checkpoints that other parameters or code left behind are of no more use either.
+    shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
+    dist.destroy_process_group()
+
+
+def _launch(run_name: str, ranks: int) -> None:
+    """Start the ranks of a run on this machine, as torchrun does, and wait. UserError when one of them fails."""
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
+    here = LaunchConfig(1, 1, ranks, run_id=run_name, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
+    try:
+        elastic_launch(here, sys.executable)("-m", "training.train", run_name)
+    except SignalException:  # the ranks are ended by now
+        raise KeyboardInterrupt from None
+    except ChildFailedError as error:
+        killed = any(failure.exitcode == -signal.SIGKILL for failure in error.failures.values())
         mend = "mend what is said above, or set FINELAKE_RANKS=1"
-        raise UserError(f"train@{run_name} failed on {settings.ranks} ranks; {mend}")
+        if killed:
+            mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
+        raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
 
 
 @contextmanager
@@ -287,11 +304,11 @@ def memory_told(job: Job) -> Iterator[None]:
     """Turns an allocation that failed into a UserError that says what to change."""
     try:
         yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no kind of its own
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:  # torch's CPU allocator has no kind of error of its own
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         run = job.run
-        offload = "" if run.offload else ", spread it with zero_stage 3 and offload: true"
+        offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
         checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
         raise UserError(
             f"{job.name}: out of memory with batch_size {run.batch_size} in {run.accumulation} micro-batches of "

@@ -1,6 +1,7 @@
 """dvc.yaml: what a stage declares is what it reads."""
 
 import dataclasses
+import importlib
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from finelake.quality import METRICS, PAGE, VERDICT
 from jobs import STAGES as DATA
+from lake.params import parse
 from lake.quality import OWN
 from lake.runs import SECTIONS, SHARED, Run, parse_run
 
@@ -95,3 +97,19 @@ def test_the_parameters_that_are_shipped_parse(path):
     parse_sources(content["sources"])
     for name in content["runs"]:
         parse_run(content, name)
+
+
+@pytest.mark.parametrize(("stage", "example"), [("clean", "boilerplate"), ("dedup", None)])
+def test_a_new_project_shows_every_parameter_of_a_stage_with_its_default(stage, example):
+    lines = (TEMPLATES / "params.yaml.in").read_text(encoding="utf-8").split(f"\n{stage}: {{}}")[1].split("\n\n")[0]
+    shown = yaml.safe_load("\n".join(line.replace("  # ", "", 1) for line in lines.split("\n")[1:]))
+    params = importlib.import_module(f"jobs.{stage}").Params
+    defaults = dataclasses.asdict(params())
+    assert parse(params, shown, stage)
+    assert keys(shown) == keys(defaults)
+    shown.pop(example, None)
+    assert dataclasses.asdict(parse(params, shown, stage)) == defaults
+
+
+def keys(section: dict) -> dict:
+    return {name: keys(value) if isinstance(value, dict) else None for name, value in section.items()}

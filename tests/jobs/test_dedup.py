@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jobs import dedup
+from jobs.grams import HEAD_CHARACTERS, grams, jaccard, ones, simhash, small
 from jobs.stage import CLEANED
 from jobs.text import match_key
 from lake.errors import UserError
@@ -23,50 +24,11 @@ STORY = (
 OTHER = "My new debit card has not arrived although the letter said that it was sent three weeks ago by post."
 
 
+def hashes(keys):
+    return simhash(grams(keys, HEAD_CHARACTERS, small))
+
+
 # --- plain functions ---
-
-
-def test_simhash_is_the_majority_of_the_gram_hashes():
-    owner, hashes = dedup.grams(["abcd", "", "你好吗"], 512, dedup._small)
-    assert owner.tolist() == [0] * 5 + [2] * 5
-    bits = (hashes[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
-    expected = [sum(1 << bit for bit in range(64) if bits[owner == key][:, bit].sum() * 2 > 5) for key in (0, 2)]
-    assert dedup.simhash(["abcd", "", "你好吗"]).tolist() == [expected[0], 0, expected[1]]
-
-
-def test_grams_are_distinct_and_end_with_their_key():
-    owner, hashes = dedup.grams(["aaaaaa", "ab", "aaaa"], 512, dedup._small)
-    assert owner.tolist() == [0, 0, 1, 2, 2]
-    assert hashes[:2].tolist() == hashes[3:].tolist()
-    assert hashes[2] not in hashes[:2]
-
-
-def test_another_number_is_half_a_change():
-    number, word = dedup.jaccard(["room10a", "roomx0a"], ["room20a", "roomy0a"])
-    assert word < number < 1
-    assert dedup.grams(["a1"], 512, dedup._five)[0].tolist() == [0, 0]
-
-
-def test_simhash_reads_the_first_512_characters():
-    text = "".join(random.Random(1).choices("abcdefgh", k=600))
-    assert dedup.simhash([text])[0] == dedup.simhash([text[:512]])[0] != dedup.simhash([text[:500]])[0]
-
-
-def test_simhash_does_not_depend_on_the_batch():
-    texts = ["".join(random.Random(seed).choices("abcdefgh 你好", k=30)) for seed in range(2500)]
-    assert dedup.simhash(texts).tolist() == [dedup.simhash([text])[0] for text in texts]
-
-
-def test_near_texts_have_near_hashes():
-    hashes = dedup.simhash([match_key(text) for text in (ENGLISH, ENGLISH.replace("purchase", "purchse"), OTHER)])
-    near, far = dedup.ones(hashes[:1] ^ hashes[1:2])[0], dedup.ones(hashes[:1] ^ hashes[2:])[0]
-    assert 0 < near <= 14 < far
-
-
-def test_ones():
-    left, right = np.array([0, 5, 2**64 - 1], dtype=np.uint64), np.array([0, 6, 0], dtype=np.uint64)
-    assert dedup.ones(left ^ right).tolist() == [0, 2, 64]
-    assert dedup.ones(np.stack([left ^ right, left ^ left], axis=1)).tolist() == [0, 2, 64]
 
 
 @pytest.mark.parametrize("blocks", [3, 10, 16])
@@ -79,16 +41,15 @@ def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
         assert any(difference & mask == 0 for mask in masks)
 
 
-def bucket(nodes, hashes, **columns):
-    """Texts that their sketches tell nothing about, unless `columns` do."""
-    size = len(hashes)
-    plain = {"length": [50] * size, "grams": [100] * size, "sketch": np.zeros((size, 8), np.uint64)} | columns
-    hashes = np.array(hashes, np.uint64)
-    return dedup.Candidates(np.array(nodes, np.int64), hashes, *(np.array(plain[name]) for name in plain))
+def texts_of(nodes, hashes, mask):
+    """Texts that their sketches tell nothing about, in the buckets of one table."""
+    size, hashes = len(hashes), np.array(hashes, np.uint64)
+    plain = {"length": np.full(size, 50), "grams": np.full(size, 100), "sketch": np.zeros((size, 8), np.uint64)}
+    return dedup.Candidates(np.array(nodes), hashes, **plain, bucket=(hashes & np.uint64(mask)).view(np.int64))
 
 
-def pairs(texts, mask, radius, window):
-    found = dedup.neighbours(texts, mask, dedup.Params(radius=radius, window=window))
+def pairs(texts, radius, window):
+    found = dedup.neighbours(texts, dedup.Params(radius=radius, window=window))
     return sorted(zip(*(side.tolist() for side in found), strict=True))
 
 
@@ -102,24 +63,29 @@ def test_neighbours_are_all_pairs_of_a_bucket_within_the_radius():
         for b in range(a + 1, 200)
         if (hashes[a] ^ hashes[b]) & mask == 0 and (hashes[a] ^ hashes[b]).bit_count() <= 1
     ]
-    assert pairs(bucket(range(200), hashes), mask, 1, 200) == expected != []
+    assert pairs(texts_of(range(200), hashes, mask), 1, 200) == expected != []
     order = generator.sample(range(200), 200)
-    assert pairs(bucket(order, [hashes[node] for node in order]), mask, 1, 200) == expected
+    assert pairs(texts_of(order, [hashes[node] for node in order], mask), 1, 200) == expected
 
 
 def test_a_hot_bucket_is_bounded():
-    found = pairs(bucket(range(5000), [7] * 5000), 1, 3, 256)
+    found = pairs(texts_of(range(5000), [7] * 5000, 1), 3, 256)
     assert len(found) <= 5000 * dedup.LINKS
     assert len({node for pair in found for node in pair}) == 5000
 
 
-def test_jaccard_uses_grams_by_language_and_length():
-    long = "".join(random.Random(1).choices("abcdefgh", k=300))
-    left = ["abcdef", "你好世界", "abc", "", long, "ab"]
-    right = ["abcdxy", "你好世人", "xyz", "", long[:-1] + "z", "ab"]
-    fives = [{text[i : i + 5] for i in range(296)} for text in (left[4], right[4])]
-    shared = len(fives[0] & fives[1]) / len(fives[0] | fives[1])
-    assert dedup.jaccard(left, right).tolist() == pytest.approx([5 / 13, 5 / 9, 0, 0, shared, 1])
+def candidates(signed):
+    """The texts of signatures, with their nodes, in one bucket."""
+    return dedup.Candidates.of(pa.Table.from_pandas(signed.assign(bucket=0)))
+
+
+def test_signatures_do_not_depend_on_the_batch():
+    picked = random.Random(1)
+    texts = ["".join(picked.choices("abcdefgh 你好", k=picked.choice([3, 30, 300]))) for _ in range(500)]
+    whole = dedup.signatures(texts, "minhash")
+    alone = pd.concat([dedup.signatures([text], "minhash") for text in texts], ignore_index=True)
+    assert whole["bands"].map(list).tolist() == alone["bands"].map(list).tolist()
+    assert whole.drop(columns="bands").equals(alone.drop(columns="bands"))
 
 
 @settings(deadline=None)
@@ -128,19 +94,19 @@ def test_no_sketch_drops_what_is_alike(texts):
     found = dedup.signatures(texts)
     found = found[found["digest"].notna()].reset_index(names="node")
     assume(len(found) > 1)
-    texts, keys = dedup.Candidates.of(pa.Table.from_pandas(found)), list(found["key"])
+    texts, keys = candidates(found), list(found["key"])
     left, right = (np.array(side, dtype=int) for side in np.triu_indices(len(keys), 1))
     params = dedup.Params(radius=32)
     least = params.similarity.least(texts.length[left], texts.length[right])
-    alike = dedup.jaccard([keys[place] for place in left], [keys[place] for place in right]) >= least
-    within = dedup.ones(texts.simhash[left] ^ texts.simhash[right]) <= params.radius
+    alike = jaccard([keys[place] for place in left], [keys[place] for place in right]) >= least
+    within = ones(texts.simhash[left] ^ texts.simhash[right]) <= params.radius
     assert not (alike & within & ~texts.near(left, right, params)).any()
 
 
 def test_a_sketch_drops_what_is_near_by_chance():
     picked = random.Random(5)
     texts = ["".join(picked.choices("abcdefghijklmnop", k=length)) for length in [80] * 30 + [600] * 30]
-    found = dedup.Candidates.of(pa.Table.from_pandas(dedup.signatures(texts).reset_index(names="node")))
+    found = candidates(dedup.signatures(texts).reset_index(names="node"))
     left, right = np.triu_indices(len(texts), 1)
     same = (found.length[left] > dedup.LONG) == (found.length[right] > dedup.LONG)
     near = found.near(left, right, dedup.Params(radius=32))
@@ -248,8 +214,8 @@ def test_one_record_of_each_cluster_stays(spark):
         (
             name,
             kept,
-            int(dedup.ones(dedup.simhash([texts[name]]) ^ dedup.simhash([texts[kept]]))[0]),
-            float(dedup.jaccard([texts[name]], [texts[kept]])[0]),
+            int(ones(hashes([texts[name]]) ^ hashes([texts[kept]]))[0]),
+            float(jaccard([texts[name]], [texts[kept]])[0]),
         )
         for name, kept in CLUSTERS.items()
     )
@@ -272,6 +238,35 @@ def test_marked_and_protected_records_stay(spark):
     assert [clusters[name] for name in ("purpose-1", "purpose-2")] == ["purpose-1", "purpose-1"]
 
 
+SURVIVORS = [
+    record("crm", ENGLISH, 1, "crm"),
+    record("mail-old", ENGLISH.replace("purchase", "purchse"), 2, "mail"),
+    record("mail-new", ENGLISH, 3, "mail"),
+    record("mail-undated", ENGLISH, None, "mail"),
+    record("web", ENGLISH.upper(), 4, "web"),
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        ({}, "crm"),
+        ({"keep": "newest"}, "web"),
+        ({"prefer": ["mail"]}, "mail-old"),
+        ({"prefer": ["mail"], "keep": "newest"}, "mail-new"),
+        ({"prefer": ["unknown", "web", "mail"]}, "web"),
+        # A protected record stays in any case, so it stands for the cluster.
+        ({"prefer": ["mail"], "protect": ["web"]}, "web"),
+    ],
+)
+def test_who_survives(spark, params, kept):
+    frames = {"clean.records": spark.createDataFrame(SURVIVORS, CLEANED)}
+    outputs = dedup.build(frames, parse(dedup.Params, params, "dedup"))
+    assert [row["record_id"] for row in outputs["records"].collect()] == [kept]
+    removed = sorted((row["removed"], row["kept"]) for row in outputs["duplicates"].collect())
+    assert removed == sorted((row[0], kept) for row in SURVIVORS if row[0] != kept)
+
+
 def test_a_chain_does_not_join_what_no_pair_would(spark):
     words = STORY.split()
     texts = [" ".join(words)]
@@ -286,6 +281,10 @@ def test_a_chain_does_not_join_what_no_pair_would(spark):
     assert {row["removed"]: row["kept"] for row in removed} == expected
 
 
+def test_minhash_finds_the_same_clusters(spark):
+    assert run(spark, method="minhash", exclude=["applications"]) == run(spark, exclude=["applications"])
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -293,6 +292,8 @@ def test_a_chain_does_not_join_what_no_pair_would(spark):
         ({"blocks": 2}, "dedup: blocks must lie between 3 and 16"),
         ({"similarity": {"short": 0}}, "dedup.similarity: thresholds must lie above 0"),
         ({"action": "removed"}, "did you mean remove"),
+        ({"prefer": ["a", "b", "a"]}, "dedup: prefer names a twice; name each source once, the best first"),
+        ({"prefer": ["a"], "exclude": ["a"]}, "dedup: prefer and exclude both name a; an excluded source has no"),
     ],
 )
 def test_wrong_parameters_are_refused(params, message):

@@ -197,24 +197,26 @@ def test_a_taken_column_is_a_fact(spark):
 
 def test_amounts_are_read_and_what_is_no_number_is_recorded(spark):
     fields = {"kind": "files", "path": "x.csv", "format": "csv", "key": "id", "occurred_at": "at", "text": "t"}
-    fields |= {"numbers": ["n", "months"], "units": {"months": ["个月"]}, "day_first": True}
+    fields |= {"numbers": ["n", "months", "km"], "units": {"months": ["个月"], "km": "km"}, "day_first": True}
     given = [
-        ("s", "1", "03/04/2023", "x", "¥1,200.50", "3 个月"),
-        ("s", "2", "2023年5月1日", "x", "1.2万", "soon"),
-        ("s", "3", "31.12.2023 10:00:00", "x", "1,20", None),
-        ("s", "4", "12/31/2023", "x", "7", "4"),
+        ("s", "1", "03/04/2023", "x", "¥1,200.50", "3 个月", "5 miles"),
+        ("s", "2", "2023年5月1日", "x", "1.2万", "soon", "5 kg"),
+        ("s", "3", "31.12.2023 10:00:00", "x", "1,20", None, "5"),
+        ("s", "4", "12/31/2023", "x", "7", "4", None),
     ]
-    frame = spark.createDataFrame(given, "_source string, id string, at string, t string, n string, months string")
+    columns = ["_source", "id", "at", "t", "n", "months", "km"]
+    frame = spark.createDataFrame(given, ", ".join(f"{name} string" for name in columns))
     outputs = build(
         {"source.s": frame, "columns": spark.createDataFrame([], COLUMNS)}, Params(parse_sources({"s": fields}))
     )
     found = {row["source_key"]: (row["occurred_at"], row["numbers"]) for row in outputs["records"].collect()}
     assert found == {
-        "1": (utc(2023, 4, 3), {"n": 1200.5, "months": 3.0}),
-        "2": (utc(2023, 5, 1), {"n": 12_000.0, "months": None}),
-        "3": (utc(2023, 12, 31, 10), {"n": None, "months": None}),
+        "1": (utc(2023, 4, 3), {"n": 1200.5, "months": 3.0, "km": 8.04672}),
+        "2": (utc(2023, 5, 1), {"n": 12_000.0, "months": None, "km": None}),
+        "3": (utc(2023, 12, 31, 10), {"n": None, "months": None, "km": 5.0}),
     }
-    assert rows(outputs["unparsable"]) == sorted([(id_of("s", "2"), "s", "months"), (id_of("s", "3"), "s", "n")])
+    lost = [("2", "months"), ("2", "km"), ("3", "n")]
+    assert rows(outputs["unparsable"]) == sorted((id_of("s", key), "s", column) for key, column in lost)
     assert [(row["reason"], row["detail"]) for row in outputs["rejects"].collect()] == [("bad_time", "at")]
 
 
@@ -267,6 +269,13 @@ TIMES = {
     "2020-13-01": None,
     "20201301": None,
     "10/03/2020": None,
+    "2020年3月10日8时5分": utc(2020, 3, 10, 8, 5),
+    "2020年3月10日 08:05:09": utc(2020, 3, 10, 8, 5, 9),
+    "2020年3月10日8点5分9秒": utc(2020, 3, 10, 8, 5, 9),
+    "2020年3月10日8时": None,
+    "Mar 10, 2020": utc(2020, 3, 10),
+    "10 March 2020 8:05 pm +0800": utc(2020, 3, 10, 12, 5),
+    "March 2020": None,
     "soon": None,
     "99999999999999999999": None,
 }

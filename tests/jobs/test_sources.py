@@ -24,7 +24,16 @@ def test_each_kind_parses():
     sources = parse_sources({"a": DATABASE, "b": FILES, "c": API, "d": DOCUMENTS})
     assert [type(source) for source in sources.values()] == [Database, Files, Api, Documents]
     assert mapped_columns(sources["a"]) == ["id", "at", "body"]
-    assert mapped_columns(sources["d"]) == ["key", "occurred_at", "text", "file", "page", "part", "method"]
+    assert mapped_columns(sources["d"]) == [
+        "key",
+        "occurred_at",
+        "text",
+        "file",
+        "page",
+        "part",
+        "method",
+        "header_lines",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,8 @@ def test_each_kind_parses():
         (DATABASE | {"partitions": 4}, "partitions needs partition_column"),
         (DATABASE | {"labels": {"entity": "e"}}, "labels may name the layer scene alone"),
         (DATABASE | {"role": "annotations"}, "role annotations needs `columns`"),
+        (FILES | {"numbers": ["a"], "units": {"b": "kg"}}, "units names b, which is not under numbers"),
+        (FILES | {"numbers": ["a"], "units": {"a": "kgg"}}, "units.a: 'kgg' is no unit; write one such as kg"),
         (FILES | {"format": "xlsx"}, "sources.x.format: 'xlsx' is not allowed"),
         (API | {"attempts": 0}, "attempts and max_pages at least 1"),
         (DOCUMENTS | {"occurred_at_pattern": "([0-9]+)"}, "needs the named groups year, month and day"),

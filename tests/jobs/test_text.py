@@ -34,6 +34,8 @@ def test_normalise(text, stored):
     [
         ("cafÃ© â€œhiâ€\x9d", "café “hi”"),
         ("èˆ’é€‚", "舒适"),
+        ("un vídeo de una actualización".encode().decode("macroman"), "un vídeo de una actualización"),
+        ("x ≠ y, √2 ≥ 1", "x ≠ y, √2 ≥ 1"),
         ("你好，世界！今天天气".encode().decode("gbk"), "你好，世界！今天天气"),
         ("他说“你好”，don’t", "他说“你好”，don’t"),
         ("联通", "联通"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lake.errors import UserError
 from lake.runs import PROMPT, REPLY, Base, Run
 from training import evaluate, report
 from training import model as models
@@ -21,6 +22,10 @@ from .test_base import TEXTS, TINY
 
 EVIL = "<script>alert('1')</script> & <PHONE>"
 RUN = Run(task="classify", base=Base(kind="folder", name="base"), bootstrap=50, examples=6)
+CHOICES = {
+    "strategy": {"value": "lora", "reason": f"{EVIL}, fewer than 100000"},
+    "lora_rank": {"value": 8, "reason": ""},
+}
 CURVE = [
     {"step": str(step), "epoch": "0", "loss": str(3 / step), "learning_rate": "1e-3", "tokens_per_second": "9.0"}
     for step in (1, 2, 3)
@@ -111,14 +116,27 @@ class Seen(HTMLParser):
 def test_report_is_one_page_with_nothing_unescaped(answers, task):
     run = Run(task=task, base=Base(kind="folder", name=EVIL), bootstrap=20, tokens=128)
     scores = evaluate.score(run, answers)
-    page = report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE)
+    page = report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
     seen = Seen()
     seen.feed(page)
     assert "script" not in seen.tags and "phone" not in seen.tags
     assert "<script" not in page and "0123abcd" in page
     assert "&lt;script&gt;" in page
+    assert "LoRA on" in page and "<td>strategy</td>" in page and "fewer than 100000" in page
     assert not re.findall(r'(?:href|src)="(?!#)', page.replace('xlink:href="#', ""))  # needs no other file
-    assert page == report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE)
+    assert page == report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
+
+
+def test_a_slice_with_one_value_is_not_shown(answers):
+    scores = evaluate.score(RUN, answers)
+    page = report.render("a", RUN, scores, answers, {}, CURVE, CHOICES)
+    shown = {column for column in scores["by"] if f"<h2>By {report.title(column, RUN.task).lower()}</h2>" in page}
+    assert shown == {column for column, values in scores["by"].items() if len(values) > 1} < set(scores["by"])
+
+
+def test_figures_that_do_not_say_how_a_run_was_trained_are_named(tmp_path):
+    with pytest.raises(UserError, match="train.json does not say how the run was trained; run its stage `train` again"):
+        evaluate.choices(tmp_path / "train.json")
 
 
 def test_verdict_says_better_worse_or_neither():

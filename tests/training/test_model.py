@@ -65,6 +65,18 @@ def test_loss_of_a_causal_model_looks_one_token_ahead():
     assert models.loss_sum(scores, wrong).item() == pytest.approx(50.0, abs=1e-3)
 
 
+def test_smoothing_spreads_its_share_over_all_classes_and_weights_count_each_class():
+    """(1 - s) of the true class's loss and s / classes of every class's (Szegedy 2016), each times its weight."""
+    scores, labels = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]]), [0, 2]
+    losses, weights = -scores.log_softmax(1), torch.tensor([1.0, 2.0, 4.0])
+    here = batch([[5], [6]], labels=labels)
+    expected = sum(0.9 * losses[row, label] + 0.1 * losses[row].mean() for row, label in enumerate(labels))
+    torch.testing.assert_close(models.loss_sum(scores, here, 0.1), expected)
+    weighted = losses * weights
+    expected = sum(0.9 * weighted[row, label] + 0.1 * weighted[row].mean() for row, label in enumerate(labels))
+    torch.testing.assert_close(models.loss_sum(scores, here, 0.1, weights), expected)
+
+
 @pytest.mark.parametrize("strategy", ["lora", "full"])
 def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
     run = Run(task="classify", base=BASE, strategy=strategy, lora_rank=4, lora_alpha=32)

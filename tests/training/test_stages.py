@@ -2,19 +2,23 @@
 
 import json
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from deltalake import CommitProperties, write_deltalake
 from pyarrow.fs import copy_files
 
 from lake import snapshots, storage
 from lake.errors import UserError
 from lake.project import Settings
-from lake.runs import Base, Run
+from lake.runs import SECTIONS, SHARED, Base, Run
+from tests.small import environment, free_port
 from training import samples
 
 from .conftest import SCHEMA, classified
@@ -143,3 +147,42 @@ def test_sizes_that_do_not_fit_are_refused_before_anything_is_trained(project):
         train.run(project, "tiny", replace(RUN, batch_size=64), settings(project))
     with pytest.raises(UserError, match="batch_size 8 is no multiple of 3 ranks x accumulation 2"):
         train.run(project, "tiny", RUN, replace(settings(project), ranks=3))
+
+
+def entry(run: Run) -> dict:
+    """The run as an entry of `runs:`."""
+    flat = asdict(run)
+    sections = {name: {key: flat[key] for key in keys} for name, keys in SECTIONS.items()}
+    return {key: flat[key] for key in SHARED} | sections
+
+
+def launched(project: Path, *commands: list[str], **variables: str) -> tuple[list[str], bytes]:
+    """Losses and weights of the run that these commands train together, each started as a node would."""
+    trained, curve = project / "models" / "tiny" / "model", project / "plots" / "tiny" / "train.csv"
+    shutil.rmtree(trained, ignore_errors=True)
+    nodes = [
+        subprocess.Popen([sys.executable, "-m", *command, "training.train", "tiny"], cwd=project, env=variables)
+        for command in commands
+    ]
+    assert [node.wait(timeout=240) for node in nodes] == [0] * len(nodes)
+    losses = [line.split(",")[2] for line in curve.read_text().splitlines()]
+    return losses, (trained / "model.safetensors").read_bytes() + (trained / "head.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_every_launcher_trains_as_finelake_ranks_does(project):
+    """What docs/training.md tells to type, with two nodes on this machine."""
+    (project / "params.yaml").write_text(yaml.safe_dump({"runs": {"tiny": entry(RUN)}}))
+    (project / "hosts").write_text("127.0.0.1 slots=1\nlocalhost slots=1\n")
+    here = environment(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+    expected = launched(project, [], **here, FINELAKE_RANKS="2")
+
+    torchrun = ["torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d"]
+    torchrun += ["--rdzv_endpoint", f"127.0.0.1:{free_port()}", "--rdzv_id", "tiny", "-m"]
+    assert launched(project, torchrun, torchrun, **here) == expected
+
+    deepspeed = ["deepspeed.launcher.runner", "--hostfile", "hosts", "--master_addr", "127.0.0.1"]
+    deepspeed += ["--master_port", str(free_port()), "--no_local_rank", "--no_ssh"]
+    # Settings meant for `finelake run` do not start ranks within ranks.
+    pair = [[*deepspeed, "--node_rank", str(number), "--module"] for number in (0, 1)]
+    assert launched(project, *pair, **here, FINELAKE_RANKS="2") == expected

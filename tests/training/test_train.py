@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,17 +46,12 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from training import checkpoints, engine, train as trainer
-from training.samples import split_parts
-from tests.training.test_train import RUN, job, descend
+from training import checkpoints, train as trainer
+from tests.training.test_train import RUN, job, descend_plainly
 
 settings = json.loads(sys.argv[1])
 if settings.get("plain"):
-    engine.torch.optim.AdamW = descend
-    initialize = engine.deepspeed.initialize
-    def untested(config, **rest):
-        return initialize(config={{**config, "zero_allow_untested_optimizer": True}}, **rest)
-    engine.deepspeed.initialize = untested
+    descend_plainly(setattr)
 if settings.get("die_at"):
     whole = trainer.set_rates
     def set_rates(optimizer, done, *rest):
@@ -77,14 +73,25 @@ trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN
 PLAIN = {"dropout": 0.0, "clip": 0.0, "learning_rate": 0.005, "head_learning_rate": 0.005}
 
 
-def descend(groups, lr):
+def descend_plainly(set_attribute: Callable) -> None:
     """Plain gradient descent. AdamW forgives a gradient of the wrong size, so it can't show that sizes are right."""
-    return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
+    from training import engine
+
+    initialize = engine.deepspeed.initialize
+
+    def descend(groups, lr):
+        return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
+
+    def untested(config, **rest):
+        return initialize(config={**config, "zero_allow_untested_optimizer": True}, **rest)
+
+    set_attribute(torch.optim, "AdamW", descend)
+    set_attribute(engine.deepspeed, "initialize", untested)
 
 
 @pytest.fixture
 def plain_descent(monkeypatch):
-    monkeypatch.setattr(torch.optim, "AdamW", descend)
+    descend_plainly(monkeypatch.setattr)
 
 
 def job(folder: Path, encoder: Path, run: Run = RUN):
@@ -156,6 +163,15 @@ def fit(folder: Path, encoder: Path, **changes) -> Path:
     return folder
 
 
+def descend_on(ranks: int, folder: Path, base: Path, **changes) -> Path:
+    """Train by plain descent on a number of ranks; one rank is this process, with the fixture plain_descent."""
+    if ranks == 1:
+        return fit(folder, base, **changes)
+    done = start(folder, base, ranks, plain=True, run=changes)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, encoder) -> Path:
     return fit(project(tmp_path_factory.mktemp("undisturbed")), encoder)
@@ -175,7 +191,7 @@ def test_it_learns_and_says_how(undisturbed):
     }
     lines = (undisturbed / "train.csv").read_text().splitlines()
     assert lines[0] == "step,epoch,loss,learning_rate,tokens_per_second,data_wait,eta,memory"
-    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "8", "10", "12", "14"]
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "7", "9", "11", "13", "14"]
     assert float(lines[-1].split(",")[2]) < float(lines[1].split(",")[2])
     assert not (undisturbed / "checkpoints").exists()
 
@@ -194,9 +210,7 @@ def test_killed_and_started_again_ends_in_the_same_weights(tmp_path, encoder, un
 def test_two_ranks_train_as_one(tmp_path, encoder, plain_descent):
     # Without dropout nothing depends on the number of ranks but the order of sums.
     one = fit(project(tmp_path / "one"), encoder, **PLAIN)
-    two = project(tmp_path / "two")
-    done = start(two, encoder, ranks=2, plain=True, run={**PLAIN, "zero_stage": 1})
-    assert done.returncode == 0, done.stderr
+    two = descend_on(2, project(tmp_path / "two"), encoder, **PLAIN, zero_stage=1)
     assert largest_difference(one, two) < 1e-5
 
 
@@ -206,31 +220,22 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
     assert largest_difference(whole, accumulated) < 1e-5
 
 
-def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent):
-    """Micro-batches of 2 to 24 targets; the step is worked out here from one batch of all samples."""
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
+    """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
     from training import model as models
     from training.loader import COLUMNS, collate
 
-    numbers = [range(5, 5 + length) for length in (2, 2, 3, 3, 5, 8, 11, 13)]
+    lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)
+    numbers = [range(5, 5 + length) for length in lengths]
     rows = [sample(i, list(ids), list(ids), 16) for i, ids in enumerate(numbers)]
     write_part(tmp_path, "train", [rows])
     (tmp_path / "tokenizer").mkdir()
-    run = Run(
-        task="instruct",
-        base=Base(kind="folder", name="base"),
-        tokens=128,
-        strategy="full",
-        epochs=1,
-        batch_size=8,
-        accumulation=4,
-        learning_rate=1.0,
-        clip=0.0,
-    )
-    from training import train as trainer
+    changes = {"task": "instruct", "tokens": 128, "strategy": "full", "epochs": 1, "batch_size": 16}
+    changes |= {"accumulation": 4, "clip": 0.0, "learning_rate": 1.0}
+    descend_on(ranks, tmp_path, causal, **changes)
 
-    trainer.fit(job(tmp_path, causal, run))
-
-    expected = models.build(run, causal, 0)
+    expected = models.build(replace(RUN, **changes), causal, 0)
     whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS})
     (models.loss_sum(expected(whole), whole) / whole.targets).backward()
     trained, _ = models.load(tmp_path / "model")
@@ -360,8 +365,9 @@ def test_classes_count_by_their_frequency():
     assert sum(count * weight for count, weight in zip(counts, weights, strict=True)) == pytest.approx(100)
 
 
-def test_balanced_weights_change_what_is_learned(tmp_path, encoder, undisturbed):
-    folder = fit(project(tmp_path), encoder, class_weights="balanced")
+@pytest.mark.parametrize("changes", [{"class_weights": "balanced"}, {"label_smoothing": 0.2}])
+def test_weights_and_smoothing_change_what_is_learned(tmp_path, encoder, undisturbed, changes):
+    folder = fit(project(tmp_path), encoder, **changes)
     assert largest_difference(folder, undisturbed) > 1e-4
 
 
@@ -380,21 +386,43 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
         fit(tmp_path, tmp_path / "broken")
 
 
+def fill_the_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
 def test_too_little_memory_is_told_with_what_to_change(tmp_path, encoder):
     from training.train import memory_told
 
     here = job(project(tmp_path), encoder)
     message = "train@tiny: out of memory with batch_size 8 in 2 micro-batches of 12 tokens a sample; raise accumulation"
-    with pytest.raises(UserError, match=message), memory_told(here):
-        torch.zeros(2**50)
+    for failing in (lambda: torch.zeros(2**50), lambda: np.zeros(2**50), fill_the_gpu):
+        with pytest.raises(UserError, match=message), memory_told(here):
+            failing()
     with pytest.raises(RuntimeError, match="size of tensor"), memory_told(here):
         torch.zeros(2) + torch.zeros(3)
 
 
+@pytest.mark.slow
+def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
+    from training import train as trainer
+
+    for name, value in {**ENVIRONMENT, "PYTHONPATH": str(HERE.parents[1])}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match="^train@tiny failed on 2 ranks; mend what is said above, or set FINELAKE_RANKS=1"
+    ):
+        trainer._launch("tiny", 2)
+    said = capfd.readouterr().err
+    assert f"finelake: {tmp_path} is in no Finelake project" in said and "Traceback" not in said
+
+
 def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, encoder):
-    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, learning_rate=0.3, head_learning_rate=0.3)
+    rates = {"learning_rate": 0.3, "head_learning_rate": 0.3}
+    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, log_steps=100, **rates)
     figures = json.loads((folder / "train.json").read_text())
     assert figures["epochs"] == figures["best_epoch"] + 3 < 40
+    assert len(losses(folder)[1:]) == figures["epochs"]  # the curve has the last epoch too
 
 
 def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monkeypatch):
@@ -434,9 +462,7 @@ ZERO = [
 @pytest.mark.parametrize(("ranks", "zero"), ZERO)
 def test_every_zero_stage_on_any_ranks_trains_as_one_rank_without(tmp_path, encoder, plain_descent, ranks, zero):
     one = fit(project(tmp_path / "one"), encoder, **PLAIN)
-    spread = project(tmp_path / "spread")
-    done = start(spread, encoder, ranks=ranks, plain=True, run={**PLAIN, **zero})
-    assert done.returncode == 0, done.stderr
+    spread = descend_on(ranks, project(tmp_path / "spread"), encoder, **PLAIN, **zero)
     assert largest_difference(one, spread) < 1e-5
 
 
@@ -470,8 +496,14 @@ def test_killed_at_random_moments_again_and_again(tmp_path, encoder, undisturbed
 
 
 @pytest.mark.slow
-def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder):
-    folder = project(tmp_path)
-    assert start(folder, encoder, ranks=2, run={"zero_stage": 1}, die_at=11).returncode != 0
-    done = start(folder, encoder, run={"zero_stage": 1})
-    assert "step-00000010 is spread over 2 ranks, not 1; go on with FINELAKE_RANKS=2" in done.stderr
+@pytest.mark.parametrize(("zero_stage", "before", "after"), [(1, 2, 1), (2, 1, 2), (3, 2, 1)])
+def test_a_checkpoint_spread_over_other_ranks_is_refused_by_name(tmp_path, encoder, zero_stage, before, after):
+    folder, run = project(tmp_path), {"zero_stage": zero_stage}
+    assert start(folder, encoder, ranks=before, run=run, die_at=11).returncode != 0
+    done = start(folder, encoder, ranks=after, run=run)
+    assert done.returncode != 0
+    assert (
+        f"the checkpoint {folder}/checkpoints/step-00000010 is spread over {before} ranks, not {after}; "
+        f"go on with FINELAKE_RANKS={before}, or delete it to start afresh (zero_stage 0 goes on with any number)"
+    ) in done.stderr
+    assert not (folder / "model").exists()
