@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 import torch
 
 RECORDS = 1600
@@ -95,6 +93,8 @@ def samples(rows: list[list[int]], packed: bool) -> list[dict]:
 
 def train_ours(folder: Path, rows: list[list[int]], packed: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
+    from shards import write_samples
+
     from lake.runs import Base, Run
     from training import strategies
     from training.progress import read_csv
@@ -102,13 +102,8 @@ def train_ours(folder: Path, rows: list[list[int]], packed: bool) -> tuple[float
     from training.train import Job, fit
 
     place = folder / ("packed" if packed else "padded")
-    file = place / "part=train" / "shard=0" / "samples.parquet"
-    file.parent.mkdir(parents=True, exist_ok=True)
     chosen = samples(rows, packed)
-    lists = pa.list_(pa.int32())
-    columns = [("record_ids", pa.list_(pa.string())), *((name, lists) for name in ("input_ids", "labels", "segments"))]
-    parquet.write_table(pa.Table.from_pylist(chosen, pa.schema([*columns, ("length", pa.int32())])), file)
-    parts = split_parts([str(file)])
+    parts = split_parts(write_samples(chosen, place))
     per_sample = len(rows) / len(chosen)
     batch = max(round(BATCH / per_sample / ACCUMULATION), 1) * ACCUMULATION
     steps = len(chosen) // batch

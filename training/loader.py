@@ -25,7 +25,10 @@ from training.samples import Part, count_rows
 # Petastorm 0.12.1 uses pyarrow's older interface, and says so at each call.
 for _category in (FutureWarning, DeprecationWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"petastorm\.")
-from petastorm import make_batch_reader  # noqa: E402
+from petastorm.arrow_reader_worker import ArrowReaderWorker  # noqa: E402
+from petastorm.reader import Reader  # noqa: E402
+from petastorm.workers_pool import EmptyResultError  # noqa: E402
+from petastorm.workers_pool.dummy_pool import DummyPool  # noqa: E402
 
 COLUMNS = ("input_ids", "labels", "segments", "length")
 NUMBER = "number"  # column added while reading: the sample's number in its part
@@ -54,16 +57,16 @@ class Batch:
 def collate(rows: Rows) -> Batch:
     """Rows (arrays of equal first axis) as a Batch."""
     width = max(int(rows["length"].max()), 1)
-    ids, segments = (torch.from_numpy(rows[name][:, :width].astype(np.int64)) for name in ("input_ids", "segments"))
-    labels = torch.from_numpy(rows["labels"].astype(np.int64))
-    tokens, numbers = int(rows["length"].sum()), tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
-    if labels.shape[1] == 1:
-        return Batch(ids, labels[:, 0], segments, len(labels), tokens, numbers)
-    # Position t is predicted from t - 1: never across the border of two packed texts.
-    labels = labels[:, :width].clone()
-    labels[:, 0] = IGNORED
-    labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    return Batch(ids, labels, segments, int((labels != IGNORED).sum()), tokens, numbers)
+    ids, labels, segments = (rows[name][:, :width].astype(np.int64) for name in ("input_ids", "labels", "segments"))
+    if rows["labels"].shape[1] == 1:
+        labels = labels[:, 0]
+    else:
+        # Position t is predicted from t - 1: never across the border of two packed texts.
+        labels[:, 0] = IGNORED
+        labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
+    targets, tokens = int(np.count_nonzero(labels != IGNORED)), int(rows["length"].sum())
+    numbers = tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
+    return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(segments), targets, tokens, numbers)
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class Loader:
     def _micro_batches(self, rows: Rows) -> list[Batch]:
         # Neighbours in length share a micro-batch, so that little of it is padding; the step's sum stays the same.
         by_length = np.argsort(rows["length"], kind="stable")
-        parts = np.split(by_length, self.accumulation)
+        parts = by_length.reshape(self.accumulation, -1)
         return [collate({name: column[part] for name, column in rows.items()}) for part in parts]
 
     def _steps(self, epoch: int, step: int) -> Iterator[Rows]:
@@ -160,34 +163,32 @@ class Loader:
             first = current * self.global_batch + self.rank * share
             begins, ends = (plan.before(position, self.mix.ratio) for position in (first, first + share))
             taken = zip(streams, begins, ends, strict=True)
-            yield _joined([stream.take(int(begin), int(end)) for stream, begin, end in taken if begin < end])
+            yield _joined([stream.take(begin, end) for stream, begin, end in taken if begin < end])
 
-    def _streams(self, epoch: int, positions: np.ndarray) -> list["_Stream"]:
+    def _streams(self, epoch: int, positions: list[int]) -> list["_Stream"]:
         """The samples of each task in plan order, from its position on."""
         streams, laid = [], 0
         for task, ratio, position in zip(self.tasks, self.mix.ratio, positions, strict=True):
             often = plan.passes(task.samples, self.samples // sum(self.mix.ratio) * ratio)
-            windows = _passes(task, self.seed, epoch * often, int(position), self.window, laid)
+            windows = _passes(task, self.seed, epoch * often, position, self.window, laid)
             streams.append(_Stream(windows))
             laid += task.samples
         return streams
 
 
 class _Stream:
-    """Rows by their position in a plan, taken forwards; at most what one `take` spans and a window are in memory."""
+    """Rows by their position in a plan, taken forwards; the windows that one `take` spans are in memory."""
 
     def __init__(self, windows: Iterator[tuple[int, Rows]]):
         self.windows = windows
-        self.begin = -1  # position of the first row held
-        self.rows: Rows = {}
+        self.held: list[tuple[int, int, Rows]] = []  # positions of the first row and behind the last, rows
 
     def take(self, first: int, last: int) -> Rows:
-        while not self.rows or self.begin + len(self.rows["length"]) < last:
-            begin, more = next(self.windows)
-            kept = [_cut(self.rows, first - self.begin, None)] if self.rows else []
-            self.begin = begin - sum(len(rows["length"]) for rows in kept)
-            self.rows = _joined([*kept, more])
-        return _cut(self.rows, first - self.begin, last - self.begin)
+        self.held = [window for window in self.held if window[1] > first]
+        while not self.held or self.held[-1][1] < last:
+            begin, rows = next(self.windows)
+            self.held.append((begin, begin + len(rows["length"]), rows))
+        return _joined([_cut(rows, first - begin, last - begin) for begin, _, rows in self.held])
 
 
 def _passes(part: Part, seed: int, epoch: int, position: int, window: int, laid: int) -> Iterator[tuple[int, Rows]]:
@@ -209,12 +210,20 @@ def _windows(part: Part, seed: int, epoch: int, position: int, window: int) -> I
     read = read_shards(part, [int(shard) for shard in shards[skipped:]])
     for first in range(skipped, len(shards), window):
         group = shards[first : first + window]
-        here = [next(read) for _ in group]
         begin, end = int(ends[first] - rows[shards[first]]), int(ends[first + len(group) - 1])
-        laid = np.concatenate([np.arange(starts[s], starts[s] + rows[s]) for s in group])
-        sorter = np.argsort(laid)
-        chosen = sorter[np.searchsorted(laid, order[begin:end], sorter=sorter)]
-        yield begin, {NUMBER: order[begin:end], **{name: column[chosen] for name, column in _joined(here).items()}}
+        numbers = order[begin:end]
+        places = np.argsort(numbers)  # of the group's rows, shard by shard
+        laid: Rows = {NUMBER: numbers}
+        for shard, found in zip(group, read, strict=False):
+            before = int(np.searchsorted(numbers, starts[shard], sorter=places))
+            _lay(found, places[before : before + rows[shard]], laid, len(numbers))
+        yield begin, laid
+
+
+def _lay(rows: Rows, places: np.ndarray, into: Rows, size: int) -> None:
+    """Put rows at their places in `into`, whose columns have `size` rows."""
+    for name, column in rows.items():
+        into.setdefault(name, np.empty((size, *column.shape[1:]), column.dtype))[places] = column
 
 
 def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
@@ -257,10 +266,12 @@ def _put(ahead: queue.Queue, stop: threading.Event, item: object) -> bool:
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
     return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}
 
 
-def _cut(rows: Rows, first: int, last: int | None) -> Rows:
+def _cut(rows: Rows, first: int, last: int) -> Rows:
     return {name: column[max(first, 0) : last] for name, column in rows.items()}
 
 
@@ -270,15 +281,44 @@ def _require_rows(path: str, rows: int) -> None:
         raise UserError(f"data file {path} was altered: {found} rows instead of {rows}; run `finelake verify`")
 
 
-def _open(files: list[str]):
-    return make_batch_reader(
-        [f"file:///{number}" for number in range(len(files))],
+def _open(files: list[str]) -> Reader:
+    return Reader(
+        _Files(files),
+        [f"/{number}" for number in range(len(files))],
         schema_fields=[f"^{name}$" for name in COLUMNS],  # regular expressions, each to match one column alone
-        reader_pool_type="dummy",
+        reader_pool=DummyPool(),
+        worker_class=_Worker,
         shuffle_row_groups=False,
-        num_epochs=1,
-        filesystem=_Files(files),
+        is_batched_reader=True,
     )
+
+
+class _Worker(ArrowReaderWorker):
+    """Petastorm's worker, whose row groups become arrays as they are: Petastorm makes an object of each list first."""
+
+    @staticmethod
+    def new_results_queue_reader() -> "_Results":
+        return _Results()
+
+
+class _Results:
+    """The next row group of the pool as Rows, in the interface that Petastorm's Reader asks for."""
+
+    batched_output = True
+
+    def read_next(self, pool: DummyPool, schema: object, ngram: object) -> Rows:
+        try:
+            table = pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
+        return {name: _array(table[name].combine_chunks()) for name in COLUMNS}
+
+
+def _array(column: pyarrow.Array) -> np.ndarray:
+    """[rows], or [rows, tokens] of lists, which all have the same length; without a copy."""
+    if pyarrow.types.is_list(column.type):
+        return column.flatten().to_numpy().reshape(len(column), -1)
+    return column.to_numpy()
 
 
 class _Files(FileSystem):
@@ -305,5 +345,5 @@ def _take(groups: Iterator, rows: int, path: str) -> Rows:
         group = next(groups, None)
         if group is None:
             raise UserError(f"data file {path} was altered while it was read; run `finelake verify`")
-        parts.append({name: np.asarray(getattr(group, name)) for name in COLUMNS})
+        parts.append(group)
     return _joined(parts)

@@ -9,6 +9,7 @@ in another order. Rule "cut": as many rounds as the task that runs out first has
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -46,14 +47,11 @@ def rounds(samples: Sequence[int], ratio: Sequence[int], rule: str) -> int:
     return min(count // part for count, part in zip(samples, ratio, strict=True))
 
 
-def before(position: int, ratio: Sequence[int]) -> np.ndarray:
-    """How many of the first `position` samples of a mix belong to each task.
-
-    Returns: int array [tasks]
-    """
-    parts = np.asarray(ratio, dtype=np.int64)
-    whole, rest = divmod(position, int(parts.sum()))
-    return whole * parts + np.clip(rest - (np.cumsum(parts) - parts), 0, parts)
+def before(position: int, ratio: Sequence[int]) -> list[int]:
+    """How many of the first `position` samples of a mix belong to each task."""
+    whole, rest = divmod(position, sum(ratio))
+    starts = accumulate(ratio, initial=0)
+    return [whole * part + min(max(rest - start, 0), part) for part, start in zip(ratio, starts, strict=False)]
 
 
 def passes(samples: int, needed: int) -> int:

@@ -106,6 +106,16 @@ def test_a_batch_holds_what_the_file_holds(part):
             assert int(label) == number % 3
 
 
+def test_a_file_of_several_row_groups_gives_the_same_batches(part, tmp_path):
+    files = [str(tmp_path / "part=train" / f"shard={shard}" / "a.parquet") for shard in range(len(part.files))]
+    for path, copy in zip(part.files, files, strict=True):
+        Path(copy).parent.mkdir(parents=True)
+        parquet.write_table(parquet.read_table(path, partitioning=None), copy, row_group_size=4)
+    pairs = zip(loader(part).epoch(0), loader(split_parts(files)["train"]).epoch(0), strict=True)
+    for one, other in ((a, b) for steps in pairs for a, b in zip(*steps, strict=True)):
+        assert one.input_ids.tolist() == other.input_ids.tolist() and one.numbers == other.numbers
+
+
 @pytest.fixture
 def part_there(tmp_path, s3_lake) -> Part:
     """The same samples in the object store, in other folders."""

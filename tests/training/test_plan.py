@@ -126,7 +126,7 @@ def test_how_many_samples_of_each_task_come_before_a_position(mix, rule, seed, e
     rows, ratio = mix
     owners = mixed(rows, ratio, rule, seed, epoch)[:, 0]
     for position in {0, len(owners) // 3, len(owners)}:
-        assert before(position, ratio).tolist() == np.bincount(owners[:position], minlength=len(rows)).tolist()
+        assert before(position, ratio) == np.bincount(owners[:position], minlength=len(rows)).tolist()
 
 
 def test_a_mix_has_another_order_in_each_epoch():
