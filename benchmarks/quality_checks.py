@@ -84,9 +84,9 @@ def repeated(value, rows: int, kind: pa.DataType) -> pa.Array:
     return pa.array([value] * rows, kind)
 
 
-def rejects(rows: pa.Table, stage: str, reason: str) -> pa.Table:
+def rejects(rows: pa.Table, stage: str, reason: str, detail: str | None = None) -> pa.Table:
     told = {name: repeated(value, len(rows), pa.string()) for name, value in (("stage", stage), ("reason", reason))}
-    return add(rows.select(["record_id", "source"]), **told, detail=repeated(None, len(rows), pa.string()))
+    return add(rows.select(["record_id", "source"]), **told, detail=repeated(detail, len(rows), pa.string()))
 
 
 def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
@@ -95,7 +95,7 @@ def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
     clean = add(ingested.slice(rows // 500), imputed=repeated([], rows - rows // 500, pa.list_(pa.string())))
     kept = clean.slice(rows // 50)
     mask = add(kept, cluster=kept["record_id"], masked=repeated({}, len(kept), pa.map_(pa.string(), pa.int32())))
-    duplicates = clean.slice(0, rows // 50)
+    duplicates, wild = clean.slice(0, rows // 50), ingested.slice(0, rows // 500)
     marks = annotations(mask)
     labelled = mask.select(["record_id"]).slice(0, len(mask) // 10)
     return {
@@ -103,9 +103,17 @@ def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
             "records": ingested,
             "annotations": marks,
             "columns": columns(),
+            "unparsable": add(
+                ingested.slice(0, rows // 100).select(["record_id", "source"]),
+                column=repeated("weight", rows // 100, pa.string()),
+            ),
             "rejects": rejects(ingested.slice(0, 0), "ingest", "empty"),
         },
-        "clean": {"records": clean, "rejects": rejects(ingested.slice(0, rows // 500), "clean", "outlier")},
+        "clean": {
+            "records": clean,
+            "outliers": outliers(ingested, wild),
+            "rejects": rejects(wild, "clean", "outlier", "amount"),
+        },
         "dedup": {
             "records": mask.drop_columns(["masked"]),
             "duplicates": removed(duplicates, mask),
@@ -121,6 +129,25 @@ def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
         "split": split(mask),
         "tokenize@intent": samples(split(mask)["records"].slice(0, rows // 3)),
     }
+
+
+def outliers(ingested: pa.Table, wild: pa.Table) -> pa.Table:
+    """What one method rejects of one number, by source and business."""
+    groups = ["source", "business"]
+    counts = [table.group_by(groups).aggregate([([], "count_all")]) for table in (ingested, wild)]
+    joined = counts[0].join(counts[1], groups, right_suffix="_wild")
+    rows, text, number = len(joined), pa.string(), pa.float64()
+    return add(
+        joined.select(groups),
+        column=repeated("amount", rows, text),
+        method=repeated("sigma", rows, text),
+        chosen=repeated(True, rows, pa.bool_()),
+        rows=joined["count_all"],
+        centre=repeated(5.0, rows, number),
+        low=repeated(0.0, rows, number),
+        high=repeated(9.0, rows, number),
+        rejected=joined["count_all_wild"].fill_null(0),
+    )
 
 
 def removed(duplicates: pa.Table, stayed: pa.Table) -> pa.Table:
