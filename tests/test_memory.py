@@ -98,8 +98,8 @@ def equal(spark):
     return record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
 
 
-# dedup alone: the input, and how many of its records stay (least, most). Not every text of the template is compared with
-# one that it resembles, as each is compared with a few alone.
+# dedup alone: the input, and how many of its records stay (least, most). Not every text of the template is compared
+# with one that it resembles, as each is compared with a few alone.
 DEDUP = {template: (1, COPIES // 5), huge: (101, 101), equal: (1, 1)}
 
 
