@@ -56,7 +56,7 @@ def alike(pairs: Iterator[tuple[int, int]], keys: np.ndarray) -> Iterator[tuple[
             continue
         one, other = cached(left, length > 200), cached(right, length > 200)
         shared = len(one & other)
-        if shared >= (0.75 if length <= 32 else 0.7) * (len(one) + len(other) - shared):
+        if shared >= (0.76 if length <= 32 else 0.7) * (len(one) + len(other) - shared):
             yield left, right
 
 

@@ -1,6 +1,6 @@
-"""The data stages on 100,000 and 1,000,000 records of the demo bank: seconds and memory by stage, time per row.
+"""The data stages on 10,000 to 1,000,000 records of the demo bank: seconds and memory by stage, time per row.
 
-    python benchmarks/scale.py FOLDER [--records 100000 1000000] [--memory 6g]
+    python benchmarks/scale.py FOLDER [--records 10000 100000 1000000] [--memory 6g]
 
 FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
 JVM, as in `finelake repro`. Memory is the largest sum of resident memory of the stage's process, the JVM and its Python
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Measure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--memory", default="6g", help="of the Spark driver (default 6g)")
     options = parser.parse_args()
     measures = []
@@ -135,7 +136,8 @@ class Watch:
 
 
 def print_table(measures: list[Measure], sizes: list[int]) -> None:
-    """Seconds, processor time per 1,000 records and peak memory by stage and size; the last column compares sizes."""
+    """Seconds, processor time per 1,000 records and peak memory by stage and size; the last column compares the last
+    size with the one before."""
     header = "".join(f"{size:>12,} s  cpu ms/1000   GiB" for size in sizes)
     print(f"\n{'stage':<10}{header}{'per row':>10}")
     for stage in (*STAGES, "all"):
@@ -144,30 +146,37 @@ def print_table(measures: list[Measure], sizes: list[int]) -> None:
             found = [m for m in measures if m.records == size and stage in (m.stage, "all")]
             rates.append(1e6 * sum(m.processor for m in found) / size)
             line += f"{sum(m.seconds for m in found):>14.1f}{rates[-1]:>13.1f}{max(m.peak for m in found):>6.1f}"
-        print(f"{line}{rates[-1] / rates[0]:>10.2f}")
+        print(f"{line}{rates[-1] / rates[-2:][0]:>10.2f}")
 
 
 def plot(measures: list[Measure], sizes: list[int], path: Path) -> None:
-    """Seconds and memory by stage, one bar a size."""
+    """Rows against seconds, processor time per row and memory, a line a stage."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for axis, value, label in (
-        (axes[0], "processor", "processor ms per 1,000 records"),
-        (axes[1], "peak", "peak memory, GiB"),
-    ):
-        for place, size in enumerate(sizes):
-            found = {measure.stage: getattr(measure, value) for measure in measures if measure.records == size}
-            heights = [found[stage] * (1e6 / size if value == "processor" else 1) for stage in STAGES]
-            width = 0.8 / len(sizes)
-            where = [number + place * width for number in range(len(STAGES))]
-            axis.bar(where, heights, width, label=f"{size:,} records")
-        axis.set_xticks([number + 0.4 - 0.4 / len(sizes) for number in range(len(STAGES))], STAGES)
-        axis.set_ylabel(label)
-        axis.legend()
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    panels: tuple[tuple[str, Callable[[Measure], float]], ...] = (
+        ("seconds by the clock", lambda measure: measure.seconds),
+        ("processor milliseconds per 1,000 records", lambda measure: 1e6 * measure.processor / measure.records),
+        ("peak memory of all processes, GiB", lambda measure: measure.peak),
+    )
+    for axis, (label, value) in zip(axes, panels, strict=True):
+        for stage in STAGES:
+            found = [measure for measure in measures if measure.stage == stage]
+            axis.plot([measure.records for measure in found], [value(measure) for measure in found], "o-", label=stage)
+        axis.set_xscale("log")
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+        axis.set_xticks([], minor=True)
+        axis.set_xlabel("records")
+        axis.set_title(label, loc="left", fontsize="medium")
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes[:2]:
+        axis.set_yscale("log")
+    axes[2].set_ylim(bottom=0)
+    axes[0].legend()
     figure.savefig(path, dpi=120)
 
 

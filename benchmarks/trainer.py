@@ -1,42 +1,48 @@
-"""Step time and useful tokens a second of training: Finelake padded and packed beside Hugging Face's Trainer.
+"""Tokens a second of training: Finelake padded and packed beside Hugging Face's Trainer and TRL on the same texts.
 
-    python benchmarks/trainer.py FOLDER [RECORDS]
+    python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2]
 
-Makes RECORDS (1,600) texts of 8 to 120 tokens and a small Llama in FOLDER and trains on all of them once, all weights,
-fp32, on one CPU thread: Trainer with texts in random order and grouped by length, Finelake with one text a sample and
-with packs of 128 tokens. Each system runs in a process of its own, one after the other, in the given order and back
-again. Both batches hold the same tokens on average. Prints tokens a second (padding not counted), seconds a step and
-the ratio to Trainer.
+Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
+them once, all weights, fp32, one CPU thread a rank: Trainer with texts in random order and grouped by length, TRL's
+SFTTrainer in random order and packed, Finelake with one text a sample and with packs. PEER is the Python of an
+environment with trl and datasets beside this one's packages; without it TRL is left out. Each system runs in a process
+of its own, one after the other, in the given order and back again. All batches hold the same tokens on average. Prints
+tokens a second (padding not counted), seconds a step and the ratio to Trainer of as many tokens and ranks.
 """
 
+import argparse
 import json
+import os
 import subprocess
 import sys
+import time
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import torch
 
-RECORDS = 1600
-TOKENS = 128
-BATCH = 16  # texts a step
+BATCH = 32  # texts a step
 ACCUMULATION = 2
-SYSTEMS = ("trainer", "trainer grouped", "padded", "packed")
+SYSTEMS = ("trainer", "trainer grouped", "trl", "trl packed", "padded", "packed")
 
 
-def texts(count: int) -> list[list[int]]:
+def texts(count: int, tokens: int) -> list[list[int]]:
     """Token ids; many short texts and few long ones, as tickets are."""
     random = np.random.default_rng(0)
-    lengths = 8 + (random.beta(1.2, 2.5, count) * 112).astype(int)
+    lengths = 8 + (random.beta(1.2, 2.5, count) * (tokens - 16)).astype(int)
     return [random.integers(5, 2000, length).tolist() for length in lengths]
 
 
 def make_base(folder: Path) -> None:
+    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     size = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
-    config = LlamaConfig(vocab_size=2000, max_position_embeddings=256, tie_word_embeddings=True, pad_token_id=0, **size)
+    words = {"vocab_size": 2000, "max_position_embeddings": 4096, "tie_word_embeddings": True, "pad_token_id": 0}
+    config = LlamaConfig(**size, **words)
     LlamaForCausalLM(config).save_pretrained(folder / "base")
 
 
@@ -44,9 +50,33 @@ def make_base(folder: Path) -> None:
 # Hugging Face
 
 
-def train_theirs(folder: Path, rows: list[list[int]], grouped: bool) -> tuple[float, int]:
+def theirs(folder: Path, ranks: int) -> dict[str, Any]:
+    """What Trainer and SFTTrainer are told alike."""
+    return {
+        "output_dir": str(folder / "theirs"),
+        "per_device_train_batch_size": BATCH // ACCUMULATION // ranks,
+        "gradient_accumulation_steps": ACCUMULATION,
+        "num_train_epochs": 1,
+        "learning_rate": 5e-5,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "disable_tqdm": True,
+    }
+
+
+def base(folder: Path) -> Any:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    return LlamaForCausalLM.from_pretrained(folder / "base", dtype=torch.float32, attn_implementation="sdpa")
+
+
+def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, ranks: int) -> tuple[float, int]:
     """Seconds of the loop and steps."""
-    from transformers import LlamaForCausalLM, Trainer, TrainingArguments
+    import torch
+    from transformers import Trainer, TrainingArguments
 
     def collate(batch: list[dict]) -> dict[str, torch.Tensor]:
         width = max(len(row["input_ids"]) for row in batch)
@@ -56,45 +86,70 @@ def train_theirs(folder: Path, rows: list[list[int]], grouped: bool) -> tuple[fl
         }
         return {name: torch.tensor(column) for name, column in columns.items()}
 
-    arguments = TrainingArguments(
-        output_dir=str(folder / "theirs"),
-        per_device_train_batch_size=BATCH // ACCUMULATION,
-        gradient_accumulation_steps=ACCUMULATION,
-        num_train_epochs=1,
-        learning_rate=5e-5,
-        train_sampling_strategy="group_by_length" if grouped else "random",
-        use_cpu=True,
-        report_to=[],
-        save_strategy="no",
-        logging_strategy="no",
-        disable_tqdm=True,
-    )
+    order = "group_by_length" if grouped else "random"
+    arguments = TrainingArguments(train_sampling_strategy=order, **theirs(folder, ranks))
     data = [{"input_ids": ids, "labels": ids, "attention_mask": [1] * len(ids)} for ids in rows]
-    model = LlamaForCausalLM.from_pretrained(folder / "base", dtype=torch.float32, attn_implementation="sdpa")
-    result = Trainer(model, arguments, data_collator=collate, train_dataset=data).train()
+    result = Trainer(base(folder), arguments, data_collator=collate, train_dataset=data).train()
     return result.metrics["train_runtime"], result.global_step
+
+
+def train_trl(folder: Path, rows: list[list[int]], tokens: int, packed: bool, ranks: int) -> tuple[float, int]:
+    """Seconds of the loop, with the packing that comes before it, and steps.
+
+    SFTTrainer's packs are cut out of the texts one behind the other (`wrapped`): the other way needs flash attention.
+    """
+    from datasets import Dataset
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+    from trl import SFTConfig, SFTTrainer
+
+    words = WordLevel({"<pad>": 0, "<end>": 1, **{str(n): n for n in range(2, 2000)}}, unk_token="<pad>")
+    names = {"pad_token": "<pad>", "eos_token": "<end>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), **names)
+    told = theirs(folder, ranks)
+    if packed:
+        batch = batch_of_packs(rows, sum(map(len, rows)) / tokens)
+        told["per_device_train_batch_size"] = batch // ACCUMULATION // ranks
+    started = time.perf_counter()
+    arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, bf16=False, **told)
+    data = Dataset.from_list([{"input_ids": ids} for ids in rows])
+    trainer = SFTTrainer(base(folder), args=arguments, train_dataset=data, processing_class=tokenizer)
+    prepared = time.perf_counter() - started if packed else 0.0
+    result = trainer.train()
+    return prepared + result.metrics["train_runtime"], result.global_step
+
+
+def batch_of_packs(rows: list[list[int]], samples: float) -> int:
+    """Samples a step that hold as many tokens as BATCH texts do on average, for two ranks at most."""
+    return max(round(BATCH * samples / len(rows) / ACCUMULATION / 2), 1) * ACCUMULATION * 2
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Finelake
 
 
-def samples(rows: list[list[int]], packed: bool) -> list[dict]:
-    from types import SimpleNamespace
-
+def samples(rows: list[list[int]], tokens: int, packed: bool) -> list[dict]:
     from jobs.tokenize import pack
 
     records = [
         SimpleNamespace(part="train", shard=0, record_id=str(number), input_ids=ids, labels=ids)
         for number, ids in enumerate(rows)
     ]
-    return list(pack(records, TOKENS, ("train",) if packed else ()))
+    return list(pack(records, tokens, ("train",) if packed else ()))
 
 
-def train_ours(folder: Path, rows: list[list[int]], packed: bool) -> tuple[float, int]:
-    """Seconds of the loop and steps."""
+def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
+    """What each rank reads: the rows one a sample and packed."""
     from shards import write_samples
 
+    for system in ("padded", "packed"):
+        write_samples(samples(rows, tokens, system == "packed"), folder / system)
+        (folder / system / "tokenizer").mkdir(exist_ok=True)
+
+
+def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool) -> tuple[float, int]:
+    """Seconds of the loop and steps."""
     from lake.runs import Base, Run
     from training import strategies
     from training.progress import read_csv
@@ -102,48 +157,82 @@ def train_ours(folder: Path, rows: list[list[int]], packed: bool) -> tuple[float
     from training.train import Job, fit
 
     place = folder / ("packed" if packed else "padded")
-    chosen = samples(rows, packed)
-    parts = split_parts(write_samples(chosen, place))
-    per_sample = len(rows) / len(chosen)
-    batch = max(round(BATCH / per_sample / ACCUMULATION), 1) * ACCUMULATION
-    steps = len(chosen) // batch
-    size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": steps, "tokens": TOKENS}
+    parts = split_parts(sorted(map(str, place.glob("part=*/shard=*/*.parquet"))))
+    count = parts["train"].samples
+    batch = batch_of_packs(rows, count) if packed else BATCH
+    size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": count, "tokens": tokens}
     run = Run(task="instruct", base=Base(kind="folder", name="base"), strategy="full", learning_rate=5e-5, **size)
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
-    (place / "tokenizer").mkdir(exist_ok=True)
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
     files = {"metrics": place / "train.json", "curves": place / "train.csv", "checkpoints": place / "checkpoints"}
     fit(Job("benchmark", run, parts["train"], parts["validation"], (), **names, **files))
     speed = float(read_csv(files["curves"])[0]["tokens_per_second"])
-    return sum(map(len, rows)) / speed, steps
+    return sum(map(len, rows)) / speed, count // batch
 
 
-def measure(folder: Path, system: str, count: int) -> dict[str, float]:
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def measure(folder: Path, system: str, count: int, tokens: int, ranks: int) -> dict[str, float]:
+    import torch
+
     torch.set_num_threads(1)
-    rows = texts(count)
-    if system.startswith("trainer"):
-        seconds, steps = train_theirs(folder, rows, system.endswith("grouped"))
+    rows = texts(count, tokens)
+    if system.startswith("trl"):
+        seconds, steps = train_trl(folder, rows, tokens, system.endswith("packed"), ranks)
+    elif system.startswith("trainer"):
+        seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), ranks)
     else:
-        seconds, steps = train_ours(folder, rows, system == "packed")
+        seconds, steps = train_ours(folder, rows, tokens, system == "packed")
     return {"tokens_per_second": sum(map(len, rows)) / seconds, "step": seconds / steps}
 
 
-def main() -> None:
-    folder, *rest = sys.argv[1:]
-    if len(rest) == 2:
-        print(json.dumps(measure(Path(folder), rest[1], int(rest[0]))))
-        return
-    count = int(rest[0]) if rest else RECORDS
-    make_base(Path(folder))
-    found: dict[str, list[dict]] = {system: [] for system in SYSTEMS}
-    for system in (*SYSTEMS, *reversed(SYSTEMS)):
-        command = [sys.executable, __file__, folder, str(count), system]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        found[system].append(json.loads(lines[-1]))
+def launch(folder: Path, system: str, peer: str | None, options: list[int]) -> dict[str, float]:
+    """Measure a system in processes of its own, as many as ranks."""
+    python = str(peer) if system.startswith("trl") else sys.executable
+    ranks = options[-1]
+    several = ["-m", "torch.distributed.run", f"--nproc_per_node={ranks}"] if ranks > 1 else []
+    command = [python, *several, __file__, str(folder), "--measure", system, *map(str, options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(f"{system} failed:\n{done.stderr[-4000:]}")
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+
+
+def compare(folder: Path, systems: list[str], peer: str | None, options: list[int]) -> None:
+    """Print a table of the systems."""
+    found: dict[str, list[dict]] = {system: [] for system in systems}
+    for system in (*systems, *reversed(systems)):
+        found[system].append(launch(folder, system, peer, options))
     means = {system: {key: np.mean([run[key] for run in runs]) for key in runs[0]} for system, runs in found.items()}
     for system, mean in means.items():
         ratio = mean["tokens_per_second"] / means["trainer"]["tokens_per_second"]
         print(f"{system:<16} {mean['tokens_per_second']:8.0f} tokens/s  {mean['step']:6.3f} s a step  {ratio:5.2f} x")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--peer")
+    parser.add_argument("--records", type=int, default=1600, help="with 128 tokens; with more, fewer by as much")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[128])
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1])
+    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        system, *numbers = options.measure
+        figures = measure(options.folder, system, *map(int, numbers))
+        if os.environ.get("RANK", "0") == "0":
+            print(json.dumps(figures), flush=True)
+        return
+    systems = [system for system in SYSTEMS if options.peer or not system.startswith("trl")]
+    for tokens, ranks in product(options.tokens, options.ranks):
+        place, count = options.folder / str(tokens), options.records * 128 // tokens
+        make_base(place)
+        make_samples(place, texts(count, tokens), tokens)
+        print(f"\n{count} texts of up to {tokens} tokens, {ranks} rank{'s' * (ranks > 1)}", flush=True)
+        compare(place, systems, options.peer, [count, tokens, ranks])
 
 
 if __name__ == "__main__":

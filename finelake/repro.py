@@ -63,7 +63,10 @@ def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
     _refresh_lock(root)
     _print_timings(timings.read(root), time.monotonic() - started)
     if code:
-        raise UserError(f"a stage failed, see above (Spark's own log is {LOG}); mend it and run `finelake repro` again")
+        raise UserError(
+            f"a stage failed, see above (Spark's own log is {LOG}; exited with -9: it was killed, as the system does "
+            "when memory runs out); mend it and run `finelake repro` again"
+        )
 
 
 def up_to_date(root: Path, targets: list[str]) -> bool:

@@ -74,7 +74,7 @@ SIGNATURE = struct(
 class Similarity:
     """The least Jaccard similarity of a duplicate, by the length of the shorter match key."""
 
-    short: float = 0.75  # up to 32 characters; 1- and 2-grams in Chinese, else 2- and 3-grams
+    short: float = 0.76  # up to 32 characters; 1- and 2-grams in Chinese, else 2- and 3-grams
     medium: float = 0.7  # up to 200 characters; the same n-grams
     long: float = 0.7  # above; 5-grams
 

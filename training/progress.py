@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -136,6 +137,13 @@ class Meter:
             figures["mfu"] = round(tokens * self.operations / spent / (self.peak * ranks), 4)
         self.start()
         return figures
+
+
+def mean_speed(curve: Sequence[dict[str, float]]) -> float:
+    """Tokens a second over all rows of a curve, whose steps are taken to hold equally many tokens."""
+    steps = [row["step"] for row in curve]
+    taken = [step - before for step, before in zip(steps, [0, *steps[:-1]], strict=True)]
+    return statistics.harmonic_mean([row["tokens_per_second"] for row in curve], weights=taken)
 
 
 def peak(device: str) -> float | None:

@@ -11,8 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,8 @@ from training import strategies
 from training.checkpoints import State, fingerprint, load_checkpoint, save_checkpoint
 from training.engine import start_engine, start_process, summed
 from training.loader import Batch, Loader, Mix, scan
-from training.progress import Meter, Progress, write_csv, write_json, write_textfile
+from training.memory import memory_told
+from training.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
 from training.samples import Part, count_labels, open_samples, record_ids
 
 NAMED = 5  # records named of a batch without a finite loss
@@ -217,7 +217,6 @@ def _finish(job: Job, state: State, loader: Loader, trained: int) -> None:
 
 def _figures(job: Job, state: State, loader: Loader, trained: int) -> dict:
     best = next((row for row in state.validation if row["epoch"] == state.best_epoch), {})
-    speeds = [row["tokens_per_second"] for row in state.curve]
     return {
         "steps": state.epoch * loader.steps,
         "epochs": state.epoch,
@@ -229,7 +228,7 @@ def _figures(job: Job, state: State, loader: Loader, trained: int) -> dict:
         "train_loss": state.curve[-1]["loss"],
         "best_epoch": state.best_epoch,
         "validation": {name: best[name] for name in best if name != "epoch"},
-        "tokens_per_second": sum(speeds) / len(speeds),
+        "tokens_per_second": mean_speed(state.curve),
         "choices": {choice.name: {"value": choice.value, "reason": choice.reason} for choice in job.choices},
     }
 
@@ -276,7 +275,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     if ranks > 1 and not launched:
         _launch(run_name, ranks)
         return
-    with memory_told(job):
+    with memory_told(job.name, job.run):
         fit(job)
     # Checkpoints that other parameters or code left behind are of no more use either.
     shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
@@ -297,23 +296,6 @@ def _launch(run_name: str, ranks: int) -> None:
         if killed:
             mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
         raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
-
-
-@contextmanager
-def memory_told(job: Job) -> Iterator[None]:
-    """Turns an allocation that failed into a UserError that says what to change."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:  # torch's CPU allocator has no kind of error of its own
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        run = job.run
-        offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
-        checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
-        raise UserError(
-            f"{job.name}: out of memory with batch_size {run.batch_size} in {run.accumulation} micro-batches of "
-            f"{run.tokens} tokens a sample; raise accumulation, lower samples.tokens{checkpointing}{offload}"
-        ) from None
 
 
 def main() -> int:

@@ -101,6 +101,14 @@ def test_scores_overall_and_by_slice(answers):
     assert list(scores["by"]["business"]) == ["cards"]  # four rows are too few
 
 
+def test_slices_stand_in_the_order_of_what_they_mean(answers):
+    for row, difficulty in zip(answers.rows, ["hard", "easy", "medium"] * 8, strict=True):
+        row["difficulty"] = difficulty
+    scores = evaluate.score(RUN, answers)
+    assert list(scores["by"]["difficulty"]) == ["easy", "medium", "hard"]
+    assert list(scores["by"]["lang"]) == ["en", "zh"]
+
+
 class Seen(HTMLParser):
     def __init__(self):
         super().__init__()

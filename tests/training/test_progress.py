@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from training.progress import GAUGES, Meter, Progress, peak, write_textfile
+from training.progress import GAUGES, Meter, Progress, mean_speed, peak, write_textfile
 
 GRAFANA = Path(__file__).parents[2] / "docs" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "training.json").read_text(encoding="utf-8"))
@@ -67,6 +67,12 @@ def test_figures_of_a_row_are_those_since_the_one_before(monkeypatch):
     now[0] = 111.0
     meter.add(5, Waited(0.0))
     assert meter.row(meter.tokens, ranks=1, left=0)["tokens_per_second"] == 5.0
+
+
+def test_mean_speed_is_all_tokens_by_all_seconds():
+    # 10 steps of 30 tokens in 3 seconds, then 2 such steps in 3 seconds
+    curve = [{"step": 10, "tokens_per_second": 100.0}, {"step": 12, "tokens_per_second": 20.0}]
+    assert mean_speed(curve) == pytest.approx(360 / 6)
 
 
 @pytest.mark.parametrize(

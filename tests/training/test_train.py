@@ -386,22 +386,6 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
         fit(tmp_path, tmp_path / "broken")
 
 
-def fill_the_gpu() -> None:
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-
-def test_too_little_memory_is_told_with_what_to_change(tmp_path, encoder):
-    from training.train import memory_told
-
-    here = job(project(tmp_path), encoder)
-    message = "train@tiny: out of memory with batch_size 8 in 2 micro-batches of 12 tokens a sample; raise accumulation"
-    for failing in (lambda: torch.zeros(2**50), lambda: np.zeros(2**50), fill_the_gpu):
-        with pytest.raises(UserError, match=message), memory_told(here):
-            failing()
-    with pytest.raises(RuntimeError, match="size of tensor"), memory_told(here):
-        torch.zeros(2) + torch.zeros(3)
-
-
 @pytest.mark.slow
 def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
     from training import train as trainer
