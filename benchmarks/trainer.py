@@ -197,7 +197,7 @@ def launch(folder: Path, system: str, peer: str | None, options: list[int]) -> d
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{system} failed:\n{done.stderr[-4000:]}")
-    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith('{"')))
 
 
 def compare(folder: Path, systems: list[str], peer: str | None, options: list[int]) -> None:

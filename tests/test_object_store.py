@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
 from finelake import cli
 from lake import snapshots, storage, vacuum
@@ -235,3 +236,14 @@ def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, small_project, tmp
     assert small.manifests(there) == small.manifests(small_project)
     counts = ("sql", "--format", "csv", "select split, count(*) from split.records group by all order by all")
     assert small.run(there, *counts, **lake) == small.run(small_project, *counts)
+    # The raw tables can go, and the masked ones stay whole.
+    assert "Freed" in small.run(there, "vacuum", "--unmasked", "--keep-days", "0", "--delete", **lake)
+    assert {stage for stage in small.STAGES if data_files(f"{s3_lake}/chain/{stage}")} == {"mask", "annotate", "split"}
+    assert "clean, dedup, ingest: expired on purpose" in small.run(there, "verify", "--deep", **lake)
+    assert small.run(there, *counts, **lake) == small.run(small_project, *counts)
+
+
+def data_files(folder: str) -> list[str]:
+    filesystem, place = storage.filesystem(folder)
+    found = filesystem.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True))
+    return [info.path for info in found if info.path.endswith(".parquet")]
