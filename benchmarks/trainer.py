@@ -15,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,9 +93,10 @@ def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, ranks: int
 
 
 def train_trl(folder: Path, rows: list[list[int]], tokens: int, packed: bool, ranks: int) -> tuple[float, int]:
-    """Seconds of the loop, with the packing that comes before it, and steps.
+    """Seconds of the loop and steps.
 
-    SFTTrainer's packs are cut out of the texts one behind the other (`wrapped`): the other way needs flash attention.
+    Packing comes before the loop, as ours does. SFTTrainer's packs are cut out of the texts one behind the other
+    (`wrapped`): the other way needs flash attention.
     """
     from datasets import Dataset
     from tokenizers import Tokenizer
@@ -111,13 +111,11 @@ def train_trl(folder: Path, rows: list[list[int]], tokens: int, packed: bool, ra
     if packed:
         batch = batch_of_packs(rows, sum(map(len, rows)) / tokens)
         told["per_device_train_batch_size"] = batch // ACCUMULATION // ranks
-    started = time.perf_counter()
     arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, bf16=False, **told)
     data = Dataset.from_list([{"input_ids": ids} for ids in rows])
     trainer = SFTTrainer(base(folder), args=arguments, train_dataset=data, processing_class=tokenizer)
-    prepared = time.perf_counter() - started if packed else 0.0
     result = trainer.train()
-    return prepared + result.metrics["train_runtime"], result.global_step
+    return result.metrics["train_runtime"], result.global_step
 
 
 def batch_of_packs(rows: list[list[int]], samples: float) -> int:
