@@ -1,6 +1,6 @@
 """Tokens a second of training: Finelake padded and packed beside Hugging Face's Trainer and TRL on the same texts.
 
-    python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2]
+    python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2] [--systems …]
 
 Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
 them once, all weights, fp32, one CPU thread a rank: Trainer with texts in random order and grouped by length, TRL's
@@ -216,6 +216,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1600, help="with 128 tokens; with more, fewer by as much")
     parser.add_argument("--tokens", type=int, nargs="+", default=[128])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="trainer and others")
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -224,7 +225,7 @@ def main() -> None:
         if os.environ.get("RANK", "0") == "0":
             print(json.dumps(figures), flush=True)
         return
-    systems = [system for system in SYSTEMS if options.peer or not system.startswith("trl")]
+    systems = [system for system in options.systems if options.peer or not system.startswith("trl")]
     for tokens, ranks in product(options.tokens, options.ranks):
         place, count = options.folder / str(tokens), options.records * 128 // tokens
         make_base(place)
