@@ -220,10 +220,14 @@ def main() -> None:
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
+        import torch
+
         system, *numbers = options.measure
         figures = measure(options.folder, system, *map(int, numbers))
         if os.environ.get("RANK", "0") == "0":
             print(json.dumps(figures), flush=True)
+        if "RANK" in os.environ:
+            torch.distributed.destroy_process_group()
         return
     systems = [system for system in options.systems if options.peer or not system.startswith("trl")]
     for tokens, ranks in product(options.tokens, options.ranks):

@@ -42,6 +42,7 @@ ENCODED = struct(
 )
 
 BATCH = 1000  # samples that leave Python at once
+OPEN = 16  # packed samples that are open at once; more fill them no better
 NO_LOSS = -100  # a label that the loss leaves out
 
 
@@ -234,19 +235,33 @@ def _batched(samples: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
 def pack(rows: Iterable[Any], tokens: int, packed: Collection[str]) -> Iterator[dict[str, Any]]:
     """The samples of rows that come sorted by part, shard and record_id.
 
-    Records of the parts `packed` are put into the open sample while they fit (next fit), the others have a sample
-    each; so the result depends on the shard's content alone.
+    Each record of the parts `packed` joins the open sample that it fills best (best fit, Johnson 1974), the others have
+    a sample each; so the result depends on the shard's content alone.
     """
     for (part, shard), members in groupby(rows, key=attrgetter("part", "shard")):
-        taken: list[Any] = []
-        room = 0
-        for row in members:
-            if taken and (part not in packed or len(row.input_ids) > room):
-                yield _sample(part, shard, taken, tokens)
-                taken = []
-            room = (room if taken else tokens) - len(row.input_ids)
-            taken.append(row)
-        yield _sample(part, shard, taken, tokens)
+        taken = _best_fit(members, tokens) if part in packed else ([row] for row in members)
+        yield from (_sample(part, shard, together, tokens) for together in taken)
+
+
+def _best_fit(rows: Iterable[Any], tokens: int) -> Iterator[list[Any]]:
+    """Rows that fit together into `tokens`, at most OPEN groups at a time; the fullest is closed for a new one."""
+    groups: list[list[Any]] = []
+    room: list[int] = []
+    for row in rows:
+        size = len(row.input_ids)
+        fitting = [index for index, left in enumerate(room) if left >= size]
+        best = min(fitting, key=room.__getitem__, default=None)
+        if best is None:
+            if len(groups) == OPEN:
+                fullest = room.index(min(room))
+                del room[fullest]
+                yield groups.pop(fullest)
+            best = len(groups)
+            groups.append([])
+            room.append(tokens)
+        groups[best].append(row)
+        room[best] -= size
+    yield from groups
 
 
 def _sample(part: str, shard: int, rows: list[Any], tokens: int) -> dict[str, Any]:

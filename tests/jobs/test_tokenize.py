@@ -1,7 +1,9 @@
 """tokenize: exact samples, deterministic shards, nothing lost."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
@@ -130,9 +132,9 @@ def test_packing_loses_nothing_and_fits():
         return list(pack(pd.DataFrame(rows).itertuples(), tokens=10, packed=packed))
 
     samples = packs(("train",))
-    together = [["00"], ["01", "02"], ["03", "04"], ["05", "06"], ["07"], ["08"], ["09"]]
+    together = [["00", "03"], ["01", "02"], ["04"], ["05", "06"], ["07"], ["08"], ["09"]]
     assert [sample["record_ids"] for sample in samples] == together
-    assert [sample["length"] for sample in samples] == [3, 10, 8, 10, 2, 2, 2]
+    assert [sample["length"] for sample in samples] == [7, 10, 4, 10, 2, 2, 2]
     assert [(sample["part"], sample["shard"]) for sample in samples[3:6]] == [
         ("train", 0),
         ("train", 1),
@@ -140,6 +142,26 @@ def test_packing_loses_nothing_and_fits():
     ]
     assert {len(sample["input_ids"]) for sample in samples} == {10}
     assert [sample["record_ids"] for sample in packs(())] == [[row["record_id"]] for row in rows]
+
+
+def test_packing_holds_few_samples_open_and_fills_them(monkeypatch):
+    lengths = [int(length) for length in np.random.default_rng(0).integers(1, 60, 1000)]
+    rows = [SimpleNamespace(part="train", shard=0, record_id=f"{i:04}", input_ids=[1] * n, labels=[1] * n)
+            for i, n in enumerate(lengths)]  # fmt: skip
+    samples = list(pack(iter(rows), tokens=100, packed=("train",)))
+    assert sorted(record for sample in samples for record in sample["record_ids"]) == [row.record_id for row in rows]
+    assert sum(lengths) / len(samples) > 97
+    monkeypatch.setattr("jobs.tokenize.OPEN", 1)
+    read = 0
+
+    def counted():
+        nonlocal read
+        for row in rows:
+            read += 1
+            yield row
+
+    first = next(pack(counted(), tokens=100, packed=("train",)))
+    assert read == len(first["record_ids"]) + 1
 
 
 @pytest.mark.parametrize("task", ["classify", "instruct"])
