@@ -239,8 +239,12 @@ def pack(rows: Iterable[Any], tokens: int, packed: Collection[str]) -> Iterator[
     a sample each; so the result depends on the shard's content alone.
     """
     for (part, shard), members in groupby(rows, key=attrgetter("part", "shard")):
-        taken = _best_fit(members, tokens) if part in packed else ([row] for row in members)
-        yield from (_sample(part, shard, together, tokens) for together in taken)
+        fit = _best_fit if part in packed else _one_each
+        yield from (_sample(part, shard, together, tokens) for together in fit(members, tokens))
+
+
+def _one_each(rows: Iterable[Any], tokens: int) -> Iterator[list[Any]]:
+    return ([row] for row in rows)
 
 
 def _best_fit(rows: Iterable[Any], tokens: int) -> Iterator[list[Any]]:
