@@ -79,7 +79,7 @@ def descend_plainly(set_attribute: Callable) -> None:
 
     initialize = engine.deepspeed.initialize
 
-    def descend(groups, lr):
+    def descend(groups, lr, fused):
         return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
 
     def untested(config, **rest):
