@@ -33,7 +33,8 @@ PIECE = 3  # characters of a Chinese word in a chain
 
 def main() -> None:
     if sys.argv[1:2] == ["--stage"]:
-        stage(*sys.argv[2:])
+        _, _, system, *files = sys.argv
+        hashing(*files) if system == "hashing" else stage(system, *files)
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -97,16 +98,18 @@ def measure(system: str, peers: str, source: Path, known: Known) -> dict[str, fl
     return taken | {name: figures[name] for name in ("P", "R", "F1")}
 
 
-def stage(method: str, source: str, target: str) -> None:
-    """The clusters that the Spark stage gives; for `hashing`, the equal texts."""
+def hashing(source: str, target: str) -> None:
+    """The equal texts, by our hashes alone."""
     from jobs.dedup import signatures
 
-    if method == "hashing":
-        texts = pd.read_parquet(source)["text"]
-        cut = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
-        digests = pd.concat([signatures(list(some))["digest"] for some in cut], ignore_index=True)
-        np.save(target, pd.factorize(digests)[0])
-        return
+    texts = pd.read_parquet(source)["text"]
+    cut = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+    digests = pd.concat([signatures(list(some))["digest"] for some in cut], ignore_index=True)
+    np.save(target, pd.factorize(digests)[0])
+
+
+def stage(method: str, source: str, target: str) -> None:
+    """The clusters that the Spark stage gives."""
     from pyspark.sql import functions as F
 
     from jobs import dedup
