@@ -132,7 +132,10 @@ SETS = {
 # ---------------------------------------------------------------------------------------------------------------------
 # Methods
 
-SHARED = {"epochs": 3, "batch_size": 32, "accumulation": 4, "head_learning_rate": 1e-2, "weight_decay": 0.0}
+SHARED = {
+    **{"epochs": 3, "batch_size": 32, "accumulation": 4, "precision": "bf16"},
+    **{"head_learning_rate": 1e-2, "weight_decay": 0.0},
+}
 METHODS: dict[str, dict[str, Any]] = {
     "majority": {},
     "tfidf": {},

@@ -1,13 +1,14 @@
 """Tokens a second of training: Finelake padded and packed beside Hugging Face's Trainer and TRL on the same texts.
 
-    python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2] [--systems …]
+    python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2] [--bf16]
+        [--systems …]
 
 Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
-them once, all weights, fp32, one CPU thread a rank: Trainer with texts in random order and grouped by length, TRL's
-SFTTrainer in random order and packed, Finelake with one text a sample and with packs. PEER is the Python of an
-environment with trl and datasets beside this one's packages; without it TRL is left out. Each system runs in a process
-of its own, one after the other, in the given order and back again. All batches hold the same tokens on average. Prints
-tokens a second (padding not counted), seconds a step and the ratio to Trainer of as many tokens and ranks.
+them once, all weights, in fp32 or bf16, one CPU thread a rank: Trainer with texts in random order and grouped by
+length, TRL's SFTTrainer in random order and packed, Finelake with one text a sample and with packs. PEER is the Python
+of an environment with trl and datasets beside this one's packages; without it TRL is left out. Each system runs in a
+process of its own, one after the other, in the given order and back again. All batches hold the same tokens on average.
+Prints tokens a second (padding not counted), seconds a step and the ratio to Trainer of as many tokens and ranks.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def make_base(folder: Path) -> None:
 # Hugging Face
 
 
-def theirs(folder: Path, ranks: int) -> dict[str, Any]:
+def theirs(folder: Path, ranks: int, bf16: bool) -> dict[str, Any]:
     """What Trainer and SFTTrainer are told alike."""
     return {
         "output_dir": str(folder / "theirs"),
@@ -58,6 +59,7 @@ def theirs(folder: Path, ranks: int) -> dict[str, Any]:
         "num_train_epochs": 1,
         "learning_rate": 5e-5,
         "use_cpu": True,
+        "bf16": bf16,
         "report_to": [],
         "save_strategy": "no",
         "logging_strategy": "no",
@@ -72,7 +74,7 @@ def base(folder: Path) -> Any:
     return LlamaForCausalLM.from_pretrained(folder / "base", dtype=torch.float32, attn_implementation="sdpa")
 
 
-def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, ranks: int) -> tuple[float, int]:
+def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, told: dict[str, Any]) -> tuple[float, int]:
     """Seconds of the loop and steps."""
     import torch
     from transformers import Trainer, TrainingArguments
@@ -86,13 +88,15 @@ def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, ranks: int
         return {name: torch.tensor(column) for name, column in columns.items()}
 
     order = "group_by_length" if grouped else "random"
-    arguments = TrainingArguments(train_sampling_strategy=order, **theirs(folder, ranks))
+    arguments = TrainingArguments(train_sampling_strategy=order, **told)
     data = [{"input_ids": ids, "labels": ids, "attention_mask": [1] * len(ids)} for ids in rows]
     result = Trainer(base(folder), arguments, data_collator=collate, train_dataset=data).train()
     return result.metrics["train_runtime"], result.global_step
 
 
-def train_trl(folder: Path, rows: list[list[int]], tokens: int, packed: bool, ranks: int) -> tuple[float, int]:
+def train_trl(
+    folder: Path, rows: list[list[int]], tokens: int, packed: bool, told: dict[str, Any], ranks: int
+) -> tuple[float, int]:
     """Seconds of the loop and steps.
 
     Packing comes before the loop, as ours does. SFTTrainer's packs are cut out of the texts one behind the other
@@ -107,11 +111,10 @@ def train_trl(folder: Path, rows: list[list[int]], tokens: int, packed: bool, ra
     words = WordLevel({"<pad>": 0, "<end>": 1, **{str(n): n for n in range(2, 2000)}}, unk_token="<pad>")
     names = {"pad_token": "<pad>", "eos_token": "<end>"}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), **names)
-    told = theirs(folder, ranks)
     if packed:
         batch = batch_of_packs(rows, sum(map(len, rows)) / tokens)
-        told["per_device_train_batch_size"] = batch // ACCUMULATION // ranks
-    arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, bf16=False, **told)
+        told = {**told, "per_device_train_batch_size": batch // ACCUMULATION // ranks}
+    arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, **told)
     data = Dataset.from_list([{"input_ids": ids} for ids in rows])
     trainer = SFTTrainer(base(folder), args=arguments, train_dataset=data, processing_class=tokenizer)
     result = trainer.train()
@@ -146,7 +149,7 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
         (folder / system / "tokenizer").mkdir(exist_ok=True)
 
 
-def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool) -> tuple[float, int]:
+def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
     from lake.runs import Base, Run
     from training import strategies
@@ -159,7 +162,8 @@ def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool) -
     count = parts["train"].samples
     batch = batch_of_packs(rows, count) if packed else BATCH
     size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": count, "tokens": tokens}
-    run = Run(task="instruct", base=Base(kind="folder", name="base"), strategy="full", learning_rate=5e-5, **size)
+    how: dict[str, Any] = {"strategy": "full", "learning_rate": 5e-5, "precision": "bf16" if bf16 else "fp32"}
+    run = Run(task="instruct", base=Base(kind="folder", name="base"), **how, **size)
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
     files = {"metrics": place / "train.json", "curves": place / "train.csv", "checkpoints": place / "checkpoints"}
@@ -171,24 +175,24 @@ def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool) -
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def measure(folder: Path, system: str, count: int, tokens: int, ranks: int) -> dict[str, float]:
+def measure(folder: Path, system: str, count: int, tokens: int, ranks: int, bf16: int) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(1)
-    rows = texts(count, tokens)
+    rows, told = texts(count, tokens), theirs(folder, ranks, bool(bf16))
     if system.startswith("trl"):
-        seconds, steps = train_trl(folder, rows, tokens, system.endswith("packed"), ranks)
+        seconds, steps = train_trl(folder, rows, tokens, system.endswith("packed"), told, ranks)
     elif system.startswith("trainer"):
-        seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), ranks)
+        seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), told)
     else:
-        seconds, steps = train_ours(folder, rows, tokens, system == "packed")
+        seconds, steps = train_ours(folder, rows, tokens, system == "packed", bool(bf16))
     return {"tokens_per_second": sum(map(len, rows)) / seconds, "step": seconds / steps}
 
 
 def launch(folder: Path, system: str, peer: str | None, options: list[int]) -> dict[str, float]:
     """Measure a system in processes of its own, as many as ranks."""
     python = str(peer) if system.startswith("trl") else sys.executable
-    ranks = options[-1]
+    ranks = options[2]
     several = ["-m", "torch.distributed.run", f"--nproc_per_node={ranks}"] if ranks > 1 else []
     command = [python, *several, __file__, str(folder), "--measure", system, *map(str, options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -217,7 +221,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[128])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1])
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS, help="trainer and others")
-    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--bf16", action="store_true", help="instead of fp32")
+    parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         import torch
@@ -235,7 +240,7 @@ def main() -> None:
         make_base(place)
         make_samples(place, texts(count, tokens), tokens)
         print(f"\n{count} texts of up to {tokens} tokens, {ranks} rank{'s' * (ranks > 1)}", flush=True)
-        compare(place, systems, options.peer, [count, tokens, ranks])
+        compare(place, systems, options.peer, [count, tokens, ranks, int(options.bf16)])
 
 
 if __name__ == "__main__":

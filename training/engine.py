@@ -1,5 +1,6 @@
 """The process group of a run, and the DeepSpeed engine that its values ask for."""
 
+import ctypes
 import os
 import warnings
 from typing import Any
@@ -11,6 +12,9 @@ import torch.distributed as dist
 from lake.runs import Run
 from training import model as models
 
+# Of malloc.h: from how many bytes a block lies outside of the heap, and how many free ones at the heap's end are kept.
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+
 # DeepSpeed 0.19 calls torch by an older name.
 warnings.filterwarnings("ignore", category=FutureWarning, message="`torch.distributed.all_gather_into_tensor`")
 
@@ -21,8 +25,11 @@ def start_process() -> torch.device:
     if not gpu:
         # Two OpenMP threads stall each other at random on a busy machine: one a rank, more ranks instead.
         torch.set_num_threads(1)
+        _keep_freed_memory()
         _without_compiled_ops()
     torch.use_deterministic_algorithms(True, warn_only=gpu)
+    # A help for debugging, on by default, that writes each new tensor once more.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     backend, local_rank = "nccl" if gpu else "gloo", int(os.environ.setdefault("LOCAL_RANK", "0"))
     if gpu:
         torch.cuda.set_device(local_rank)
@@ -33,6 +40,15 @@ def start_process() -> torch.device:
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # needs no port
     deepspeed.init_distributed(dist_backend=backend, verbose=False)
     return torch.device("cuda", local_rank) if gpu else torch.device("cpu")
+
+
+def _keep_freed_memory() -> None:
+    # glibc gives each large tensor back to the system, which has to clear its pages for the next one: a tenth of a step
+    # of a small model goes into that. Other C libraries have no mallopt.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(M_MMAP_THRESHOLD, 2**30)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _without_compiled_ops() -> None:
@@ -55,6 +71,8 @@ def start_engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
     # tensor for every operation.
     optimizer = torch.optim.AdamW(models.parameter_groups(model, run), lr=run.learning_rate or 0.0, fused=True)
     engine = deepspeed.initialize(model=model, optimizer=optimizer, config=configuration(model, run))[0]
+    if dist.get_world_size() == 1 and run.zero_stage == 0:
+        engine.enable_backward_allreduce = False  # it would copy all gradients to add them up over one rank
     if run.compile == "always":
         engine.compile()
     return engine

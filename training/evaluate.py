@@ -16,7 +16,7 @@ from lake.runs import Run, render, value
 from training import baselines, metrics, report
 from training.answers import MODEL, Answers
 from training.loader import scan
-from training.memory import memory_told
+from training.memory import asked_by_evaluation, memory_told
 from training.model import Causal, Classifier, load
 from training.progress import Progress, read_csv, write_csv, write_json
 from training.records import read_records
@@ -34,7 +34,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     train = read_records(root, settings.lake, run.where, "train")
     test = read_records(root, settings.lake, run.where, "test")
     progress = Progress(f"evaluate@{run_name}", samples.parts["test"].samples)
-    with memory_told(progress.name, run):
+    with memory_told(progress.name, asked_by_evaluation(run)):
         answers = collect(run, samples, train, test, root / "models" / run_name / "model", progress)
     scores = score(run, answers)
     write_json(root / "metrics" / run_name / "evaluate.json", scores)
@@ -197,9 +197,9 @@ def _gain(ours: dict[str, Scorer], theirs: dict[str, Scorer], rows: np.ndarray, 
 
 def _by(column: str, answers: Answers, scored: Callable[[np.ndarray], dict]) -> dict[str, Any]:
     values = np.array([str(row[column]) for row in answers.rows])
-    names = sorted(set(values.tolist()))
-    order = {name: place for place, name in enumerate(SLICES[column])}
-    chosen = {name: np.flatnonzero(values == name) for name in sorted(names, key=lambda name: order.get(name, 9))}
+    known = SLICES[column]
+    names = sorted(set(values.tolist()), key=lambda name: (known.index(name) if name in known else len(known), name))
+    chosen = {name: np.flatnonzero(values == name) for name in names}
     return {name: scored(rows) for name, rows in chosen.items() if len(rows) >= SMALLEST}
 
 

@@ -10,18 +10,18 @@ from lake.runs import Run
 
 
 @contextmanager
-def memory_told(name: str, run: Run) -> Iterator[None]:
-    """Turns an allocation that failed while the stage `name` of a run was at work into a UserError."""
+def memory_told(name: str, asked: str) -> Iterator[None]:
+    """Turns an allocation that failed while the stage `name` was at work into a UserError; `asked`, by one of the
+    functions below, says what needed the memory and what to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # torch's CPU allocator has no kind of error of its own
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
-        told = _evaluating(run) if name.startswith("evaluate") else _training(run)
-        raise UserError(f"{name}: out of memory with {told}") from None
+        raise UserError(f"{name}: out of memory with {asked}") from None
 
 
-def _training(run: Run) -> str:
+def asked_by_training(run: Run) -> str:
     offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
     checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
     return (
@@ -30,5 +30,5 @@ def _training(run: Run) -> str:
     )
 
 
-def _evaluating(run: Run) -> str:
+def asked_by_evaluation(run: Run) -> str:
     return f"{run.evaluate_batch} samples of up to {run.tokens} tokens at once; lower train.evaluate_batch"

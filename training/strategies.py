@@ -44,7 +44,7 @@ class Hardware:
 
 def hardware() -> Hardware:
     gpu = torch.cuda.is_available()
-    # The CPU computes bfloat16 too, if slowly.
+    # Every CPU computes bfloat16, those without instructions for it slowly.
     return Hardware(gpu, not gpu or torch.cuda.is_bf16_supported(), importlib.util.find_spec("flash_attn") is not None)
 
 

@@ -31,7 +31,7 @@ from training import strategies
 from training.checkpoints import State, fingerprint, load_checkpoint, save_checkpoint
 from training.engine import start_engine, start_process, summed
 from training.loader import Batch, Loader, Mix, scan
-from training.memory import memory_told
+from training.memory import asked_by_training, memory_told
 from training.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
 from training.samples import Part, count_labels, open_samples, record_ids
 
@@ -275,7 +275,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     if ranks > 1 and not launched:
         _launch(run_name, ranks)
         return
-    with memory_told(job.name, job.run):
+    with memory_told(job.name, asked_by_training(job.run)):
         fit(job)
     # Checkpoints that other parameters or code left behind are of no more use either.
     shutil.rmtree(job.checkpoints.parent, ignore_errors=True)

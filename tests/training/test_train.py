@@ -207,6 +207,16 @@ def test_killed_and_started_again_ends_in_the_same_weights(tmp_path, encoder, un
     assert losses(folder) == losses(undisturbed)
 
 
+def test_killed_in_bfloat16_it_goes_on_from_float32_weights(tmp_path, encoder):
+    half = {"precision": "bf16"}
+    whole = fit(project(tmp_path / "whole"), encoder, **half)
+    folder = project(tmp_path / "killed")
+    assert start(folder, encoder, die_at=11, run=half).returncode == -signal.SIGKILL
+    fit(folder, encoder, **half)
+    assert largest_difference(folder, whole) == 0
+    assert losses(folder) == losses(whole)
+
+
 def test_two_ranks_train_as_one(tmp_path, encoder, plain_descent):
     # Without dropout nothing depends on the number of ranks but the order of sums.
     one = fit(project(tmp_path / "one"), encoder, **PLAIN)
