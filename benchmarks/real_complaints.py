@@ -73,6 +73,7 @@ runs:
     train:
       strategy: lora
       epochs: 2
+      precision: bf16
       batch_size: 32
       accumulation: 2
       learning_rate: 2e-3
