@@ -63,6 +63,7 @@ dedup: {{protect: [questions]}}
 mask: {{}}
 annotate: {{trust_source: [scene]}}
 split: {{given: [questions]}}
+quality: {{}}
 runs:
   intent:
     task: classify

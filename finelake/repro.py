@@ -14,10 +14,13 @@ from pathlib import Path
 from finelake import timings
 from finelake.run import check
 from finelake.verify import check_tables
+from jobs import STAGES
 from lake.errors import UserError
-from lake.project import Settings, settings
+from lake.params import load
+from lake.project import PARAMS, Settings, settings
 from lake.snapshots import FOLDER, OtherFormat
 
+SECTIONS = (*STAGES[1:], "quality", "runs")  # of params.yaml, beside `sources`: dvc.yaml names each of them
 EXAMPLE = "  finelake repro\n  finelake repro split"
 
 
@@ -32,6 +35,7 @@ def main(options: argparse.Namespace) -> None:
 def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> None:
     """Run `dvc repro` and print where the time went. UserError when a stage failed."""
     check(root)
+    _check_sections(root)
     chosen = settings(root)
     forced = "--force" in options
     if not forced:
@@ -46,6 +50,14 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     if _manifest_texts(root) != before:
         # A manifest that came from DVC's cache may name what the lake has lost since.
         check_tables(root, chosen.lake)
+
+
+def _check_sections(root: Path) -> None:
+    # DVC would see it only when it comes to the stage that has none, hours later perhaps.
+    content = load(root / PARAMS)
+    absent = next((name for name in SECTIONS if name not in content), None)
+    if absent:
+        raise UserError(f"params.yaml: the section {absent} is missing; write `{absent}: {{}}` for its defaults")
 
 
 def _manifest_texts(root: Path) -> dict[Path, bytes]:
@@ -64,8 +76,8 @@ def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
     _print_timings(timings.read(root), time.monotonic() - started)
     if code:
         raise UserError(
-            f"a stage failed, see above (Spark's own log is {LOG}; exited with -9: it was killed, as the system does "
-            "when memory runs out); mend it and run `finelake repro` again"
+            f"a stage failed, see above; mend it and run `finelake repro` again (Spark's own log is {LOG}; a stage "
+            "that `exited with -9` was killed, as the system does when memory runs out)"
         )
 
 

@@ -95,6 +95,13 @@ def test_a_wrong_parameter_is_refused_before_spark(capsys, project, monkeypatch,
     assert message in refused(capsys, "run", "ingest")
 
 
+def test_a_missing_section_is_named_before_anything_runs(capsys, project):
+    with (project / "params.yaml").open("a") as file:
+        file.write("clean: {}\ndedup: {}\nmask: {}\nannotate: {}\nsplit: {}\nruns: {}\n")
+    message = "params.yaml: the section quality is missing; write `quality: {}` for its defaults"
+    assert message in refused(capsys, "repro")
+
+
 def test_a_missing_java_is_named(capsys, project, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(project))
     assert "Spark needs Java 17" in refused(capsys, "run", "ingest")
