@@ -325,8 +325,13 @@ _EN_LABELS = (
 _EN_NOBODY = {
     "Sir", "Sirs", "Madam", "Customer", "Team", "All", "Manager", "Client", "Member", "Valued", "Support", "Service",
     "The", "Not", "On", "To", "Colleague", "Colleagues", "Friend", "Bank", "Hiring", "Mr", "Mrs", "Ms", "Dr",
+    "Under", "First",
 }  # fmt: skip
-_EN_OFFICES = {"Team", "Bureau", "Support", "Department", "Service", "Services", "Agency", "Company", "Bank"}
+_EN_ROLES = {"Chair", "Chairman", "Chairwoman", "President", "Speaker", "Secretary", "Governor", "Minister", "Director"}
+_EN_OFFICES = {
+    "Team", "Bureau", "Support", "Department", "Service", "Services", "Agency", "Company", "Bank", "Relations",
+    "Assistance",
+}  # fmt: skip
 
 _PROVINCES = (
     "北京|天津|上海|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南"
@@ -348,9 +353,16 @@ def _zh_name(match: re.Match) -> bool:
 
 
 def _en_name(match: re.Match) -> bool:
-    """No greeting of nobody, no office, and not what somebody has blackened already (XXXX XXXX)."""
+    """No greeting of nobody, no role alone (Mr. Chairman), no office, no letters for an office (CFPB), and not what
+    somebody has blackened already (XXXX XXXX)."""
     words = match["value"].split()
-    return not (words[0] in _EN_NOBODY or words[-1] in _EN_OFFICES or any({*word} == {"X"} for word in words))
+    return not (
+        words[0] in _EN_NOBODY
+        or (len(words) == 1 and words[0] in _EN_ROLES)
+        or words[-1] in _EN_OFFICES
+        or re.fullmatch("[B-DF-HJ-NP-TV-XZ]{3,}", match["value"])
+        or any({*word} == {"X"} for word in words)
+    )
 
 
 def _zh_address(match: re.Match) -> bool:

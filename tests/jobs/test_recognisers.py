@@ -59,6 +59,7 @@ PAIRS = [
     ("我叫王小明，找欧阳先生", "我叫<NAME>，找<NAME>先生"),
     ("收件人:张伟 电话13812345678", "收件人:<NAME> 电话<PHONE>"),
     ("My name is John Q. Smith. Call Dr. O'Neil-Brown.", "My name is <NAME>. Call Dr. <NAME>."),
+    ("Thank you, Mr. Chairman Lee and Dr. Ng", "Thank you, Mr. <NAME> and Dr. <NAME>"),
     ("Dear Mrs. Garcia, Best regards,\nŠárka Ottová", "Dear Mrs. <NAME>, Best regards,\n<NAME>"),
     ("住在北京市朝阳区建国路88号3号楼501室，", "住在<ADDRESS>，"),
     ("寄到幸福小区5栋2单元1103", "寄到<ADDRESS>"),
@@ -108,6 +109,7 @@ TRAPS = [
     "Dear Customer, Dear Sir or Madam, the Name: field, Dr. no",
     "乘坐中山路5号线,5月1号上路",
     "My name is XXXX XXXX, account name: CAPITAL ONE",
+    "Thank you, Mr. Chairman. Dear CFPB, Dear Experian Consumer Relations, Sincerely, Under penalty of perjury",
     "5 Things, 10 Way Streets of 2024",
 ]
 POSITIVE = [text for text, _ in PAIRS]
