@@ -5,10 +5,11 @@
 
 Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
 them once, all weights, in fp32 or bf16, one CPU thread a rank: Trainer with texts in random order and grouped by
-length, TRL's SFTTrainer in random order and packed, Finelake with one text a sample and with packs. PEER is the Python
-of an environment with trl and datasets beside this one's packages; without it TRL is left out. Each system runs in a
-process of its own, one after the other, in the given order and back again. All batches hold the same tokens on average.
-Prints tokens a second (padding not counted), seconds a step and the ratio to Trainer of as many tokens and ranks.
+length, TRL's SFTTrainer in random order and packed, Finelake with one text a sample in random order and grouped by
+length, and with packs. PEER is the Python of an environment with trl and datasets beside this one's packages; without
+it TRL is left out. Each system runs in a process of its own, one after the other, in the given order and back again.
+All batches hold the same tokens on average. Prints tokens a second (padding not counted), seconds a step and the ratio
+to Trainer of as many tokens and ranks.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import numpy as np
 
 BATCH = 32  # texts a step
 ACCUMULATION = 2
-SYSTEMS = ("trainer", "trainer grouped", "trl", "trl packed", "padded", "packed")
+SYSTEMS = ("trainer", "trainer grouped", "trl", "trl packed", "padded", "padded grouped", "packed")
 
 
 def texts(count: int, tokens: int) -> list[list[int]]:
@@ -149,8 +150,9 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
         (folder / system / "tokenizer").mkdir(exist_ok=True)
 
 
-def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool, bf16: bool) -> tuple[float, int]:
+def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
+    packed = system == "packed"
     from lake.runs import Base, Run
     from training import strategies
     from training.progress import read_csv
@@ -163,6 +165,7 @@ def train_ours(folder: Path, rows: list[list[int]], tokens: int, packed: bool, b
     batch = batch_of_packs(rows, count) if packed else BATCH
     size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": count, "tokens": tokens}
     how: dict[str, Any] = {"strategy": "full", "learning_rate": 5e-5, "precision": "bf16" if bf16 else "fp32"}
+    how["group_by_length"] = system.endswith("grouped")
     run = Run(task="instruct", base=Base(kind="folder", name="base"), **how, **size)
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
@@ -185,7 +188,7 @@ def measure(folder: Path, system: str, count: int, tokens: int, ranks: int, bf16
     elif system.startswith("trainer"):
         seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), told)
     else:
-        seconds, steps = train_ours(folder, rows, tokens, system == "packed", bool(bf16))
+        seconds, steps = train_ours(folder, rows, tokens, system, bool(bf16))
     return {"tokens_per_second": sum(map(len, rows)) / seconds, "step": seconds / steps}
 
 

@@ -78,6 +78,7 @@ class Run:
     epochs: int = 3  # passes over the train part
     batch_size: int = 32  # samples an optimiser step, over all ranks and accumulated micro-batches
     accumulation: int = 4  # micro-batches an optimiser step and rank
+    group_by_length: bool = False  # samples of like length in a step: less padding, but steps are no random samples
     learning_rate: float | None = None  # peak
     head_learning_rate: float | None = None  # classify: peak rate of the new head; None: learning_rate
     warmup: float = 0.1  # share of all steps in which the rate rises linearly; then it falls linearly to 0
@@ -112,6 +113,7 @@ class Run:
         _refuse(self.patience is not None and self.patience < 1, "patience must be at least 1; leave it out for never")
         _refuse(self.clip < 0 or self.weight_decay < 0, "clip and weight_decay cannot be negative")
         _refuse(len(self.mix) == 1, "mix names one task; name two or more conditions, or leave it out")
+        _refuse(bool(self.mix) and self.group_by_length, "group_by_length would undo mix in each step; leave one out")
         _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
         _refuse(self.offload and self.zero_stage == 0, "offload needs zero_stage 1, 2 or 3")
         weighted = self.class_weights == "balanced"
@@ -173,7 +175,7 @@ SECTIONS = {
         *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "prefix_length", "merge", "dropout", "scale"),
         *("epochs", "batch_size", "class_weights", "offload", "precision", "attention", "gradient_checkpointing"),
         *("accumulation", "learning_rate", "head_learning_rate", "warmup", "weight_decay", "clip", "label_smoothing"),
-        *("patience", "zero_stage", "compile", "checkpoint_steps", "log_steps", "evaluate_batch"),
+        *("group_by_length", "patience", "zero_stage", "compile", "checkpoint_steps", "log_steps", "evaluate_batch"),
     ),
     "evaluate": ("new_tokens", "bootstrap", "examples"),
 }

@@ -90,6 +90,7 @@ class Loader:
     world_size: int = 1
     window: int = plan.WINDOW
     mix: Mix = Mix()
+    group_by_length: bool = False  # not of a mix
     waited: float = 0.0
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class Loader:
 
     def _fill(self, ahead: queue.Queue, stop: threading.Event, epoch: int, step: int) -> None:
         try:
-            for rows in self._steps(epoch, step):
+            for rows in self._grouped_steps(epoch, step) if self.group_by_length else self._steps(epoch, step):
                 if not _put(ahead, stop, self._micro_batches(rows)):
                     return
             _put(ahead, stop, None)
@@ -164,6 +165,17 @@ class Loader:
             begins, ends = (plan.before(position, self.mix.ratio) for position in (first, first + share))
             taken = zip(streams, begins, ends, strict=True)
             yield _joined([stream.take(begin, end) for stream, begin, end in taken if begin < end])
+
+    def _grouped_steps(self, epoch: int, step: int) -> Iterator[Rows]:
+        """As _steps, with samples of like length in each step."""
+        size, batch = plan.group_of(self.steps), self.global_batch
+        begun = step // size * size
+        (stream,) = self._streams(epoch, [begun * batch])
+        for first in range(begun, self.steps, size):
+            rows = stream.take(first * batch, min(first + size, self.steps) * batch)
+            order = plan.by_length(rows["length"], batch, self.seed, epoch, first)
+            for chosen in plan.share(order, batch, self.rank, self.world_size)[max(step - first, 0) :]:
+                yield {name: column[chosen] for name, column in rows.items()}
 
     def _streams(self, epoch: int, positions: list[int]) -> list["_Stream"]:
         """The samples of each task in plan order, from its position on."""

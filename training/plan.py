@@ -3,6 +3,9 @@
 An epoch visits the shards in a shuffled order, `window` shards at a time; the rows of a window are shuffled together.
 So a reader streams whole shards in sequence and holds one window, and the order follows from (seed, epoch) alone.
 
+Steps may hold samples of like length instead: those of GROUP steps are sorted together, cut into global batches, and
+the batches shuffled.
+
 A mix of tasks is a sequence of rounds. A round holds `ratio[t]` samples of task t, task after task; each task gives
 its samples in its own order. Rule "repeat": as many rounds as the task that lasts longest needs, the others start over
 in another order. Rule "cut": as many rounds as the task that runs out first has, the others leave their rest out.
@@ -14,6 +17,7 @@ from itertools import accumulate
 import numpy as np
 
 WINDOW = 8  # shards shuffled together
+GROUP = 50  # steps whose samples are sorted by length together
 
 
 def shard_order(shards: int, seed: int, epoch: int) -> np.ndarray:
@@ -88,6 +92,21 @@ def steps_per_epoch(samples: int, global_batch: int) -> int:
     The remainder, smaller than one global batch, is left out; each epoch has another order, so another remainder.
     """
     return samples // global_batch
+
+
+def group_of(steps: int) -> int:
+    """Steps whose samples are sorted by length together: at most a quarter of an epoch, so that each has others."""
+    return max(min(GROUP, steps // 4), 1)
+
+
+def by_length(lengths: np.ndarray, global_batch: int, seed: int, epoch: int, first: int) -> np.ndarray:
+    """The order of the samples of a group of steps, the first of which is step `first`, so that each global batch has
+    samples of like length. Within a batch they stay in the plan's order, lest one rank always get the longest.
+
+    Returns: int array [samples], a permutation of their positions
+    """
+    batches = np.sort(np.argsort(lengths, kind="stable").reshape(-1, global_batch), axis=1)
+    return np.random.default_rng([seed, epoch, 2, first]).permutation(batches).ravel()
 
 
 def share(order: np.ndarray, global_batch: int, rank: int, world_size: int) -> np.ndarray:

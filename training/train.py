@@ -60,7 +60,8 @@ class Job:
         """UserError when sizes do not fit."""
         run = self.run
         mix = Mix(tuple(run.mix.values()), run.mix_rule, run.shards) if run.mix else Mix()
-        return Loader(self.train, run.seed, run.batch_size, run.accumulation, rank, world_size, mix=mix)
+        sizes = (run.batch_size, run.accumulation, rank, world_size)
+        return Loader(self.train, run.seed, *sizes, mix=mix, group_by_length=run.group_by_length)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -44,6 +44,10 @@ def test_sections_become_one_run():
         ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
         ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
         ({"samples": {"tokens": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
+        (
+            {"samples": {"tokens": 96, "mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
+            "group_by_length would undo mix in each step; leave one out",
+        ),
         ({"samples": {"tokens": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
         ({"train": {"offload": True}}, "offload needs zero_stage 1, 2 or 3"),
         ({"train": {"class_weights": "balanced"}}, "class_weights are for task classify"),

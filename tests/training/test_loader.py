@@ -1,5 +1,6 @@
 """The loader gives exactly the plan's batches, from files, on any number of ranks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,24 @@ def test_batches_are_the_plan(part, world_size, window):
             steps = list(loader(part, rank, world_size, window).epoch(epoch))
             expected = plan.share(order, BATCH, rank, world_size)
             assert [numbers(step) for step in steps] == [sorted(int(i) for i in row) for row in expected]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_batches_grouped_by_length_are_the_plan(part, world_size, monkeypatch):
+    monkeypatch.setattr(plan, "group_of", lambda steps: 3)  # of the 7 steps; a quarter of them, 1, would show nothing
+    order = plan.plan(part.rows, 3, 1, window=2)[: SAMPLES // BATCH * BATCH]
+    groups = [order[first : first + 3 * BATCH] for first in range(0, len(order), 3 * BATCH)]
+    laid = [
+        group[plan.by_length(1 + group % 9, BATCH, 3, 1, first)] for first, group in zip((0, 3, 6), groups, strict=True)
+    ]
+    expected = np.concatenate(laid)
+    assert not np.array_equal(expected, order)
+    for rank in range(world_size):
+        here = replace(loader(part, rank, world_size), group_by_length=True)
+        steps = [numbers(step) for step in here.epoch(1)]
+        assert steps == [sorted(map(int, row)) for row in plan.share(expected, BATCH, rank, world_size)]
+        for step in (1, 3, 5, 7):
+            assert [numbers(batches) for batches in here.epoch(1, step)] == steps[step:]
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Laws of the data plan."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.plan import before, mixed, plan, rounds, shard_order, share, steps_per_epoch
+from training.plan import before, by_length, group_of, mixed, plan, rounds, shard_order, share, steps_per_epoch
 
 shards = st.lists(st.integers(0, 40), min_size=1, max_size=20)
 seeds = st.integers(0, 2**31)
@@ -68,6 +70,28 @@ def test_no_sample_is_left_out_of_every_epoch():
     rows = [5, 5, 5]
     seen = {int(i) for epoch in range(20) for i in share(plan(rows, 0, epoch), 4, 0, 1).ravel()}
     assert seen == set(range(15))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 6), seeds, epochs)
+def test_a_batch_grouped_by_length_holds_neighbours_in_length(steps, batch, seed, epoch):
+    lengths = np.random.default_rng(seed).integers(1, 100, steps * batch)
+    order = by_length(lengths, batch, seed, epoch, 0)
+    assert sorted(order) == list(range(len(lengths)))
+    batches = order.reshape(-1, batch)
+    assert all(list(row) == sorted(row) for row in batches)  # in the plan's order
+    ranges = sorted((lengths[row].min(), lengths[row].max()) for row in batches)
+    assert all(before[1] <= after[0] for before, after in pairwise(ranges))
+
+
+def test_batches_grouped_by_length_come_in_another_order_each_epoch_and_group():
+    orders = [by_length(np.arange(400), 8, 3, epoch, first).tolist() for epoch in (0, 1) for first in (0, 50)]
+    assert all(one != other for one, other in combinations([list(range(400)), *orders], 2))
+
+
+@pytest.mark.parametrize(("steps", "group"), [(1, 1), (7, 1), (40, 10), (1000, 50)])
+def test_a_group_is_a_quarter_of_an_epoch_at_most(steps, group):
+    assert group_of(steps) == group
 
 
 def test_ranks_that_cannot_share_a_batch_evenly_are_refused():
