@@ -152,20 +152,22 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
 
 def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
-    packed = system == "packed"
     from lake.runs import Base, Run
     from training import strategies
     from training.progress import read_csv
     from training.samples import split_parts
     from training.train import Job, fit
 
+    packed = system == "packed"
     place = folder / ("packed" if packed else "padded")
     parts = split_parts(sorted(map(str, place.glob("part=*/shard=*/*.parquet"))))
     count = parts["train"].samples
     batch = batch_of_packs(rows, count) if packed else BATCH
     size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": count, "tokens": tokens}
-    how: dict[str, Any] = {"strategy": "full", "learning_rate": 5e-5, "precision": "bf16" if bf16 else "fp32"}
-    how["group_by_length"] = system.endswith("grouped")
+    how: dict[str, Any] = {
+        **{"strategy": "full", "learning_rate": 5e-5, "precision": "bf16" if bf16 else "fp32"},
+        "group_by_length": system.endswith("grouped"),
+    }
     run = Run(task="instruct", base=Base(kind="folder", name="base"), **how, **size)
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
