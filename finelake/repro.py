@@ -12,14 +12,15 @@ import time
 from pathlib import Path
 
 from finelake import timings
-from finelake.run import check
+from finelake.run import ONCE, RUN, check
 from finelake.verify import check_tables
 from jobs import STAGES
 from lake.errors import UserError
 from lake.params import load
 from lake.project import PARAMS, Settings, settings
-from lake.snapshots import FOLDER, OtherFormat
+from lake.snapshots import FOLDER, AlteredManifest, OtherFormat, manifest_files
 
+STAGE_FILE = "dvc.yaml"
 SECTIONS = (*STAGES[1:], "quality", "runs")  # of params.yaml, beside `sources`: dvc.yaml names each of them
 EXAMPLE = "  finelake repro\n  finelake repro split"
 
@@ -36,10 +37,12 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     """Run `dvc repro` and print where the time went. UserError when a stage failed."""
     check(root)
     _check_sections(root)
+    _check_stages(root)
     chosen = settings(root)
     forced = "--force" in options
     if not forced:
-        with contextlib.suppress(OtherFormat):  # its stage runs again: it was written by another Finelake
+        # DVC replaces such a manifest: from its cache, or its stage runs again.
+        with contextlib.suppress(OtherFormat, AlteredManifest):
             check_tables(root, chosen.lake)
     timings.start(root)
     before = _manifest_texts(root)
@@ -60,8 +63,22 @@ def _check_sections(root: Path) -> None:
         raise UserError(f"params.yaml: the section {absent} is missing; write `{absent}: {{}}` for its defaults")
 
 
+def _check_stages(root: Path) -> None:
+    """UserError where dvc.yaml lacks a stage: DVC calls everything up to date where there is nothing to bring there."""
+    found = load(root / STAGE_FILE).get("stages")
+    if not isinstance(found, dict):
+        found = {}
+    wanted = (*ONCE, *(RUN if load(root / PARAMS)["runs"] else ()))
+    absent = next((name for name in wanted if name not in found), None)
+    if absent:
+        raise UserError(
+            f"{STAGE_FILE} has no stage {absent}; bring the file back from Git, or take that of a new project "
+            "(`finelake init DIR`)"
+        )
+
+
 def _manifest_texts(root: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in (root / FOLDER).glob("*.json")}
+    return {path: path.read_bytes() for path in manifest_files(root / FOLDER)}
 
 
 def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
@@ -76,7 +93,7 @@ def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
     _print_timings(timings.read(root), time.monotonic() - started)
     if code:
         raise UserError(
-            f"a stage failed, see above; mend it and run `finelake repro` again (Spark's own log is {LOG}; a stage "
+            f"a stage failed (see above); fix it and run `finelake repro` again (Spark's own log is {LOG}; a stage "
             "that `exited with -9` was killed, as the system does when memory runs out)"
         )
 

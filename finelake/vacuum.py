@@ -1,7 +1,7 @@
-"""Free what nothing needs: versions that no branch, tag, experiment or work tree pins, and what killed writes left.
+"""Free unreferenced data: versions that no branch, tag, experiment or work tree pins, and what aborted writes left.
 
-Shows what it would free; --delete frees it. Never takes a file that a manifest needs, but with --unmasked those of
-the tables before mask, whose personal data stand as they came.
+Shows what it would free; --delete frees it. Never takes a file that a manifest needs, except, with --unmasked, those of
+the tables before mask, which hold personal data unmasked.
 """
 
 import argparse
@@ -34,10 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-history", action="store_true", help="keep what any commit pins, not only branches, tags and experiments"
     )
     parser.add_argument(
-        "--without", metavar="REF", action="append", default=[], help="a branch, tag or experiment to give up"
+        "--without", metavar="REF", action="append", default=[], help="ignore what this branch, tag or experiment pins"
     )
     parser.add_argument(
-        "--unmasked", action="store_true", help="give up the tables before mask, wherever the masked ones are pinned"
+        "--unmasked", action="store_true", help="also free the tables before mask, wherever the masked ones are pinned"
     )
 
 
@@ -84,7 +84,7 @@ def _record_expired(items: list[Waste], lake: str) -> None:
 
 
 def _what(item: Waste) -> str:
-    return "killed write" if item.version is None else f"version {item.version}, {item.rows:,} rows"
+    return "aborted write" if item.version is None else f"version {item.version}, {item.rows:,} rows"
 
 
 def _sum(items: list[Waste], deleted: bool) -> str:

@@ -1,14 +1,16 @@
 """Check that the lake holds every pinned table: version, files and their sizes; with --deep every byte of them.
 
-Names each table, version or file that is missing or altered, and the command that repairs it.
+Names each manifest, table, version or file that is missing or altered, and the command that repairs it.
 """
 
 import argparse
+import hashlib
 from pathlib import Path
 
 from lake.errors import UserError
 from lake.project import settings
-from lake.snapshots import Table, expired, manifests, problems
+from lake.revisions import lock, outputs
+from lake.snapshots import FOLDER, Table, expired, manifests, problems
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
 
@@ -19,13 +21,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
+    check_manifests(options.root)
     check_tables(options.root, lake, options.deep)
     pinned = manifests(options.root)
+    if not pinned:
+        print("Nothing is pinned yet; `finelake repro` runs the stages.")
+        return
     gone = expired_stages(options.root, lake)
     tables = [table for stage in pinned.keys() - gone.keys() for table in pinned[stage].values()]
     print(f"{len(tables)} tables of {len(pinned) - len(gone)} stages are whole ({sum(t.rows for t in tables):,} rows).")
     if gone:
         print(f"{', '.join(gone)}: expired on purpose; `finelake repair --expired` rebuilds them from the sources.")
+
+
+def check_manifests(root: Path) -> None:
+    """UserError naming every manifest that dvc.lock pins and that is missing, or is another one."""
+    wrong = []
+    for entry in lock(root).values():
+        for path, md5 in outputs(entry).items():
+            if path.startswith(f"{FOLDER}/"):
+                found = (root / path).read_bytes() if (root / path).exists() else None
+                if found is None:
+                    wrong.append(f"{path} is missing")
+                elif hashlib.md5(found).hexdigest() != md5:
+                    wrong.append(f"{path} is not the one that dvc.lock pins")
+    if wrong:
+        raise UserError(
+            f"{'; '.join(wrong)}: it was lost or altered, or its stage was run by hand; `finelake repro` brings "
+            "manifests and dvc.lock together again"
+        )
 
 
 def broken_stages(root: Path, lake: str, deep: bool = False) -> dict[str, list[str]]:

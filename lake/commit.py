@@ -3,7 +3,8 @@
 The data files of each write lie in a folder of their own, TABLE/data/UUID. Spark writes them as a throw-away Delta
 table, so no file is ever renamed (on an object store a rename is a copy); the commit that publishes them is made here,
 in this process, after the last byte is written: an atomic rename in a folder, a conditional put in an object store.
-So a killed writer leaves an unnamed folder and nothing else, and two writers cannot overwrite each other's commit.
+A mark lies in the folder from before its first byte until after the commit (lake/locks.py), so a killed writer leaves a
+marked folder and nothing else, and two writers cannot overwrite each other's commit.
 """
 
 import hashlib
@@ -21,13 +22,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, AtomicType, DataType, MapType, StringType, StructType
 
 from lake import storage
-from lake.snapshots import Table, find_version, intact
+from lake.locks import mark, unmark
+from lake.snapshots import DATA, LOG, Table, find_version, intact
 from lake.storage import location
 
 LANES = 4  # a 128-bit hash is summed as four 32-bit lanes: a long holds 2**31 of them without overflow
 NOTHING = "\0"  # stands for a null where it must be told from a text
 ATTEMPTS = 20  # commits that lost a race against another writer are tried again
-LOG = "_delta_log"
 PROPERTIES = {
     # Plain Parquet readers must see plain Parquet, and a pinned version must stay for ten years.
     "delta.enableDeletionVectors": "false",
@@ -46,19 +47,22 @@ def commit(
 
     The frame is computed once. UserError when the table's log cannot be read.
     """
-    batch = f"data/{uuid.uuid4().hex}"
+    batch = f"{DATA}/{uuid.uuid4().hex}"
     folder = f"{path}/{batch}"
     try:
+        mark(lake_root, folder)
         (rows, content), files = _write(frame, lake_root, folder, partition_by)
         table = Table(path=path, rows=rows, schema=schema_hash(schema), content=content)
-        # Before the commit: what a killed writer leaves behind is then in a folder that no version names.
+        # Before the commit: a killed writer leaves nothing beside the files that its version names.
         _tidy(lake_root, folder, files)
         added = [_under(batch, file) for file in files]
         published = _publish(lake_root, table, added, schema, partition_by)
     except BaseException:
         storage.delete_folders(lake_root, [folder])
         raise
-    if not published or not files:
+    if published and files:
+        unmark(lake_root, folder)
+    else:
         storage.delete_folders(lake_root, [folder])
     return table
 

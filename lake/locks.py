@@ -1,7 +1,8 @@
-"""Who is writing: a lock on the folder of a stage, so that what a killed writer left can be told from a living one's.
+"""Who is writing: a lock on a stage's folder, and a mark in each data folder whose write has not ended.
 
-The kernel releases a lock with its process, so a dead process blocks nobody. An object store has no such locks: there
-nothing is swept, and `finelake vacuum` goes by age.
+The lock distinguishes leftovers of a dead writer from writes in progress: the kernel releases it with its process, so a
+dead process blocks nobody. The mark distinguishes leftovers from data whose log is lost or damaged: only a folder that
+carries it is ever swept. An object store has no such locks: there nothing is swept, and `finelake vacuum` goes by age.
 """
 
 import contextlib
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from lake import storage
-from lake.snapshots import history
+from lake.snapshots import DATA, history
 
 FILE = ".writers"
-DATA = "data"
+MARK = "_unfinished"  # in TABLE/data/UUID, from before its first byte until after the commit that names its files
 
 
 @contextlib.contextmanager
@@ -43,20 +44,39 @@ def alone(lake_root: str, folder: str) -> Iterator[bool]:
         yield _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def mark(lake_root: str, folder: str) -> None:
+    """Mark the data folder of a write that begins."""
+    storage.write_bytes(lake_root, f"{folder}/{MARK}", b"")
+
+
+def unmark(lake_root: str, folder: str) -> None:
+    """Take the mark from a data folder that a version names now."""
+    storage.delete_files(lake_root, [f"{folder}/{MARK}"])
+
+
 def sweep(lake_root: str, folder: str) -> None:
-    """Delete the data folders that no version ever named, below a folder in which nobody writes."""
+    """Delete what killed writers left below a folder in which nobody writes: marked data that no version names."""
     for name in list(storage.folders(lake_root, folder)):
         table = f"{folder}/{name}"
-        storage.delete_folders(lake_root, [f"{table}/{DATA}/{batch}" for batch in unnamed(lake_root, table)])
+        if left := marked(lake_root, table):
+            aborted = left.intersection(unnamed(lake_root, table))
+            storage.delete_folders(lake_root, [f"{table}/{DATA}/{batch}" for batch in aborted])
+            for batch in left - aborted:  # its writer was killed right behind the commit
+                unmark(lake_root, f"{table}/{DATA}/{batch}")
+
+
+def marked(lake_root: str, table: str) -> set[str]:
+    """The folders in TABLE/data whose write has not ended: of writers that were killed, or are still at it."""
+    data = f"{table}/{DATA}"
+    folders = list(storage.folders(lake_root, data))
+    return {batch for batch in folders if storage.sizes(lake_root, [f"{data}/{batch}/{MARK}"])}
 
 
 def unnamed(lake_root: str, table: str) -> list[str]:
-    """The folders in TABLE/data that no version names: of writers that were killed, or are still at it."""
-    batches = sorted(storage.folders(lake_root, f"{table}/{DATA}"))
-    if not batches:
-        return []
-    named = {batch for version in history(lake_root, table) for batch in version.batches}
-    return [batch for batch in batches if batch not in named]
+    """The folders in TABLE/data that no version names: of aborted writes, or of versions that the log has lost."""
+    folders = sorted(storage.folders(lake_root, f"{table}/{DATA}"))
+    named = {batch for version in history(lake_root, table) for batch in version.batches} if folders else set()
+    return [batch for batch in folders if batch not in named]
 
 
 def _open(lake_root: str, folder: str) -> IO:

@@ -14,10 +14,25 @@ from lake.errors import UserError
 T = TypeVar("T")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's plain values; a key that stands twice in a mapping is an error, where YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict[Any, yaml.Node] = {}
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True) if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and key.tag != "tag:yaml.org,2002:merge":
+                if name in seen:
+                    first, second = (one.start_mark.line + 1 for one in (seen[name], key))
+                    raise yaml.MarkedYAMLError(problem=f"{name} stands twice, in lines {first} and {second}")
+                seen[name] = key
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. UserError when it cannot be read or is no mapping."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; create it with `finelake init`") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

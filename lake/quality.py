@@ -5,6 +5,7 @@ same table as it was pinned before; tables of its own stage need no prefix, and 
 """
 
 import difflib
+import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -138,11 +139,13 @@ def load_checks(root: Path, params: Params) -> list[Check]:
 
 
 def read_checks(folder: Path, root: Path) -> list[Check]:
-    """The checks of a folder, by name; none where there is no such folder."""
-    return [
-        parse_check(path.read_text(encoding="utf-8"), path.stem, _named(path, root))
-        for path in sorted(folder.glob("*.sql"))
-    ]
+    """The checks of a folder, by name; none where there is no such folder, OSError where it cannot be listed."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".sql"))
+    except FileNotFoundError:
+        return []
+    paths = [folder / name for name in names]
+    return [parse_check(path.read_text(encoding="utf-8"), path.stem, _named(path, root)) for path in paths]
 
 
 def _named(path: Path, root: Path) -> str:

@@ -5,6 +5,8 @@ cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) i
 """
 
 import functools
+import hashlib
+import json
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -46,16 +48,49 @@ def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
 
 
 def _output(root: Path, rev: str, path: str, md5: str) -> str:
-    in_cache = _cache(root)
-    if in_cache and (cached := Path(in_cache(md5))).exists():
-        return cached.read_text(encoding="utf-8")
-    text = _committed(root, resolve(root, rev), path)
+    cached = _cached(root, md5)
+    text = _committed(root, resolve(root, rev), path) if cached is None else cached.read_text(encoding="utf-8")
     if text is None:
         raise UserError(
             f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
             f"or check {rev} out and run `finelake repro`"
         )
     return text
+
+
+def _cached(root: Path, md5: str) -> Path | None:
+    """The file of DVC's cache with this MD5; None where it is not there. UserError where it was altered."""
+    find = _cache(root)
+    path = Path(find(md5)) if find else None
+    if path is None or not path.exists():
+        return None
+    if _md5(path) != md5:
+        raise UserError(f"{path} of DVC's cache was altered; delete it and run `dvc fetch` or `finelake repro`")
+    return path
+
+
+def check_output(root: Path, path: str) -> None:
+    """UserError where a file or folder is not what the work tree's dvc.lock pins.
+
+    What dvc.lock does not name, since its stage was run by hand alone, is not checked.
+    """
+    for stage, entry in lock(root).items():
+        pinned = outputs(entry).get(path)
+        if pinned and (root / path).exists() and _md5(root / path) != pinned:
+            raise UserError(
+                f"{path} is not what dvc.lock pins: it was altered, or {stage} was run by hand; restore it with "
+                f"`dvc checkout --force {path}`, or keep what is there with `dvc commit --force {stage}`"
+            )
+
+
+def _md5(path: Path) -> str:
+    """The hash by which DVC names a file, or a folder: then that of the list of its files and their hashes."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    files = {file.relative_to(path).as_posix(): _md5(file) for file in path.rglob("*") if file.is_file()}
+    listed = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def _committed(root: Path, commit: str, path: str) -> str | None:
@@ -114,23 +149,29 @@ def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
     UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
     """
     where = "the work tree" if rev is None else rev
-    if rev is not None:
-        text = _committed(root, resolve(root, rev), LOCK)
-    else:
-        text = (root / LOCK).read_text(encoding="utf-8") if (root / LOCK).exists() else ""
+    text = _committed(root, resolve(root, rev), LOCK) if rev is not None else _work_tree_lock(root)
     if text is None:
-        mend = "name a commit that was made after `finelake repro`"
-        raise NothingPinned(f"{where} pins no tables: it holds no {LOCK}; {mend}")
+        fix = "name a commit that was made after `finelake repro`"
+        raise NothingPinned(f"{where} pins no tables: it holds no {LOCK}; {fix}")
     try:
         stages = (yaml.load(text, _loader()) or {}).get("stages") or {}
+        for entry in stages.values():
+            outputs(entry)
         return {str(stage): dict(entry) for stage, entry in stages.items()}
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
         raise UserError(f"{LOCK} of {where} is not DVC's (it was altered or cut); check it out from Git") from None
+
+
+def _work_tree_lock(root: Path) -> bytes:
+    try:
+        return (root / LOCK).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
     """path -> MD5 of a stage's outputs."""
-    return {out["path"]: out["md5"] for out in entry.get("outs") or [] if "md5" in out}
+    return {str(out["path"]): str(out["md5"]) for out in entry.get("outs") or [] if "md5" in out}
 
 
 def is_current(stages: Mapping[str, Any], stage: str) -> bool:
@@ -174,5 +215,5 @@ def _git(root: Path, *arguments: str, stdin: str = "") -> str:
         raise UserError("git is not installed; install it and run this again") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())
-        raise UserError(f"git {arguments[0]} failed in {root} ({reason}); mend the repository") from None
+        raise UserError(f"git {arguments[0]} failed in {root} ({reason}); repair the repository") from None
     return done.stdout

@@ -6,21 +6,27 @@ as Delta's `userMetadata`, so a content is found again in the table's history, a
 loss satisfies the old manifest.
 """
 
+import contextlib
 import dataclasses
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from lake import storage
+from lake import digests, storage
 from lake.errors import UserError
 from lake.project import write_atomically
 
 FORMAT = 3
 FOLDER = "snapshots"
+LOG, DATA = "_delta_log", "data"  # folders of a table
+OTHER_BYTES = "(other SHA-256)"  # ends a problem that only a look at every byte finds
 EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
 
 
@@ -28,12 +34,16 @@ class OtherFormat(UserError):
     """A manifest of another snapshot format."""
 
 
+class AlteredManifest(UserError):
+    """A manifest that was altered or cut."""
+
+
 class Expired(UserError):
     """A table whose files were deleted on purpose."""
 
 
 class UnreadableLog(UserError):
-    """A table whose Delta log is damaged."""
+    """A table whose Delta log is damaged; one that cannot be opened at the moment is not."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,13 @@ class Version:
 
     @property
     def batches(self) -> set[str]:
-        """The folders in TABLE/data that hold its files."""
-        return {path.split("/")[1] for path in self.files}
+        """The folders in TABLE/data that hold its files, as its commit says."""
+        return batches(self.files)
+
+
+def batches(paths: Iterable[str]) -> set[str]:
+    """The folders in TABLE/data that hold files, from their paths relative to the table."""
+    return {parts[1] for path in paths if len(parts := path.split("/")) > 2 and parts[0] == DATA}
 
 
 def manifest_path(root: Path, stage: str) -> Path:
@@ -96,58 +111,105 @@ def write_manifest(root: Path, stage: str, tables: dict[str, Table]) -> None:
 def read_manifest(root: Path, stage: str) -> dict[str, Table]:
     """The tables that a stage pinned. UserError when it has not run or its manifest is not readable."""
     path = manifest_path(root, stage)
-    name = path.relative_to(root)
-    if not path.exists():
-        raise UserError(f"{name} does not exist: the stage {stage} has not run yet; run `dvc repro {stage}`")
-    return parse_manifest(path.read_text(encoding="utf-8"), str(name), stage)
-
-
-def parse_manifest(text: str, name: str, stage: str) -> dict[str, Table]:
-    """The tables of a manifest's text; `name` and `stage` are for messages."""
+    name = str(path.relative_to(root))
     try:
-        content = json.loads(text)
-        found = content["format"]
-        if found == FORMAT:
-            return {name: Table(**table) for name, table in content["tables"].items()}
-    except (ValueError, KeyError, TypeError):
-        mend = f"run `dvc repro --force --single-item {stage}`"
-        raise UserError(f"{name} is no snapshot manifest (it was altered or cut); {mend}") from None
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{name} does not exist: the stage {stage} has not run yet; run `dvc repro {stage}`") from None
+    return parse_manifest(content, name, stage)
+
+
+def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Table]:
+    """The tables of a manifest; `name` is for messages.
+
+    UserError for what is not the manifest of `stage` (AlteredManifest) or of another format (OtherFormat).
+    """
+    try:
+        found = json.loads(content)
+        if found["format"] == FORMAT:
+            return _tables(found, stage)
+        other = int(found["format"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        fix = f"run `dvc repro --force --single-item {stage}`"
+        raise AlteredManifest(f"{name} is not a snapshot manifest of {stage} (it was altered or cut); {fix}") from None
     raise OtherFormat(
-        f"{name} has snapshot format {found}, this Finelake reads {FORMAT}; "
+        f"{name} has snapshot format {other}, this Finelake reads {FORMAT}; "
         f"install the Finelake that wrote it or run `dvc repro --force --single-item {stage}`"
     )
 
 
+def _tables(content: dict, stage: str) -> dict[str, Table]:
+    """The tables of a parsed manifest. An error of one of many kinds where it is not as `write_manifest` wrote it."""
+    tables = {name: Table(**table) for name, table in content["tables"].items()}
+    if content["stage"] != stage or not tables:
+        raise ValueError
+    for name, table in tables.items():
+        hashes = re.fullmatch("[0-9a-f]{32}", table.schema) and re.fullmatch("[0-9a-f]{32}", table.content)
+        if table.path != table_path(stage, name) or not hashes or type(table.rows) is not int or table.rows < 0:
+            raise ValueError
+    return tables
+
+
+def stage_of(path: Path) -> str:
+    """The stage whose manifest lies at `path`: `manifest_path` the other way."""
+    return path.stem.replace("-", "@", 1)
+
+
+def manifest_files(folder: Path) -> list[Path]:
+    """The manifests in a folder `snapshots`, sorted; none where there is no such folder.
+
+    OSError where it cannot be listed: what it pins is then unknown, and not nothing.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(folder / name for name in names if name.endswith(".json") and not name.startswith("."))
+
+
 def manifests(root: Path) -> dict[str, dict[str, Table]]:
     """Every manifest of the work tree, by stage."""
-    found = {}
-    for path in sorted((root / FOLDER).glob("*.json")):
-        stage = path.stem.replace("-", "@", 1)
-        found[stage] = read_manifest(root, stage)
-    return found
+    return {stage: read_manifest(root, stage) for stage in map(stage_of, manifest_files(root / FOLDER))}
 
 
 def history(lake_root: str, path: str) -> list[Version]:
     """The versions of a table, newest first; empty when the lake holds no such table.
 
-    UserError when its Delta log cannot be read (UnreadableLog) or the lake cannot be reached.
+    UserError when its Delta log is damaged (UnreadableLog), cannot be opened or the lake cannot be reached.
     """
     try:
-        commits = storage.open_table(lake_root, path).history()
+        with _log_errors(lake_root, path):
+            commits = storage.open_table(lake_root, path).history()
     except TableNotFoundError:
         return []
-    except (DeltaError, OSError) as error:
-        raise UnreadableLog(_unreadable(lake_root, path, error)) from None
     return [_version(commit) for commit in commits]
 
 
-def _unreadable(lake_root: str, path: str, error: Exception) -> str:
-    folder, stage = storage.location(lake_root, path), path.rpartition("/")[0].replace("/", "@")
-    reason = " ".join(str(error).split())[:200]
-    return (
-        f"the Delta log of table {path} cannot be read ({reason}); restore {folder}/_delta_log from a backup, "
-        f"or move {folder} away and run `finelake repair {stage}`"
-    )
+@contextlib.contextmanager
+def _log_errors(lake_root: str, path: str) -> Iterator[None]:
+    """Distinguishes a log that is damaged from one that cannot be opened now: permission, open files, memory."""
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except (DeltaError, OSError) as error:
+        reason = _reason(error)
+        if isinstance(error, OSError) or "os error" in reason:
+            raise UserError(
+                f"the Delta log of table {path} cannot be opened ({reason}); nothing in it is known to be damaged: "
+                "remove the cause and run this again"
+            ) from None
+        folder, stage = storage.location(lake_root, path), path.rpartition("/")[0].replace("/", "@")
+        raise UnreadableLog(
+            f"the Delta log of table {path} cannot be read ({reason}); restore {folder}/{LOG} from a backup, "
+            f"or move {folder} away and run `finelake repair {stage}`"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    """delta-rs's own words in one line: without colours, arrows and the places in its code."""
+    text = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
+    return " ".join(re.split(r"\n\s*0: ", text)[0].split())[:200]
 
 
 def _version(commit: dict) -> Version:
@@ -163,8 +225,12 @@ def _version(commit: dict) -> Version:
         rows=metadata.get("rows"),
         schema=metadata.get("schema"),
         content=metadata.get("content"),
-        files=metadata.get("files") or {},
+        files=_files(metadata.get("files")),
     )
+
+
+def _files(found: Any) -> dict[str, str]:
+    return {str(path): str(digest) for path, digest in found.items()} if isinstance(found, dict) else {}
 
 
 def find_version(lake_root: str, table: Table) -> int | None:
@@ -181,8 +247,8 @@ def _pinned(versions: list[Version], table: Table) -> Version | None:
 def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
     """What keeps a pinned table from being read: a missing table, version or file, or an altered file.
 
-    A file is altered when its size is another than at its commit; with `deep`, when its bytes are. UserError when the
-    lake cannot be reached.
+    A file is altered when its size is another than at its commit; with `deep`, when its bytes are: their SHA-256 is
+    read unless this process knows it. UserError when the lake cannot be reached.
     """
     try:
         versions = history(lake_root, table.path)
@@ -196,6 +262,9 @@ def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
     if version is None:
         yield f"table {table.path} has no version with the pinned content {table.content}"
         return
+    if version.rows != table.rows:
+        yield f"table {table.path} has {version.rows} rows, its manifest says {table.rows}: the manifest was altered"
+        return
     lost = list(_file_problems(lake_root, table.path, version, deep))
     if lost and version.number in _expired_versions(lake_root, table.path):
         yield f"table {table.path}, version {version.number} was expired on purpose"
@@ -204,23 +273,23 @@ def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
 
 
 def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> Iterator[str]:
-    added = _added(lake_root, path, version.number)
-    found = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in added])
+    paths = added(lake_root, path, version.number)
+    found = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in paths])
     whole = []
-    for name, size in added:
-        told = f"table {path}, version {version.number}: the data file {name}"
+    for name, size in paths:
+        named = f"table {path}, version {version.number}: the data file {name}"
         here = found.get(f"{path}/{name}")
         if here is None:
-            yield f"{told} is missing"
+            yield f"{named} is missing"
         elif here != size:
-            yield f"{told} was altered ({here} bytes, written with {size})"
+            yield f"{named} was altered ({here} bytes, written with {size})"
         else:
             whole.append(name)
     if deep:
-        digests = storage.sha256(lake_root, [f"{path}/{name}" for name in whole])
+        found_digests = digests.sha256(lake_root, [f"{path}/{name}" for name in whole])
         for name in whole:
-            if digests[f"{path}/{name}"] != version.files.get(name):
-                yield f"table {path}, version {version.number}: the data file {name} was altered (other SHA-256)"
+            if found_digests[f"{path}/{name}"] != version.files.get(name):
+                yield f"table {path}, version {version.number}: the data file {name} was altered {OTHER_BYTES}"
 
 
 def intact(lake_root: str, table: Table, deep: bool = False) -> bool:
@@ -241,18 +310,31 @@ def expire(lake_root: str, path: str, versions: Iterable[int]) -> None:
 
 
 def _expired_versions(lake_root: str, path: str) -> set[int]:
+    file = f"{path}/{EXPIRED}"
     try:
-        return {*json.loads(storage.read_bytes(lake_root, f"{path}/{EXPIRED}"))}
+        numbers = json.loads(storage.read_bytes(lake_root, file))
     except FileNotFoundError:
         return set()
+    except (ValueError, RecursionError):
+        numbers = None
+    if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
+        raise UserError(
+            f"{storage.location(lake_root, file)} was altered; delete it: what it names as deleted on purpose then "
+            "counts as missing"
+        )
+    return {*numbers}
 
 
 def require(lake_root: str, stage: str, table: Table) -> int:
-    """The version that holds a table pinned by `stage`. UserError names what is missing and what repairs it."""
-    for problem in problems(lake_root, table):
+    """The version that holds a table pinned by `stage`, every byte of it as it was written.
+
+    UserError names what is missing or altered and what repairs it.
+    """
+    for problem in problems(lake_root, table, deep=True):
         if expired(lake_root, table):
             raise Expired(f"{problem}; rebuild it with `finelake repair --expired`")
-        raise UserError(f"{problem}; rebuild it with `finelake repair {stage}`")
+        deep = " --deep" if problem.endswith(OTHER_BYTES) else ""
+        raise UserError(f"{problem}; rebuild it with `finelake repair{deep} {stage}`")
     version = find_version(lake_root, table)
     assert version is not None  # problems() names an absent version
     return version
@@ -265,8 +347,8 @@ def files(lake_root: str, stage: str, table: Table) -> list[str]:
     """
     version = require(lake_root, stage, table)
     # File names hold random identifiers, their folders the partition: only the folder may decide the order.
-    added = sorted(_added(lake_root, table.path, version), key=lambda item: _partition(item[0]))
-    return [storage.location(lake_root, f"{table.path}/{path}") for path, _ in added]
+    paths = sorted(added(lake_root, table.path, version), key=lambda item: _partition(item[0]))
+    return [storage.location(lake_root, f"{table.path}/{path}") for path, _ in paths]
 
 
 def _partition(path: str) -> list[tuple[str, int | str]]:
@@ -274,9 +356,10 @@ def _partition(path: str) -> list[tuple[str, int | str]]:
     return [(name, int(value) if value.isdigit() else value) for name, value in values]
 
 
-def _added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
+def added(lake_root: str, path: str, version: int) -> list[tuple[str, int]]:
     """(path relative to the table, bytes) of the files of a version."""
-    actions = storage.open_table(lake_root, path, version).get_add_actions(flatten=True)
+    with _log_errors(lake_root, path):
+        actions = storage.open_table(lake_root, path, version).get_add_actions(flatten=True)
     columns = {name: actions.column(name).to_pylist() for name in ("path", "size_bytes")}
     return list(zip(columns["path"], columns["size_bytes"], strict=True))
 

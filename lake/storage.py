@@ -4,9 +4,11 @@ The object store's endpoint and keys come from the environment under their stand
 AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), for Spark, DuckDB and delta-rs alike.
 """
 
+import errno
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,8 +50,9 @@ def location(lake_root: str, path: str) -> str:
 
 
 def delta_url(lake_root: str, path: str) -> str:
-    """The folder or URL of a table, as delta-rs takes it."""
-    return location(lake_root, path).replace("s3a://", "s3://", 1)
+    """The URL of a table, as delta-rs takes it."""
+    place = location(lake_root, path)
+    return Path(place).absolute().as_uri() if is_local(lake_root) else place.replace("s3a://", "s3://", 1)
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,29 @@ def object_store() -> ObjectStore:
 
 
 def check(lake_root: str) -> None:
-    """UserError when the lake's object store or bucket cannot be reached; an absent folder will be made."""
+    """UserError when the lake's object store or bucket cannot be reached; an absent folder will be made.
+
+    A folder that delta-rs would take for another one is refused by name: delta-rs would find no table there.
+    """
+    if is_local(lake_root) and (odd := _misread(os.path.realpath(lake_root))):
+        raise UserError(
+            f"the path of the lake, {lake_root!r}, holds {odd}, which delta-rs cannot read; "
+            "move the project, or set FINELAKE_LAKE to a folder whose path does without it"
+        )
     filesystem(lake_root)
+
+
+# delta-rs decodes a path as a URL twice, however it is quoted, and takes a backslash for a slash.
+_URL_MARKS = re.compile(r"[#?\\]|%[0-9A-Fa-f]{2}")
+
+
+def _misread(path: str) -> str | None:
+    """What of a path delta-rs does not read as it is; None where there is nothing."""
+    if mark := _URL_MARKS.search(path):
+        return f"{mark[0]!r}" if mark[0] != "\\" else "a backslash"
+    if any(unicodedata.category(letter) == "Cs" for letter in path):
+        return "bytes that are not UTF-8"
+    return "a control character" if any(letter < " " or letter == "\x7f" for letter in path) else None
 
 
 def delta_options(lake_root: str) -> dict[str, str] | None:
@@ -101,7 +125,14 @@ def delta_options(lake_root: str) -> dict[str, str] | None:
 
 def open_table(lake_root: str, path: str, version: int | None = None) -> DeltaTable:
     """A table of the lake at a version (None: the newest). TableNotFoundError where there is none."""
-    return DeltaTable(delta_url(lake_root, path), version=version, storage_options=delta_options(lake_root))
+    options = delta_options(lake_root)
+    try:
+        return DeltaTable(delta_url(lake_root, path), version=version, storage_options=options)
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        # delta-rs panics, with an exception that no name leads to, where the system gives it no file or thread.
+        raise OSError(errno.EAGAIN, f"delta-rs could not start ({str(error).splitlines()[0]})") from None
 
 
 def list_files(lake_root: str, folder: str) -> list[File]:

@@ -1,7 +1,8 @@
-"""Which data of the lake nothing needs any more: versions that no manifest pins and no rule keeps, killed writes.
+"""Unreferenced data of the lake: versions that no manifest pins and no rule keeps, and aborted writes.
 
-A manifest counts wherever it may be asked for: in the work tree, in DVC's running experiments, in every branch, tag,
-experiment and stash of Git. When one of them cannot be read, nothing is deleted at all.
+A manifest counts wherever it may be read: in the work tree, in DVC's running experiments, in every branch, tag,
+experiment and stash of Git. When one of them cannot be read, or pins what no version of its table holds, nothing is
+deleted at all: where a log is lost, its data look unreferenced and are not.
 """
 
 import time
@@ -12,14 +13,28 @@ from typing import Any
 
 from lake import storage
 from lake.errors import UserError
-from lake.locks import DATA, alone, unnamed
+from lake.locks import alone, marked, unnamed
 from lake.revisions import NothingPinned, commits, lock, manifests_at, revisions
-from lake.snapshots import FOLDER, OtherFormat, Table, Version, history, parse_manifest
+from lake.snapshots import (
+    DATA,
+    FOLDER,
+    LOG,
+    OtherFormat,
+    Table,
+    Version,
+    added,
+    batches,
+    history,
+    manifest_files,
+    parse_manifest,
+    stage_of,
+)
 
 DAY = 24 * 60 * 60  # seconds
-LOG = "_delta_log"
+WORK_TREE = "the work tree"
 
 Pin = tuple[str, str, str]  # path of the table, schema, content
+Pins = Mapping[Pin, str]  # -> the first of those that pin it: the work tree or a ref
 Manifests = Mapping[str, Mapping[str, Table]]  # of one revision: the tables of each stage
 GivenUp = Callable[[Manifests, Mapping[str, Any]], Collection[str]]  # manifests, stages of dvc.lock -> stages
 
@@ -56,13 +71,13 @@ class Waste:
 
 def pinned(
     root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp | None = None
-) -> set[Pin]:
+) -> dict[Pin, str]:
     """What any manifest pins, those of the refs `without` left out. UserError when a manifest cannot be read.
 
     `given_up` names the stages whose tables need not stay, from manifests and dvc.lock of one revision or work tree.
     Manifests of another snapshot format pin data outside the data folders, which are not touched.
     """
-    found = {pin for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
+    found = {pin: WORK_TREE for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
     refs = revisions(root)
     for name in without:
         if name not in refs:
@@ -70,11 +85,12 @@ def pinned(
     names = {commit: name for name, commit in refs.items() if name not in without}
     for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
         try:
-            found |= _pins(manifests_at(root, rev), given_up, root, rev)
+            for pin in _pins(manifests_at(root, rev), given_up, root, rev):
+                found.setdefault(pin, rev)
         except (NothingPinned, OtherFormat):
             continue
         except UserError as error:
-            raise UserError(f"{error}; or give up what it pins with --without {rev}") from None
+            raise UserError(f"{error}; or ignore what it pins with --without {rev}") from None
     return found
 
 
@@ -86,21 +102,23 @@ def _pins(manifests: Manifests, given_up: GivenUp | None, root: Path, rev: str |
 
 def _work_trees(root: Path) -> Iterator[tuple[Path, Manifests]]:
     """The work tree and the copies in which DVC runs experiments, each with its manifests."""
-    for pattern in (FOLDER, f".dvc/tmp/exps/*/{FOLDER}", f".dvc/tmp/exps/*/*/{FOLDER}"):
-        for folder in root.glob(pattern):
-            found = {path.stem: _work_tree_tables(root, path) for path in folder.glob("*.json")}
-            yield folder.parent, found
+    for tree in (root, *root.glob(".dvc/tmp/exps/*"), *root.glob(".dvc/tmp/exps/*/*")):
+        paths = manifest_files(tree / FOLDER) if tree.is_dir() else []
+        yield tree, {stage_of(path): _work_tree_tables(root, path) for path in paths}
 
 
 def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
     try:
-        return parse_manifest(path.read_text(encoding="utf-8"), str(path.relative_to(root)), path.stem)
+        return parse_manifest(path.read_bytes(), str(path.relative_to(root)), stage_of(path))
     except (FileNotFoundError, OtherFormat):
         return {}  # an experiment that has just ended; data that is not touched
 
 
-def waste(lake_root: str, pins: set[Pin], rules: Rules, now: float | None = None) -> list[Waste]:
-    """Every data folder of the lake that no pin and no rule keeps."""
+def waste(lake_root: str, pins: Pins, rules: Rules, now: float | None = None) -> list[Waste]:
+    """Every data folder of the lake that no pin and no rule keeps.
+
+    UserError for a table with such folders of which a pin is satisfied by no version.
+    """
     since = (time.time() if now is None else now) - rules.days * DAY
     return [item for table in tables(lake_root) for item in _wasted(lake_root, table, pins, rules, since)]
 
@@ -116,29 +134,48 @@ def tables(lake_root: str, folder: str = "") -> Iterator[str]:
             yield from tables(lake_root, path)
 
 
-def _wasted(lake_root: str, table: str, pins: set[Pin], rules: Rules, since: float) -> Iterator[Waste]:
-    versions = [version for version in history(lake_root, table) if version.files]
-    kept = set(_kept(table, versions, pins, rules, since))
-    present = set(storage.folders(lake_root, f"{table}/{DATA}"))
+def _wasted(lake_root: str, table: str, pins: Pins, rules: Rules, since: float) -> Iterator[Waste]:
+    versions = history(lake_root, table)
+    kept = set(_kept(lake_root, table, versions, pins, rules, since))
+    free = set(storage.folders(lake_root, f"{table}/{DATA}")) - kept
+    if free:
+        _require_pins(lake_root, table, versions, pins)
     for version in versions:
-        for batch in version.batches & present - kept:
+        for batch in sorted(version.batches & free):
             files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
             yield Waste(table, batch, version.number, version.rows, len(files), sum(file.size for file in files))
-    for batch in unnamed(lake_root, table):
+    # Without a log, data may be all that is left of a table: then a mark has to say that its write did not end.
+    aborted = free if versions else free & marked(lake_root, table)
+    for batch in sorted(aborted.intersection(unnamed(lake_root, table))):
         files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
         # Some object stores go on listing a folder from which everything was deleted.
         if files and all(file.modified < since for file in files):
             yield Waste(table, batch, None, None, len(files), sum(file.size for file in files))
 
 
-def _kept(table: str, versions: list[Version], pins: set[Pin], rules: Rules, since: float) -> Iterator[str]:
+def _require_pins(lake_root: str, table: str, versions: list[Version], pins: Pins) -> None:
+    held = {(version.schema, version.content) for version in versions}
+    for (path, schema, content), ref in pins.items():
+        if path == table and (schema, content) not in held:
+            stage = table.rpartition("/")[0].replace("/", "@")
+            ignore = "" if ref == WORK_TREE else f", or ignore what {ref} pins with --without {ref}"
+            raise UserError(
+                f"table {table} has no version with the content {content} that {ref} pins: its log may be incomplete "
+                f"and its data only look unreferenced, so nothing is deleted; restore {table}/{LOG} of {lake_root} "
+                f"from a backup, or rebuild the table with `finelake repair {stage}`{ignore}"
+            )
+
+
+def _kept(lake_root: str, table: str, versions: list[Version], pins: Pins, rules: Rules, since: float) -> Iterator[str]:
     """The data folders of the versions (newest first) that are pinned or that a rule keeps."""
     satisfied = set()
-    for place, version in enumerate(versions):
+    for place, version in enumerate(version for version in versions if version.files):
         pin = (table, str(version.schema), str(version.content))
         # A content that was written again after a loss is read from its newest version.
         needed = pin in pins and pin not in satisfied
         satisfied.add(pin)
+        if needed:  # what it is read from, should its commit's own list of files be altered
+            yield from batches(path for path, _ in added(lake_root, table, version.number))
         if needed or place < rules.versions or version.timestamp / 1000 >= since:
             yield from version.batches
 

@@ -160,7 +160,7 @@ def test_what_no_pin_needs_is_waste_by_age(project):
     filesystem, path = storage.filesystem(f"{lake}/clean/records/data/0123/part-0.parquet")
     rewrite(filesystem, path, b"half")
     assert "0123" in unnamed(lake, "clean/records")
-    pins = {(table.path, table.schema, table.content) for table in (records, samples)}
+    pins = {(table.path, table.schema, table.content): "main" for table in (records, samples)}
     now = vacuum.Rules(days=-1)
     assert vacuum.waste(lake, pins, vacuum.Rules()) == []
     found = vacuum.waste(lake, pins, now)

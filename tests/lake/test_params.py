@@ -76,3 +76,25 @@ def test_a_broken_file_is_named(tmp_path):
         load(path)
     with pytest.raises(UserError, match="does not exist; create it with `finelake init`"):
         load(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("clean: {}\nclean: {}\n", "clean stands twice, in lines 1 and 2"),
+        ("a:\n  b: 1\n  c: 2\n  b: 1\n", "b stands twice, in lines 2 and 4"),
+        ("a: [{b: 1, 'b': 2}]\n", "b stands twice"),
+        ("1: x\n1: y\n", "1 stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, text, place):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=place):
+        load(path)
+
+
+def test_anchors_and_merges_are_plain_yaml(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: *a\n")
+    assert load(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {"x": 1, "y": 2}}

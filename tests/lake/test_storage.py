@@ -2,10 +2,13 @@
 
 import hashlib
 import socket
+import string
 import uuid
 from pathlib import Path
 
 import pytest
+from deltalake import Field, Schema
+from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from lake import storage
 from lake.errors import UserError
@@ -133,3 +136,32 @@ def test_a_private_folder_is_its_owner_s_alone_unless_it_was_opened(tmp_path):
     Path(lake, "clean").chmod(0o750)
     storage.make_private(lake, "clean")
     assert Path(lake, "clean").stat().st_mode & 0o777 == 0o750
+
+
+READ_AS_THEY_ARE = [
+    *(letter for letter in string.printable if letter.isprintable() and letter not in "/#?\\"),
+    "数据",
+    "é",
+]
+MISREAD = ["#", "?", "\\", "%20", "%41", "a#b?c", "\n", "\t", "\r", "\x7f", "\udcff"]
+
+
+def test_a_lake_may_lie_at_any_path_that_delta_rs_reads(tmp_path):
+    adds = [AddAction("data/0/part.parquet", 4, {}, 0, True, "{}")]
+    schema = Schema([Field("id", "long")])
+    wrong = []
+    for number, name in enumerate(READ_AS_THEY_ARE):
+        lake = f"{tmp_path}/{number}/a{name}b"
+        create_table_with_add_actions(storage.delta_url(lake, "x"), schema, adds, "error", [])
+        storage.open_table(lake, "x").create_write_transaction(adds, "overwrite", schema, [])
+        if len(storage.open_table(lake, "x").history()) != 2 or len(storage.list_files(lake, "x/_delta_log")) != 2:
+            wrong.append(name)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", MISREAD)
+def test_a_path_that_delta_rs_misreads_is_refused_by_name(tmp_path, name):
+    (tmp_path / "link").symlink_to(tmp_path / f"a{name}b")
+    for lake in (f"{tmp_path}/a{name}b", f"{tmp_path}/a{name}b/deeper", str(tmp_path / "link")):
+        with pytest.raises(UserError, match="the path of the lake, .* which delta-rs cannot read; move the project"):
+            storage.open_table(lake, "x")

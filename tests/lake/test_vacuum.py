@@ -1,6 +1,7 @@
 """Vacuum takes what nothing needs, and never what any branch, tag, experiment or work tree pins."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
@@ -10,11 +11,12 @@ import pytest
 
 from lake.commit import commit
 from lake.errors import UserError
-from lake.locks import writing
+from lake.locks import MARK, writing
 from lake.snapshots import (
     Table,
     expire,
     expired,
+    history,
     intact,
     manifest_path,
     problems,
@@ -144,6 +146,56 @@ def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
     with writing(lake, "elsewhere"), writing(lake, "clean"):  # sweeps what the killed one left, and holds the rest
         assert delete(lake, found) == found
     assert delete(lake, found) == []
+
+
+def test_without_a_log_only_aborted_writes_are_waste(project):
+    root, lake, _ = project
+    log = Path(lake, "clean", "records", "_delta_log")
+    log.rename(log.with_name("away"))
+    half = Path(lake, "clean", "records", "data", "0123")
+    half.mkdir()
+    (half / "part-0.parquet").write_bytes(b"half")
+    assert waste(lake, {}, NOTHING) == []
+    (half / MARK).touch()
+    assert [(item.batch, item.version) for item in waste(lake, {}, NOTHING)] == [("0123", None)]
+
+
+@pytest.mark.parametrize("lost", ["all of it", "its last commits"])
+def test_a_pin_that_no_version_satisfies_stops_everything(project, lost):
+    root, lake, tables = project
+    logs = sorted(Path(lake, "clean", "records", "_delta_log").glob("*.json"))
+    for log in logs if lost == "all of it" else logs[3:]:
+        log.unlink()
+    message = (
+        f"no version with the content {tables[4].content} that the work tree pins.* so nothing is deleted; restore"
+    )
+    with pytest.raises(UserError, match=message):
+        waste(lake, pinned(root), NOTHING)
+    (root / "snapshots" / "clean.json").unlink()
+    with pytest.raises(UserError, match="or ignore what (HEAD|main|old|released) pins with --without"):
+        waste(lake, pinned(root), NOTHING)
+
+
+def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project):
+    root, lake, tables = project
+    log = Path(lake, "clean", "records", "_delta_log", f"{4:020d}.json")
+    (batch,) = history(lake, "clean/records")[0].batches
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        if "commitInfo" in line:
+            line["commitInfo"]["userMetadata"] = line["commitInfo"]["userMetadata"].replace(batch, "f" * 32)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert history(lake, "clean/records")[0].batches == {"f" * 32}
+    delete(lake, waste(lake, pinned(root), NOTHING))
+    assert intact(lake, tables[4])
+
+
+def test_manifests_that_cannot_be_listed_stop_everything(project):
+    root, _, _ = project
+    (root / "snapshots").rename(root / "away")
+    (root / "snapshots").write_text("not a folder")
+    with pytest.raises(NotADirectoryError):
+        pinned(root)
 
 
 def test_what_is_given_up_is_expired_and_not_lost(spark, project):
