@@ -19,6 +19,7 @@ from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
+from lake.revisions import check_output
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
@@ -110,6 +111,7 @@ def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") 
         columns.check(root, found)
         return module.Params(sources=found)
     if name == "tokenize":
+        check_output(root, f"models/{run_name}/tokenizer")
         return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
     found = parse(module.STAGE.params, content.get(name), name)
     return module.ready(found, mask_key()) if name == "mask" else found

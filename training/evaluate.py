@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 from lake import snapshots
 from lake.errors import UserError
 from lake.project import Settings, write_atomically
+from lake.revisions import check_output
 from lake.runs import Run, render, value
 from training import baselines, metrics, report
 from training.answers import MODEL, Answers
@@ -29,13 +30,18 @@ Scorer = Callable[[np.ndarray], float]
 
 
 def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
-    """Write metrics/RUN/evaluate.json, plots/RUN and reports/RUN.html. UserError when an input is missing."""
+    """Write metrics/RUN/evaluate.json, plots/RUN and reports/RUN.html.
+
+    UserError when an input is missing or altered.
+    """
+    model = root / "models" / run_name / "model"
+    check_output(root, f"models/{run_name}/model")
     samples = open_samples(root, settings.lake, run_name)
     train = read_records(root, settings.lake, run.where, "train")
     test = read_records(root, settings.lake, run.where, "test")
     progress = Progress(f"evaluate@{run_name}", samples.parts["test"].samples)
     with memory_told(progress.name, asked_by_evaluation(run)):
-        answers = collect(run, samples, train, test, root / "models" / run_name / "model", progress)
+        answers = collect(run, samples, train, test, model, progress)
     scores = score(run, answers)
     write_json(root / "metrics" / run_name / "evaluate.json", scores)
     plots = root / "plots" / run_name

@@ -25,6 +25,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from lake import params, project
 from lake.errors import UserError
 from lake.project import PARAMS, Settings
+from lake.revisions import check_output
 from lake.runs import Run, parse_run
 from training import model as models
 from training import strategies
@@ -243,6 +244,8 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
     go together."""
     samples = open_samples(root, settings.lake, run_name)
     folder = root / "models" / run_name
+    for name in ("base", "tokenizer"):
+        check_output(root, f"models/{run_name}/{name}")
     if run.task == "classify" and not samples.labels:
         raise UserError(f"tokenize@{run_name} pins no classes; check `label` and `where` of runs.{run_name}")
     layers = models.load_config(folder / "base").num_hidden_layers
