@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: all install lint test test-slow test-long demo clean
+.PHONY: all install lint lock test test-slow test-long demo clean
 
 all: lint test
 
@@ -13,17 +13,28 @@ install: .venv/installed
 	@command -v java >/dev/null || { echo "Finelake needs Java 17; install a Java 17 runtime"; exit 2; }
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages: some 6 GB and 5 minutes, most of it torch"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt "setuptools" "wheel"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+	@# Each file is compared with its SHA-256 in constraints.txt. What builds those that exist as source comes first.
+	awk '/^[^ ]/ { build = /^(packaging|setuptools|wheel)==/ } build' constraints.txt > .venv/build.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/build.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m jobs.jars
 	@# Keep the training entries of dvc.lock out of commits (see .gitattributes).
 	@! git rev-parse --git-dir >/dev/null 2>&1 || git config filter.data-entries.clean "awk -f finelake/data_entries.awk"
 	@touch $@
 
+# The exact set with the SHA-256 of every file, from pyproject.toml. What is pinned stays where it still fits;
+# make lock UPGRADE="--upgrade-package lxml" takes the newest lxml.
+lock:
+	@test -x $(BIN)/uv || { echo "make lock needs an installed environment; run make install with the unchanged files first"; exit 2; }
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(UPGRADE) --output-file constraints.txt pyproject.toml
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/advisories.py
 
 test: install
 	$(BIN)/python -m pytest -m "not slow and not long"
