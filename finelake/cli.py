@@ -23,7 +23,7 @@ from finelake import (
     verify,
 )
 from lake.errors import UserError, disk_is_full, full_disk
-from lake.project import find_root, settings
+from lake.project import find_root, keep_dvc_private, settings
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 COMMANDS = {
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. Exit code 2 for a user's mistake, with one sentence; a traceback is our own fault."""
     options = parser().parse_args(arguments)
     module = COMMANDS[options.command]
+    keep_dvc_private()
     try:
         if getattr(module, "NEEDS_PROJECT", True):
             options.root = find_root(Path.cwd())
