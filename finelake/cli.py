@@ -23,7 +23,8 @@ from finelake import (
     verify,
 )
 from lake.errors import UserError, disk_is_full, full_disk
-from lake.project import find_root, keep_dvc_private, settings
+from lake.private import keep_dvc_private
+from lake.project import find_root, settings
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 COMMANDS = {

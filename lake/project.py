@@ -3,7 +3,6 @@
 Settings change where and how fast a stage runs, never what it computes, so no stage reruns because of them.
 """
 
-import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from lake.errors import UserError
 
 PARAMS = "params.yaml"
 MASK_KEY = "FINELAKE_MASK_KEY"  # the variable that holds the key of the pseudonyms
-DVC_DATABASES = "DVC_SITE_CACHE_DIR"  # DVC's own variable
 
 
 def find_root(start: Path) -> Path:
@@ -62,21 +60,6 @@ def settings(root: Path) -> Settings:
 def mask_key() -> str | None:
     """The key of the pseudonyms of `mask`. It is no setting: what it is decides what is computed."""
     return os.environ.get(MASK_KEY)
-
-
-def keep_dvc_private() -> None:
-    """Have DVC keep its databases in a folder that only this user can enter.
-
-    They may hold pickles (CVE-2025-69872), and DVC's own choice is a folder of /var/tmp where every user can write.
-    Without a home folder that can be written, as in a container, that choice stands.
-    """
-    if DVC_DATABASES in os.environ:
-        return
-    with contextlib.suppress(OSError, RuntimeError):
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finelake"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        os.environ[DVC_DATABASES] = str(folder / "dvc")
 
 
 def _project_of(root: Path) -> Path:

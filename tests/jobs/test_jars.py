@@ -87,9 +87,7 @@ def test_only_what_is_missing_or_altered_is_fetched_again(folder, repository):
 
 def test_a_fetched_library_with_another_digest_is_not_put_in_place(folder, repository):
     repository[0][OTHER.file] = b"evil"
-    with pytest.raises(
-        UserError, match=r"serves another file for other-2.1.jar: its SHA-256 is not the pinned one"
-    ):
+    with pytest.raises(UserError, match=r"serves another file for other-2.1.jar: its SHA-256 is not the pinned one"):
         jars.fetch()
     assert [path.name for path in folder.iterdir()] == ["good-1.0.jar"]
 

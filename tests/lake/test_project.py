@@ -1,13 +1,9 @@
 """A project is found from below; settings come from the environment."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from lake.errors import UserError
-from lake.project import find_root, keep_dvc_private, publish_folder, settings, write_atomically
+from lake.project import find_root, publish_folder, settings, write_atomically
 
 
 def test_the_nearest_folder_above_with_params_is_the_project(tmp_path):
@@ -49,29 +45,3 @@ def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_beside_it(tm
         publish_folder(new, tmp_path / "model")
         assert (tmp_path / "model" / "a").read_text() == text
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_dvc_keeps_its_databases_where_only_the_user_can_enter(tmp_path, monkeypatch):
-    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    (tmp_path / "home" / ".cache" / "finelake").mkdir(parents=True, mode=0o755)
-    (tmp_path / "project").mkdir()
-    keep_dvc_private()
-    for command in (["init", "--quiet", "--no-scm"], ["status", "--quiet"]):
-        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=tmp_path / "project", check=True)
-    folder = tmp_path / "home" / ".cache" / "finelake"
-    assert os.environ["DVC_SITE_CACHE_DIR"] == str(folder / "dvc")
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert list((folder / "dvc" / "repo").iterdir())
-
-
-def test_a_chosen_folder_of_dvc_stays_and_a_home_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", "/chosen")
-    keep_dvc_private()
-    assert os.environ["DVC_SITE_CACHE_DIR"] == "/chosen"
-    (tmp_path / "file").touch()
-    monkeypatch.delenv("DVC_SITE_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    keep_dvc_private()
-    assert "DVC_SITE_CACHE_DIR" not in os.environ
