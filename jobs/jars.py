@@ -185,5 +185,6 @@ def _install(wanted: Iterable[Jar], fetched: Path) -> None:
 if __name__ == "__main__":
     try:
         fetch()
-    except UserError as error:
-        sys.exit(str(error))
+    except (UserError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
