@@ -41,7 +41,8 @@ def main() -> int:
 
 
 def listed() -> list[dict[str, Any]]:
-    return tomllib.loads(LIST.read_text(encoding="utf-8"))["advisory"]
+    advisories: list[dict[str, Any]] = tomllib.loads(LIST.read_text(encoding="utf-8"))["advisory"]
+    return advisories
 
 
 def pinned() -> dict[str, set[str]]:
@@ -49,7 +50,7 @@ def pinned() -> dict[str, set[str]]:
     from jobs.jars import JARS
 
     text = (CODE / "constraints.txt").read_text(encoding="utf-8")
-    pins = {canonicalize_name(name): {version} for name, version in PIN.findall(text)}
+    pins: dict[str, set[str]] = {canonicalize_name(name): {version} for name, version in PIN.findall(text)}
     inside = (Path(pyspark.__file__).parent / "jars").glob("*.jar")
     for match in map(JAR.match, [*(jar.file for jar in JARS), *(path.name for path in inside)]):
         if match:
