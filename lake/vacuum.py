@@ -5,6 +5,7 @@ experiment and stash of Git. When one of them cannot be read, or pins what no ve
 deleted at all: where a log is lost, its data look unreferenced and are not.
 """
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -102,9 +103,18 @@ def _pins(manifests: Manifests, given_up: GivenUp | None, root: Path, rev: str |
 
 def _work_trees(root: Path) -> Iterator[tuple[Path, Manifests]]:
     """The work tree and the copies in which DVC runs experiments, each with its manifests."""
-    for tree in (root, *root.glob(".dvc/tmp/exps/*"), *root.glob(".dvc/tmp/exps/*/*")):
-        paths = manifest_files(tree / FOLDER) if tree.is_dir() else []
-        yield tree, {stage_of(path): _work_tree_tables(root, path) for path in paths}
+    copies = [copy for folder in _folders(root / ".dvc/tmp/exps") for copy in (folder, *_folders(folder))]
+    for tree in (root, *copies):
+        yield tree, {stage_of(path): _work_tree_tables(root, path) for path in manifest_files(tree / FOLDER)}
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders right below one; OSError where it cannot be listed, which `Path.glob` would take for empty."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir()]
+    except FileNotFoundError:
+        return []
 
 
 def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
