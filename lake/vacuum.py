@@ -129,6 +129,7 @@ def waste(lake_root: str, pins: Pins, rules: Rules, now: float | None = None) ->
 
     UserError for a table with such folders of which a pin is satisfied by no version.
     """
+    storage.check(lake_root)
     since = (time.time() if now is None else now) - rules.days * DAY
     return [item for table in tables(lake_root) for item in _wasted(lake_root, table, pins, rules, since)]
 
