@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyspark
 
-from lake.errors import UserError
+from lake.errors import UserError, exit_code
 
 # The parts of the AWS SDK that hadoop-aws needs: 9 MB; its own choice, the bundle of all services, has 600 MB.
 AWS_VERSION = "2.29.52"
@@ -88,7 +88,4 @@ def fetch() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        fetch()
-    except UserError as error:
-        sys.exit(str(error))
+    sys.exit(exit_code(fetch))

@@ -1,5 +1,9 @@
 """The command line: every command explains itself, and a user's mistake is one sentence and exit code 2."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from finelake import cli
@@ -34,6 +38,14 @@ def test_every_command_has_help_with_an_example(capsys, command):
     assert f"example:\n  finelake {command}" in out
 
 
+def test_help_lists_every_command_and_imports_none():
+    code = "import sys\nfrom finelake import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n    "
+    code += "print({'duckdb', 'dvc', 'pyspark', 'torch', 'yaml', 'finelake.sql'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+    assert all(f"\n    {command} " in done.stdout for command in cli.COMMANDS)
+
+
 def refused(capsys, *arguments: str) -> str:
     """The one sentence of a refusal."""
     code, out, err = finelake(capsys, *arguments)
@@ -46,6 +58,29 @@ def refused(capsys, *arguments: str) -> str:
 def test_outside_a_project(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "make one with `finelake init DIR`" in refused(capsys, "verify")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize(("argument", "reason"), [("a\udcff", "is not valid UTF-8"), ("a\0b", "holds a NUL character")])
+def test_an_argument_that_is_not_a_text_is_named(capsys, command, argument, reason):
+    for arguments in ((command, argument), (command, "--rev", argument), (command, f"--output={argument}")):
+        assert f"the argument '{'--output=' * ('=' in arguments[-1])}a" in (message := refused(capsys, *arguments))
+        assert reason in message
+
+
+def test_a_text_in_a_locale_without_utf_8_is_read_and_shown(project):
+    environment = os.environ | {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "finelake.cli", "sql", "select '中文' as x"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1] == rb"\u4e2d\u6587"
+
+
+def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, project):
+    (project / "params.yaml").write_text('"a\\e]0;x\\a\\n": 1\n')
+    message = refused(capsys, "run", "ingest")
+    assert r"a\x1b]0;x\x07" in message and message.strip().isprintable()
 
 
 @pytest.mark.usefixtures("project")
