@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from types import ModuleType
 
 from finelake import __version__
 from lake.errors import UserError, exit_code
-from lake.project import find_root, settings
+from lake.project import current_folder, find_root, settings
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 NAMES = (
@@ -62,7 +61,7 @@ def _run(arguments: Sequence[str]) -> int | None:
     options = parser().parse_args([_readable(argument) for argument in arguments])
     module: ModuleType = options.module
     if getattr(module, "NEEDS_PROJECT", True):
-        options.root = find_root(Path.cwd())
+        options.root = find_root(current_folder())
         os.chdir(options.root)
     return module.main(options)
 
@@ -82,7 +81,7 @@ def _readable(argument: str) -> str:
 def _written() -> list[str]:
     """The folders that a command writes to."""
     try:
-        root = find_root(Path.cwd())
+        root = find_root(current_folder())
         return [settings(root).lake, str(root)]
     except (UserError, OSError):
         return []

@@ -308,7 +308,7 @@ def main() -> int:
 
 
 def _rank(run_name: str) -> None:
-    root = project.find_root(Path.cwd())
+    root = project.find_root(project.current_folder())
     entry = parse_run(params.load(root / PARAMS), run_name)
     run(root, run_name, entry, project.settings(root))
 
