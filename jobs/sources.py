@@ -187,8 +187,8 @@ class Documents:
     def __post_init__(self) -> None:
         try:
             groups = re.compile(self.occurred_at_pattern or "").groupindex
-        except re.error as error:
-            raise ValueError(f"occurred_at_pattern is no regular expression ({error})") from None
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"occurred_at_pattern is not a regular expression ({error})") from None
         if self.occurred_at_pattern and set(groups) != {"year", "month", "day"}:
             raise ValueError("occurred_at_pattern needs the named groups year, month and day: (?P<year>[0-9]{4})...")
 
@@ -233,7 +233,7 @@ def _parse_source(name: str, value: Any) -> Source:
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping; write kind, key, occurred_at, text, ... under it")
     kind = value.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
         raise UserError(f"params.yaml: {where}.kind: {kind!r} is not a kind of source; {mend}")

@@ -1,5 +1,6 @@
 """The command line: every command explains itself, and a user's mistake is one sentence and exit code 2."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 
 from finelake import cli
 from finelake.repro import environment
+from finelake.run import check
+from lake.errors import UserError
 
 
 @pytest.fixture
@@ -117,6 +120,13 @@ RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}
         ),
         ("clean: {outliers: {sigmas: many}}", "params.yaml: clean.outliers.sigmas must be a number"),
         ("split: {ratios: {train: 0.5, validation: 0.1, test: 0.1}}", "params.yaml: split"),
+        ("runs: abc", "params.yaml: runs must be a mapping of names to values, not 'abc' (str)"),
+        ("runs: {a: 5}", "params.yaml: runs.a must be a mapping of names to values, not 5 (int)"),
+        (
+            RUN.replace("evaluate: {}", "evaluate: 5") + "base: {}}}",
+            "params.yaml: runs.a.evaluate must be a mapping of names to values, not 5 (int)",
+        ),
+        ("quality: [a]", "params.yaml: quality must be a mapping of names to values, not ['a'] (list)"),
         (
             RUN + "base: {kind: package}}}",
             "params.yaml: runs.a.base: base kind package needs a name",
@@ -135,6 +145,35 @@ def test_a_missing_section_is_named_before_anything_runs(capsys, project):
         file.write("clean: {}\ndedup: {}\nmask: {}\nannotate: {}\nsplit: {}\nruns: {}\n")
     message = "params.yaml: the section quality is missing; write `quality: {}` for its defaults"
     assert message in refused(capsys, "repro")
+
+
+ODD = (
+    "",
+    "5",
+    "1.5",
+    "yes",
+    "abc",
+    "[]",
+    "[~]",
+    "[[]]",
+    "{5: 5}",
+    "{a: ~}",
+    "{a: {b: [c]}}",
+    ".nan",
+    "2024-01-01",
+    "!!set {x}",
+)
+
+
+@pytest.mark.parametrize("section", ["sources", "clean", "dedup", "mask", "annotate", "split", "quality", "runs"])
+def test_no_value_of_a_section_is_a_traceback(project, section):
+    """Whatever a section and a key in it hold, they are accepted or refused by name."""
+    whole = (project / "params.yaml").read_text()
+    for value in ODD:
+        for text in (value, f"{{x: {value}}}", f"{{intent: {{base: {value}, kind: {value}, train: {value}}}}}"):
+            (project / "params.yaml").write_text(f"{whole * (section != 'sources')}{section}: {text}\n")
+            with contextlib.suppress(UserError):
+                check(project)
 
 
 def test_a_missing_java_is_named(capsys, project, monkeypatch):
