@@ -21,7 +21,7 @@ VARIABLE = re.compile(r"\$\{(\w+)\}")
 class AnnotationColumns:
     """Which columns of an annotations source hold what; `..._value` is a constant instead of a column."""
 
-    record_key: str
+    record_key: str | list[str]  # what the key of the records' source names, in the same order
     record_source: str | None = None
     record_source_value: str | None = None
     layer: str | None = None
@@ -34,13 +34,15 @@ class AnnotationColumns:
     start: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.record_key:
+            raise ValueError("record_key names no column; name the column that holds the record's key")
         for name in ("record_source", "layer", "role"):
             _one_of(self, name, f"{name}_value", required=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """How the columns of a source become records. Lists of columns are joined: text by a line break, keys by |."""
+    """How the columns of a source become records. Lists of columns are joined: text by a line break, keys as lake/keys.py does."""
 
     role: Literal["records", "annotations"] = "records"
     columns: AnnotationColumns | None = None  # for role annotations
@@ -124,7 +126,7 @@ class Files(Mapped):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.key == ROW and self.format != "csv":
+        if ROW in listed(self.key) and self.format != "csv":
             raise ValueError(f"key {ROW} (the row's place in its file) is for csv alone; name a column")
 
 
@@ -267,7 +269,7 @@ def uses(source: Mapped | Documents) -> dict[str, list[str]]:
         chosen, holder = USES, source
     found: dict[str, list[str]] = {}
     for name, use in chosen.items():
-        for column in _listed(getattr(holder, name)):
+        for column in listed(getattr(holder, name)):
             found.setdefault(column, []).append(use)
     return found
 
@@ -277,7 +279,8 @@ def mapped_columns(source: Mapped | Documents) -> list[str]:
     return list(uses(source))
 
 
-def _listed(value: str | list[str] | dict[str, str] | None) -> list[str]:
+def listed(value: str | list[str] | dict[str, str] | None) -> list[str]:
+    """The columns that a field of a source names."""
     if isinstance(value, dict):
         return list(value.values())
     return [value] if isinstance(value, str) else list(value or [])
