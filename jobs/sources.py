@@ -42,7 +42,7 @@ class AnnotationColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """How the columns of a source become records. Lists of columns are joined: text by a line break, keys as lake/keys.py does."""
+    """How the columns of a source become records. Lists of columns are joined: text by a line break, keys by |."""
 
     role: Literal["records", "annotations"] = "records"
     columns: AnnotationColumns | None = None  # for role annotations

@@ -211,9 +211,11 @@ def _system(error: OSError) -> str:
     file = _name(error.filename2 if error.filename2 is not None else error.filename)
     if error.errno == errno.ENOENT and any(frame.f_code.co_filename == subprocess.__file__ for frame in frames):
         return f"the program {file} cannot be started: it does not exist; install it and {AGAIN}"
-    what = file or ("the command" if error.strerror else str(error)[:LONGEST] or type(error).__name__)
+    # A library's own text has the name of the file in it.
+    plain = error.errno is not None and error.strerror == os.strerror(error.errno)
+    what = file or ("the command" if plain else str(error)[:LONGEST] or type(error).__name__)
     if number is None:
-        return f"{what}: {error.strerror or 'it failed'}; fix that and {AGAIN}"
+        return f"{what}: {error.strerror if plain or file else 'it failed'}; fix that and {AGAIN}"
     if number == errno.EEXIST and any(frame.f_code.co_name in ("mkdir", "makedirs") for frame in frames):
         number = errno.ENOTDIR
     if number == errno.ENOTDIR and file:

@@ -103,6 +103,8 @@ def test_nested_data_names_its_file(tmp_path, parse):
             UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"),
             r"'\udcff' cannot be written",
         ),
+        (OSError(24, "Failed to open local file '/x'"), "local file '/x': too many open files; raise the limit"),
+        (OSError("a library's own words"), "a library's own words: it failed; fix that"),
         (PermissionError("[Errno 13] Failed to open local file '/x'"), "Failed to open local file '/x'"),
         (duckdb.IOException("IO Error: cannot read"), "DuckDB reports: IO Error: cannot read; "),
         (DvcException("no lock"), "DVC reports: no lock; "),
