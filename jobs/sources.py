@@ -4,16 +4,17 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from lake.errors import UserError
 from lake.params import parse
 from lake.quoting import quoted
 
 ROW = "_row"  # as a key: the row's place in its file
+_PAGE = re.compile(r"[0-9]{8}\.json")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -310,16 +311,37 @@ def document_files(root: Path, name: str, source: Documents) -> list[str]:
     folder = root / expand(source.path, name)
     if not folder.is_dir():
         raise UserError(f"the folder of source {name}, {folder}, does not exist; correct sources.{name}.path")
-    found = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    found = [path.relative_to(folder) for path in _below(folder) if path.is_file()]
     files = sorted(str(path) for path in found if not any(part.startswith((".", "~$")) for part in path.parts))
     if not files:
         raise UserError(f"the folder of source {name}, {folder}, is empty; put PDF or DOCX files into it")
+    _refuse_bytes(name, files)
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder. PermissionError for a folder that cannot be listed: it is not left out in silence."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    for place, _, files in os.walk(folder, onerror=fail):
+        yield from (Path(place, name) for name in files)
+
+
+def _refuse_bytes(name: str, files: Iterable[str]) -> None:
+    """UserError for the first name that is not text: Spark could not open the file."""
+    for file in files:
+        try:
+            file.encode("utf-8")
+        except UnicodeError:
+            raise UserError(f"the name of the file {file!a} of source {name} is not valid UTF-8; rename it") from None
 
 
 def landed_pages(root: Path, name: str, source: Api) -> list[Path]:
     """The landed pages in their order. UserError when there is none."""
-    pages = sorted((root / source.landing).glob("[0-9]" * 8 + ".json"))
+    folder = root / source.landing
+    pages = [folder / page for page in sorted(os.listdir(folder)) if _PAGE.fullmatch(page)] if folder.is_dir() else []
     if not pages:
         raise UserError(f"no page of source {name} has landed in {source.landing}; run `finelake pull {name}`")
     return pages
@@ -327,13 +349,25 @@ def landed_pages(root: Path, name: str, source: Api) -> list[Path]:
 
 def matched_files(root: Path, name: str, source: Files) -> list[Path]:
     """The files that the path matches, sorted. UserError when there is none."""
-    found = sorted(Path(path) for path in glob.glob(str(root / expand(source.path, name)), recursive=True))
+    pattern = expand(source.path, name)
+    _refuse_unreadable(root, name, pattern)
+    # Below the root, whose own name may hold [ or *.
+    found = sorted(root / path for path in glob.glob(pattern, root_dir=root, recursive=True))
+    _refuse_bytes(name, map(str, found))
     if not found:
         raise UserError(f"no file matches {source.path} of source {name}; correct sources.{name}.path")
     folders = [path for path in found if path.is_dir()]
     if folders:
         raise UserError(f"{folders[0]} of source {name} is a folder; write sources.{name}.path: {source.path}/*")
     return found
+
+
+def _refuse_unreadable(root: Path, name: str, pattern: str) -> None:
+    """UserError for a folder that a pattern leads through and that cannot be listed: glob would leave it out."""
+    for parent in Path(pattern).parents:
+        for folder in [root / path for path in glob.glob(str(parent), root_dir=root, recursive=True)]:
+            if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+                raise UserError(f"the folder {folder} of source {name} cannot be read; give this user access to it")
 
 
 def dig(item: Any, path: str) -> Any:

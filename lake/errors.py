@@ -47,6 +47,10 @@ REASONS = {
 }
 # How the JVM, and libraries that raise an error without a number, report the same.
 TEXTS = {
+    "FileNotFoundException": errno.ENOENT,
+    "NoSuchFileException": errno.ENOENT,
+    "No such file or directory": errno.ENOENT,
+    "FAILED_READ_FILE.FILE_NOT_EXIST": errno.ENOENT,
     "Permission denied": errno.EACCES,
     "AccessDeniedException": errno.EACCES,
     "Too many open files": errno.EMFILE,
@@ -76,6 +80,7 @@ LIBRARIES = {
     "sqlite3": ("SQLite", "correct what it names"),
     "zipfile": ("an archive", "copy or create it again"),
 }
+TELLING = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
 JVM = ("py4j", "pyspark")
 ENDED = ("Answer from Java side is empty", "JAVA_GATEWAY_EXITED")
 NO_JVM = (
@@ -192,14 +197,24 @@ def _sentence(error: BaseException) -> str | None:
         return f"`{command}` failed with exit code {error.returncode}; fix what it reports and {AGAIN}"
     package = type(error).__module__.partition(".")[0]
     if package in LIBRARIES:
-        name, hint = LIBRARIES[package]
-        return f"{name} reports: {str(error)[:LONGEST]}; {hint}"
+        return _library(error, *LIBRARIES[package])
     if package in JVM:
         return _jvm(error)
     if isinstance(error, ImportError | RuntimeError):
         number = _number(str(error))
         return None if number is None else _reason(number, "the command")
     return None
+
+
+def _library(error: BaseException, name: str, hint: str) -> str:
+    """What a library reports; of errors of DuckDB that may name the values of a row, the kind only."""
+    text = str(error)[:LONGEST]
+    number = _number(text)
+    if number is not None:
+        return _reason(number, f"{name} reports {text}")
+    if name == "DuckDB" and type(error).__name__ not in TELLING and "parquet" not in text.lower():
+        text = type(error).__name__
+    return f"{name} reports: {text}; {hint}"
 
 
 def _system(error: OSError) -> str:

@@ -37,14 +37,14 @@ def find_root(start: Path) -> Path:
     start = Path(os.path.realpath(start))
     for folder in (start, *start.parents):
         if (folder / PARAMS).is_file():
-            _refuse_bytes("the project's folder", str(folder))
+            refuse_bytes("the project's folder", str(folder))
             return folder
     raise UserError(
         f"{start} is in no Finelake project (no {PARAMS} in it or above); make one with `finelake init DIR`"
     )
 
 
-def _refuse_bytes(what: str, path: str) -> None:
+def refuse_bytes(what: str, path: str) -> None:
     """UserError for a path that is not text: neither Spark nor Delta's log could name it."""
     try:
         path.encode("utf-8")
@@ -116,7 +116,7 @@ def _lake(root: Path, lake: str, master: str) -> str:
             "s3a://BUCKET/PREFIX or to the absolute path of a folder that every machine mounts"
         )
     path = Path(os.path.realpath(root / lake))
-    _refuse_bytes("the lake", str(path))
+    refuse_bytes("the lake", str(path))
     if path.exists() and not path.is_dir():
         raise UserError(f"the lake {path} is a file; move it away or set FINELAKE_LAKE to a folder")
     project = Path(os.path.realpath(root))
@@ -169,9 +169,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader sees the old one or the whole new one, whatever is killed in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    flush(temporary)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        flush(temporary)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     flush(path.parent)
 
 

@@ -2,15 +2,20 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from finelake import cli
 from finelake.repro import environment
 from finelake.run import check
 from lake.errors import UserError
+
+from .test_quality import pin
 
 
 @pytest.fixture
@@ -174,6 +179,68 @@ def test_no_value_of_a_section_is_a_traceback(project, section):
             (project / "params.yaml").write_text(f"{whole * (section != 'sources')}{section}: {text}\n")
             with contextlib.suppress(UserError):
                 check(project)
+
+
+COMMANDS = [
+    *(["verify"], ["verify", "--deep"], ["sql", "select 1"], ["sql", "show all tables"], ["quality"], ["vacuum"]),
+    *(["sql", "from mask.records"], ["history", "mask.records"], ["diff", "HEAD", "mask.records"], ["trace", "abcd"]),
+    *(["repair", "mask"], ["run", "ingest"], ["run", "mask"], ["run", "quality"], ["run", "train@a"], ["pull", "a"]),
+]
+
+
+def replaced(path: Path) -> None:
+    """A file where a folder should be."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.write_text("x")
+
+
+def a_folder(path: Path) -> None:
+    """A folder where a file should be."""
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def closed(path: Path) -> None:
+    path.chmod(0)
+
+
+FAULTS = {
+    "lake a file": lambda root: replaced(root / "lakehouse"),
+    "snapshots a file": lambda root: replaced(root / "snapshots"),
+    "scratch a file": lambda root: replaced(root / ".finelake"),
+    "quality a file": lambda root: replaced(root / "quality"),
+    "params.yaml closed": lambda root: closed(root / "params.yaml"),
+    "lake closed": lambda root: closed(root / "lakehouse"),
+    "table closed": lambda root: closed(root / "lakehouse" / "mask"),
+    "snapshots closed": lambda root: closed(root / "snapshots"),
+    "manifest closed": lambda root: closed(root / "snapshots" / "mask.json"),
+    "data closed": lambda root: closed(root / "data" / "notes.csv"),
+    "everything read-only": lambda root: root.chmod(0o555),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_command_ends_in_a_traceback_where_files_are_in_the_way(capsys, project, monkeypatch, fault):
+    """As somebody without root's rights, to whom everything belongs but what the fault closed."""
+    monkeypatch.setattr("jobs.runner.open_session", None)
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"]}))
+    for folder in [*list(project.parents)[:-2]]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    for path in [project, *project.rglob("*")]:
+        os.chown(path, 65534, -1)
+    FAULTS[fault](project)
+    os.seteuid(65534)
+    try:
+        for arguments in COMMANDS:
+            with contextlib.suppress(OSError):
+                os.chdir(project)
+            code, _, err = finelake(capsys, *arguments)
+            assert code in (0, 1, 2), arguments
+            assert err.startswith("finelake: ") and err.count("\n") == 1 if code == 2 and err else True, arguments
+            assert "restore" not in err, arguments  # nothing is damaged
+    finally:
+        os.seteuid(0)
 
 
 def test_a_missing_java_is_named(capsys, project, monkeypatch):

@@ -149,6 +149,13 @@ def test_an_atomic_write_leaves_the_file_alone(tmp_path):
     assert (tmp_path / "a" / "b.json").read_text() == "x"
 
 
+def test_an_atomic_write_that_fails_leaves_nothing_behind(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "a", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
     for text in ("one", "two"):
         new = tmp_path / ".model.new"
