@@ -64,7 +64,8 @@ def main(options: argparse.Namespace) -> int:
     written = _render(options.format, results, options.rev or "work tree", pinned)
     if options.output:
         _write(options.output, written)
-        print(f"{options.output}: {report.summary(results)}")
+        shown = options.output.relative_to(root) if options.output.is_relative_to(root) else options.output
+        print(f"{shown}: {report.summary(results)}")
     else:
         print(written, end="")
     return max((EXIT.get(result.status, 0) for result in results), default=0)

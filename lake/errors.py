@@ -6,6 +6,7 @@ Every entry point catches by `sentence`: what it gives None for is a fault of Fi
 import errno
 import io
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -68,6 +69,12 @@ TEXTS = {
     "failed to map segment": errno.ENOMEM,
     "OutOfMemoryError": errno.ENOMEM,
 }
+KINDS: dict[type, int] = {
+    PermissionError: errno.EACCES,
+    FileNotFoundError: errno.ENOENT,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+}
 # Packages whose errors come from the files, queries and services given to them: what they say is the reason.
 LIBRARIES = {
     "deltalake": ("delta-rs", "`finelake verify` names tables that are missing or altered"),
@@ -82,6 +89,7 @@ LIBRARIES = {
 }
 TELLING = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
 JVM = ("py4j", "pyspark")
+PATH = re.compile(r"'([^']*/[^']*)'")
 ENDED = ("Answer from Java side is empty", "JAVA_GATEWAY_EXITED")
 NO_JVM = (
     "Spark's Java process ended or did not start, as when the system kills it because memory runs out; see "
@@ -222,12 +230,13 @@ def _system(error: OSError) -> str:
     frames = list(_frames(error))
     if isinstance(error, ConnectionError) and any(_package(frame) == "py4j" for frame in frames):
         return NO_JVM
-    number = error.errno if error.errno in REASONS else _number(str(error))
+    number = error.errno if error.errno in REASONS else _number(str(error)) or KINDS.get(type(error))
     file = _name(error.filename2 if error.filename2 is not None else error.filename)
     if error.errno == errno.ENOENT and any(frame.f_code.co_filename == subprocess.__file__ for frame in frames):
         return f"the program {file} cannot be started: it does not exist; install it and {AGAIN}"
-    # A library's own text has the name of the file in it.
     plain = error.errno is not None and error.strerror == os.strerror(error.errno)
+    if not file and not plain and (quoted := PATH.search(str(error))):  # Arrow has the file in its own text
+        file = quoted[1]
     what = file or ("the command" if plain else str(error)[:LONGEST] or type(error).__name__)
     if number is None:
         return f"{what}: {error.strerror if plain or file else 'it failed'}; fix that and {AGAIN}"
