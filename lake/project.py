@@ -49,10 +49,10 @@ def refuse_bytes(what: str, path: str) -> None:
     try:
         path.encode("utf-8")
     except UnicodeError:
-        mend = "rename it"
+        hint = "rename it"
         if sys.getfilesystemencoding() != "utf-8":
-            mend = "set LC_ALL=C.UTF-8, or rename it"
-        raise UserError(f"{what} {path!a} is not valid {sys.getfilesystemencoding()}; {mend}") from None
+            hint = "set LC_ALL=C.UTF-8, or rename it"
+        raise UserError(f"{what} {path!a} is not valid {sys.getfilesystemencoding()}; {hint}") from None
 
 
 @dataclass(frozen=True)

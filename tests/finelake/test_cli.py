@@ -239,6 +239,20 @@ def test_no_command_ends_in_a_traceback_where_files_are_in_the_way(
     project.chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", ".dvc", ".dvc/config", ".dvc/cache"])
+def test_what_dvc_cannot_read_is_named_before_it_starts(capsys, project, ordinary_rights, name):
+    sections = "".join(f"{section}: {{}}\n" for section in ("clean", "dedup", "mask", "annotate", "split", "quality"))
+    (project / "params.yaml").write_text((project / "params.yaml").read_text() + sections + "runs: {}\n")
+    (project / ".dvc" / "cache").mkdir(parents=True)
+    for file in ("dvc.yaml", "dvc.lock", ".dvc/config"):
+        (project / file).touch()
+    (project / name).chmod(0)
+    with ordinary_rights():
+        assert f"{project / name}" in (message := refused(capsys, "repro"))
+        assert "permission denied; give this user access to it" in message
+    (project / name).chmod(0o755)
+
+
 def test_a_missing_java_is_named(capsys, project, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(project))
     assert "Spark needs Java 17" in refused(capsys, "run", "ingest")
