@@ -64,7 +64,8 @@ TEXTS = {
     "can't start new thread": errno.EAGAIN,
     "unable to create native thread": errno.EAGAIN,
     "Resource temporarily unavailable": errno.EAGAIN,
-    "annot allocate memory": errno.ENOMEM,
+    "Cannot allocate memory": errno.ENOMEM,
+    "cannot allocate memory": errno.ENOMEM,
     "can't allocate memory": errno.ENOMEM,
     "failed to map segment": errno.ENOMEM,
     "OutOfMemoryError": errno.ENOMEM,
@@ -200,6 +201,8 @@ def _sentence(error: BaseException) -> str | None:
         return _unicode(error)
     if isinstance(error, RecursionError):
         return _recursion(error)
+    if isinstance(error, ValueError) and "embedded null" in str(error):
+        return f"a name or a text holds a NUL character, which no file can be called by; remove it and {AGAIN}"
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         return f"`{command}` failed with exit code {error.returncode}; fix what it reports and {AGAIN}"

@@ -118,6 +118,16 @@ def test_other_errors_of_the_outside_world(error, part):
     assert part in text and text.isprintable()
 
 
+def test_a_name_with_a_nul_character_is_named():
+    assert "holds a NUL character" in sentence(raised(Path("a\0b").read_text))
+
+
+def test_what_duckdb_says_of_a_value_is_not_shown():
+    """It may be personal data."""
+    error = raised(lambda: duckdb.sql("select '13812345678x'::integer").fetchall())
+    assert "13812345678" not in (text := sentence(error)) and "DuckDB reports: ConversionException" in text
+
+
 def test_an_error_behind_another_counts():
     def wrapped() -> None:
         try:
