@@ -347,7 +347,7 @@ def read_description(folder: Path) -> Description:
             found.task in ("classify", "instruct")
             and isinstance(content["labels"], list)
             and all(isinstance(label, str) for label in found.labels)
-            and bool(found.labels) is (found.task == "classify")
+            and (bool(found.labels) or found.task == "instruct")
             and isinstance(found.scale, int | float)
             and math.isfinite(found.scale)
             and isinstance(found.adapter, bool)
