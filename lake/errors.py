@@ -48,10 +48,6 @@ REASONS = {
 }
 # How the JVM, and libraries that raise an error without a number, report the same.
 TEXTS = {
-    "FileNotFoundException": errno.ENOENT,
-    "NoSuchFileException": errno.ENOENT,
-    "No such file or directory": errno.ENOENT,
-    "FAILED_READ_FILE.FILE_NOT_EXIST": errno.ENOENT,
     "Permission denied": errno.EACCES,
     "AccessDeniedException": errno.EACCES,
     "Too many open files": errno.EMFILE,
@@ -69,6 +65,11 @@ TEXTS = {
     "can't allocate memory": errno.ENOMEM,
     "failed to map segment": errno.ENOMEM,
     "OutOfMemoryError": errno.ENOMEM,
+    # Last, since Java has a FileNotFoundException for a file without permission, too.
+    "FileNotFoundException": errno.ENOENT,
+    "NoSuchFileException": errno.ENOENT,
+    "No such file or directory": errno.ENOENT,
+    "FAILED_READ_FILE.FILE_NOT_EXIST": errno.ENOENT,
 }
 KINDS: dict[type, int] = {
     PermissionError: errno.EACCES,
@@ -91,6 +92,7 @@ LIBRARIES = {
 TELLING = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
 JVM = ("py4j", "pyspark")
 PATH = re.compile(r"'([^']*/[^']*)'")
+IO = re.compile(r"\w*IOException: (.+)")
 ENDED = ("Answer from Java side is empty", "JAVA_GATEWAY_EXITED")
 NO_JVM = (
     "Spark's Java process ended or did not start, as when the system kills it because memory runs out; see "
@@ -294,8 +296,10 @@ def _jvm(error: BaseException) -> str | None:
         return NO_JVM
     number = _number(text)
     if number is None:
-        return None
-    line = next(line for line in text.splitlines() if _number(line) is not None)
+        found = IO.search(text)
+        hint = "see that the place exists, and that this user may write there"
+        return f"Spark cannot read or write ({found[1].strip()[:300]}); {hint}, and {AGAIN}" if found else None
+    line = next(line for line in text.splitlines() if _number(line) == number)
     hint = "; more memory: FINELAKE_MEMORY" if number == errno.ENOMEM else ""
     return _reason(number, f"Spark reports {line.strip()[:300]}") + hint
 

@@ -118,6 +118,52 @@ def test_other_errors_of_the_outside_world(error, part):
     assert part in text and text.isprintable()
 
 
+class Py4JJavaError(Exception):
+    """As Spark's errors arrive, with Java's text."""
+
+    __module__ = "py4j.protocol"
+
+
+JAVA = "An error occurred while calling o1.save.\n: org.apache.spark.SparkException: Job aborted.\n\tat a.b(c:1)\n"
+
+
+@pytest.mark.parametrize(
+    ("cause", "part"),
+    [
+        (
+            "Caused by: java.io.FileNotFoundException: /a/b (Permission denied)",
+            "/a/b (Permission denied): permission den",
+        ),
+        (
+            "Caused by: java.io.FileNotFoundException: /a/b (Too many open files)",
+            "too many open files; raise the limit",
+        ),
+        ("Caused by: java.io.FileNotFoundException: File file:/a/b does not exist", "it does not exist; create it"),
+        ("Caused by: java.nio.file.AccessDeniedException: /a/b", "/a/b: permission denied"),
+        ("java.lang.OutOfMemoryError: Java heap space", "out of memory; free some memory"),
+        (
+            "DeltaIOException: [X] Cannot create file:/a/b/_delta_log",
+            "Spark cannot read or write ([X] Cannot create file:/a",
+        ),
+        (
+            "Caused by: java.io.IOException: Mkdirs failed to create file:/a",
+            "write (Mkdirs failed to create file:/a); see",
+        ),
+        ("java.io.IOException: No space left on device", "the disk is full"),
+        ("PythonException: FileNotFoundError: [Errno 2] No such file or directory: '/a'", "'/a': it does not exist"),
+        ("Answer from Java side is empty", "Spark's Java process ended or did not start"),
+        ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "Spark's Java process ended or did not start"),
+    ],
+)
+def test_what_stops_spark_is_one_sentence(cause, part):
+    text = sentence(Py4JJavaError(JAVA + cause + "\n\t... 19 more"))
+    assert part in text and text.isprintable()
+
+
+def test_another_error_of_spark_is_a_fault():
+    assert sentence(Py4JJavaError(JAVA + "java.lang.NullPointerException")) is None
+
+
 def test_a_name_with_a_nul_character_is_named():
     assert "holds a NUL character" in sentence(raised(Path("a\0b").read_text))
 
