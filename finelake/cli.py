@@ -1,98 +1,92 @@
-"""`finelake`: one small module a command; this one finds the project and turns mistakes into sentences."""
+"""`finelake`: one small module per command; this one finds the project and turns mistakes into sentences."""
 
 import argparse
+import importlib
 import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from importlib import resources
+from types import ModuleType
 
-from finelake import (
-    __version__,
-    demo,
-    diff,
-    history,
-    init,
-    pull,
-    quality,
-    repair,
-    repro,
-    run,
-    sql,
-    submit,
-    trace,
-    vacuum,
-    verify,
-)
-from lake.errors import UserError, disk_is_full, full_disk
+from finelake import __version__
+from lake.errors import UserError, exit_code
 from lake.private import keep_dvc_private
-from lake.project import find_root, settings
+from lake.project import current_folder, find_root, settings
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
-COMMANDS = {
-    "demo": demo,
-    "init": init,
-    "pull": pull,
-    "repro": repro,
-    "run": run,
-    "submit": submit,
-    "sql": sql,
-    "history": history,
-    "diff": diff,
-    "trace": trace,
-    "quality": quality,
-    "verify": verify,
-    "repair": repair,
-    "vacuum": vacuum,
-}
+NAMES = (
+    *("demo", "init", "pull", "repro", "run", "submit", "sql", "history", "diff", "trace", "quality", "verify"),
+    *("repair", "vacuum"),
+)
+# The module of each command; it is imported when the command is given, so that its errors are caught as well.
+COMMANDS = {name: f"finelake.{name}" for name in NAMES}
+
+
+class Command(argparse.ArgumentParser):
+    """The grammar of one command, which its module completes when the command is given."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        name = self.prog.rpartition(" ")[2]
+        module = importlib.import_module(COMMANDS[name])
+        self.epilog = f"example:\n{module.EXAMPLE}"
+        self.set_defaults(module=module)
+        module.arguments(self)
+        return super().parse_known_args(args, namespace)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = argparse.ArgumentParser(prog="finelake", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"finelake {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        summary = str(module.__doc__).strip().split("\n")[0]
-        command = commands.add_parser(
-            name,
-            help=summary,
-            description=summary,
-            epilog=f"example:\n{module.EXAMPLE}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Command)
+    for name in COMMANDS:
+        summary = _summary(name)
+        commands.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        module.arguments(command)
     return top
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _summary(name: str) -> str:
+    """The first line of a command's module, read without importing it."""
+    with (resources.files("finelake") / f"{name}.py").open(encoding="utf-8") as lines:
+        return next(lines).strip().strip('"')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Exit code 2 for a user's mistake, with one sentence; a traceback is our own fault."""
-    options = parser().parse_args(arguments)
-    module = COMMANDS[options.command]
+    sys.exit(exit_code(lambda: _run(sys.argv[1:] if arguments is None else arguments), _written))
+
+
+def _run(arguments: Sequence[str]) -> int | None:
+    options = parser().parse_args([_readable(argument) for argument in arguments])
     keep_dvc_private()
+    module: ModuleType = options.module
+    if getattr(module, "NEEDS_PROJECT", True):
+        options.root = find_root(current_folder())
+        os.chdir(options.root)
+    return module.main(options)
+
+
+def _readable(argument: str) -> str:
+    """An argument as text. UserError for one that is not: it could be neither searched for nor printed."""
     try:
-        if getattr(module, "NEEDS_PROJECT", True):
-            options.root = find_root(Path.cwd())
-            os.chdir(options.root)
-        code = module.main(options)
-    except BrokenPipeError:
-        code = 0
-    except UserError as error:
-        print(f"finelake: {error}", file=sys.stderr)
-        code = 2
-    except Exception as error:
-        if not disk_is_full(error):
-            raise
-        print(f"finelake: {full_disk(_written(options))}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        code = 130
-    sys.stdout.flush()
-    sys.exit(code or 0)
+        # In a locale without UTF-8, Python has the bytes of other characters as lone surrogates.
+        text = os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        raise UserError(f"the argument {argument!a} is not valid UTF-8; correct it") from None
+    if "\0" in text:
+        raise UserError(f"the argument {argument!a} holds a NUL character; remove it")
+    return text
 
 
-def _written(options: argparse.Namespace) -> list[str]:
+def _written() -> list[str]:
     """The folders that a command writes to."""
-    root: Path = getattr(options, "root", Path.cwd())
-    return [settings(root).lake, str(root)]
+    try:
+        root = find_root(current_folder())
+        return [settings(root).lake, str(root)]
+    except (UserError, OSError):
+        return []
 
 
 if __name__ == "__main__":

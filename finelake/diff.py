@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from finelake.table import lines, terminal_width
+from finelake.table import lines, printable, terminal_width
 from lake import compare, duck
 from lake.compare import Columns, Rows
 from lake.drift import LARGE, SOME, Drift, drift
@@ -56,7 +56,7 @@ def main(options: argparse.Namespace) -> None:
         print("The same rows.")
         return
     for line in (*_column_lines(columns), *_row_lines(rows), *_drift_lines(drifts)):
-        print(line)
+        print(*map(printable, line.split("\n")), sep="\n")
 
 
 def _pinned(options: argparse.Namespace, rev: str) -> tuple[str, Table]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finelake import __version__
 from lake.errors import UserError
+from lake.project import refuse_bytes
 
 EXAMPLE = "  finelake init complaints"
 NEEDS_PROJECT = False
@@ -32,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     folder: Path = options.folder
+    refuse_bytes("the folder", str(folder.absolute()))
     for target in FILES.values():
         if (folder / target).exists():
             raise UserError(f"{folder / target} exists already; choose another folder or remove that file")
@@ -53,6 +55,6 @@ def init_dvc(folder: Path) -> None:
     if found.returncode:
         how = ["--no-scm"]
     else:
-        how = [] if Path(found.stdout.strip()).resolve() == folder.resolve() else ["--subdir"]
+        how = [] if Path(found.stdout.removesuffix("\n")).resolve() == folder.resolve() else ["--subdir"]
     for command in (["init", "--quiet", *how], ["config", "--quiet", "core.analytics", "false"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=folder, check=True)

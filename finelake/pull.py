@@ -25,9 +25,9 @@ def pull_source(root: Path, name: str) -> None:
     """Pull one API source of the project and say what came."""
     from jobs import pull, sources
 
-    content = load(root / PARAMS)
-    unknown_key({name: None}, content.get("sources") or {}, "sources")
-    source = sources.parse_sources(content["sources"])[name]
+    found = sources.parse_sources(load(root / PARAMS).get("sources"))
+    unknown_key({name: None}, found, "sources")
+    source = found[name]
     if not isinstance(source, sources.Api):
         raise UserError(f"the source {name} is no API; only sources of kind api are pulled")
     result = pull.pull(root, name, source)

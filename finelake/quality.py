@@ -6,6 +6,7 @@ Exit code 0: all passed; 1: warnings alone; 2: an error.
 import argparse
 import difflib
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -32,9 +33,24 @@ PAGE = Path("reports/quality.html")
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checks", nargs="*", metavar="CHECK", help="checks to ask (all when none is named)")
     parser.add_argument("--format", choices=("text", "json", "junit", "html"), default="text", help="default: text")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of printing")
+    parser.add_argument("--output", type=_here, metavar="FILE", help="write there instead of printing")
     parser.add_argument("--rev", help="check what a commit, branch, tag or experiment pinned, against its parent")
     parser.add_argument("--list", action="store_true", help="print the checks as a Markdown table and ask none")
+
+
+def _here(path: str) -> Path:
+    """A path as seen from the folder in which the command was given; it runs in the project's root."""
+    return Path(path).absolute()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all; what is not a regular file (a pipe, a device) is written into."""
+    if path.is_dir():
+        raise UserError(f"--output {path} is a folder; name a file in it, such as {path / 'quality.txt'}")
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+    else:
+        write_atomically(Path(os.path.realpath(path)), text)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -47,8 +63,9 @@ def main(options: argparse.Namespace) -> int:
     results = list(quality.run_checks(root, settings(root).lake, checks, pinned, options.rev))
     written = _render(options.format, results, options.rev or "work tree", pinned)
     if options.output:
-        write_atomically(options.output, written)
-        print(f"{options.output}: {report.summary(results)}")
+        _write(options.output, written)
+        shown = options.output.relative_to(root) if options.output.is_relative_to(root) else options.output
+        print(f"{shown}: {report.summary(results)}")
     else:
         print(written, end="")
     return max((EXIT.get(result.status, 0) for result in results), default=0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from finelake.table import printable
 from lake.quality import Check, Manifests, Result, Status
 
 STATUSES: tuple[Status, ...] = ("error", "warning", "skipped", "passed")
@@ -25,9 +26,9 @@ def lines(results: Sequence[Result]) -> list[str]:
     told = []
     for result in worst_first(results):
         line = f"{result.status:<7}  {result.check.name:<{names}}  {result.table:<{tables}}  {found(result)}"
-        told.append(line.rstrip())
+        told.append(printable(line.rstrip()))
         if result.status in FOUND:
-            told += [f"           {_pairs(example)}" for example in result.examples]
+            told += [printable(f"           {_pairs(example)}") for example in result.examples]
     return told
 
 
@@ -99,11 +100,11 @@ def _testcase(result: Result) -> ET.Element:
     case = ET.Element("testcase", named)
     told = "\n".join([result.check.law, found(result), *[_pairs(example) for example in result.examples]])
     if result.status == "error":
-        ET.SubElement(case, "failure", {"type": "error", "message": found(result)}).text = _xml(told)
+        ET.SubElement(case, "failure", {"type": "error", "message": _xml(found(result))}).text = _xml(told)
     elif result.status == "warning":
         ET.SubElement(case, "system-out").text = _xml(f"warning: {told}")
     elif result.status == "skipped":
-        ET.SubElement(case, "skipped", {"message": result.reason})
+        ET.SubElement(case, "skipped", {"message": _xml(result.reason)})
     return case
 
 

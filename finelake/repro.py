@@ -5,6 +5,7 @@ Parameters and pinned tables are checked first, so that a mistake shows in a sec
 
 import argparse
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     """Run `dvc repro` and print where the time went. UserError when a stage failed."""
     check(root)
     _check_sections(root)
+    _check_access(root)
     _check_stages(root)
     chosen = settings(root)
     forced = "--force" in options
@@ -75,6 +77,15 @@ def _check_stages(root: Path) -> None:
             f"{STAGE_FILE} has no stage {absent}; bring the file back from Git, or take that of a new project "
             "(`finelake init DIR`)"
         )
+
+
+def _check_access(root: Path) -> None:
+    """PermissionError naming what DVC would meet in the middle of a run, with a traceback of its own."""
+    for name in ("dvc.yaml", "dvc.lock", ".dvc/config", ".dvc/config.local", ".dvc/cache", ".dvc/tmp"):
+        path = root / name
+        needed = os.R_OK | (os.W_OK | os.X_OK if path.is_dir() else 0)
+        if path.exists() and not os.access(path, needed, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _manifest_texts(root: Path) -> dict[Path, bytes]:

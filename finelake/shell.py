@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lake.duck import split
-from lake.errors import UserError
+from lake.errors import UserError, sentence
 
 HISTORY = Path(".finelake/sql_history")
 GREETING = "Statements end with a semicolon; .tables lists the tables, .quit ends."
@@ -21,9 +21,14 @@ def run(root: Path, answer: Callable[[str], None], tables: Callable[[], None]) -
         for statement in statements(input if terminal else lambda _: input()):
             try:
                 _run(statement, answer, tables)
-            except UserError as error:
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                text = sentence(error)
+                if text is None:
+                    raise
                 failures += 1
-                print(f"finelake: {error}", file=sys.stderr)
+                print(f"finelake: {text}", file=sys.stderr)
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
             sys.stdout.flush()

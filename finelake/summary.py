@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+from finelake.table import printable
 from lake.duck import connect
+from lake.errors import UserError
 from lake.project import settings
 
 ROWS = """
@@ -43,7 +45,7 @@ def print_summary(root: Path) -> None:
     _print("Labels, by who decided", connection.sql(DECIDED).fetchall())
     _print("Split", connection.sql(SPLIT).fetchall())
     for path in sorted((root / "metrics").glob("*/evaluate.json")):
-        _print(f"Scores of {path.parent.name} on test", _scores(json.loads(path.read_text(encoding="utf-8"))))
+        _print(f"Scores of {path.parent.name} on test", _scores(path))
     reports = sorted(str(path.relative_to(root)) for path in (root / "reports").glob("*.html"))
     print("Where to look")
     print(f"  reports       {', '.join(reports)}")
@@ -63,13 +65,18 @@ def _print(title: str, rows: list[tuple]) -> None:
 
 
 def _text(cell) -> str:
-    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else printable(str(cell))
 
 
-def _scores(scores: dict) -> list[tuple]:
-    """One row a metric: the model's figure with its interval, then the baselines'."""
-    systems = [name for name in ("model", "majority", "tfidf") if name in scores]
-    return [(metric, *[f"{name} {_interval(scores[name][metric])}" for name in systems]) for metric in scores["model"]]
+def _scores(path: Path) -> list[tuple]:
+    """One row per metric: the model's figure with its interval, then the baselines'. UserError for a damaged file."""
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        systems = [name for name in ("model", "majority", "tfidf") if name in scores]
+        return [(name, *[f"{one} {_interval(scores[one][name])}" for one in systems]) for name in scores["model"]]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        run = path.parent.name
+        raise UserError(f"{path} is damaged; write it again with `finelake run evaluate@{run}`") from None
 
 
 def _interval(score: dict[str, float]) -> str:

@@ -20,7 +20,8 @@ def lines(names: Sequence[str], rows: Sequence[Sequence], width: int, right: Seq
 
     Where the columns do not fit side by side, each row is shown as one line a column.
     """
-    texts = [[_one_line(value) for value in row] for row in rows]
+    names = [printable(name) for name in names]
+    texts = [[printable(value) for value in row] for row in rows]
     needed = [max(map(_width, column)) for column in zip(names, *texts, strict=True)]
     widths = _fit(needed, width - len(GAP) * (len(names) - 1))
     if widths is None:
@@ -49,8 +50,8 @@ def _one_under_the_other(names: Sequence[str], texts: Sequence[Sequence[str]], w
             yield _padded(_cut(name, indent), indent) + GAP + _cut(text, width - indent - len(GAP))
 
 
-def _one_line(value) -> str:
-    """A value as printable text; a line break or another control character must not reach the terminal."""
+def printable(value) -> str:
+    """A value as one line of text; a line break or another control character must not reach the terminal."""
     text = "NULL" if value is None else str(value)
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 

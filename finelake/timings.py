@@ -20,7 +20,15 @@ def start(root: Path) -> None:
 
 
 def read(root: Path) -> list[tuple[str, float]]:
-    """(stage, seconds) of every stage that ran since `start`, in order."""
+    """(stage, seconds) of every stage that ran since `start`, in order; `?` for a line that two runs wrote at once."""
     path = root / FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [(entry["stage"], entry["seconds"]) for entry in map(json.loads, lines)]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return [_entry(line) for line in lines]
+
+
+def _entry(line: str) -> tuple[str, float]:
+    try:
+        entry = json.loads(line)
+        return str(entry["stage"]), float(entry["seconds"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "?", 0.0

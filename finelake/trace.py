@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from finelake.table import printable
 from lake import duck
 from lake.project import settings
 from lake.trace import Row, Tables, find, trace
@@ -32,7 +33,7 @@ def main(options: argparse.Namespace) -> None:
         print(json.dumps(told, ensure_ascii=False, indent=2, default=str))
         return
     for line in _lines(told):
-        print(line)
+        print(printable(line))
 
 
 def _lines(told: Row) -> Iterator[str]:

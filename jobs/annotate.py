@@ -20,6 +20,7 @@ from pyspark.sql.types import BooleanType, DoubleType, IntegerType, LongType, St
 
 from jobs.stage import REJECTS, Frames, Stage, struct
 from lake.errors import UserError
+from lake.keys import joined
 
 SPAN_LAYERS = ("entity", "term")
 LAYERS = (*SPAN_LAYERS, "scene")
@@ -340,7 +341,7 @@ def patterns(annotators: Sequence[Opinion], layer: str, length: int) -> dict[tup
     """Label of each annotator (in their order) -> how many characters, or records for a scene, carry them.
 
     Empty unless two or more annotators have whole sets and nobody else's is broken. A character in several spans
-    of one person carries their labels joined with "|".
+    of one person carries their labels joined.
     """
     if len(annotators) < 2 or not all(one.whole for one in annotators):
         return {}
@@ -452,4 +453,6 @@ def _covering(labels: Iterable[Label], place: int) -> list[str]:
 
 
 def _joined(labels: Iterable[str]) -> str:
-    return "|".join(sorted(set(labels))) or OUTSIDE
+    """The labels of a character as one; a label that is called as OUTSIDE is written so that it stays another one."""
+    name = joined(sorted(set(labels)))
+    return f"\\{name}" if name == OUTSIDE else name or OUTSIDE

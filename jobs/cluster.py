@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jobs.package import code_zip, packages_archive
 from lake.errors import UserError
+from lake.project import expanded, variable
 
 PROPERTIES = "FINELAKE_SPARK_PROPERTIES"  # the variable that names the file of further Spark properties
 PYTHON = "spark.pyspark.python"
@@ -34,9 +35,10 @@ def properties(reserved: Iterable[str] = ()) -> dict[str, str]:
 
     UserError for a file that cannot be read, a line without a value, and a name in `reserved`.
     """
-    name = os.environ.get(PROPERTIES)
-    if not name:
+    given = variable(PROPERTIES)
+    if not given:
         return {}
+    name = expanded(PROPERTIES, given)
     try:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

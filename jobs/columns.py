@@ -224,6 +224,8 @@ def file_columns(path: Path, name: str, source: Files) -> dict[str, str]:
     try:
         return {column.name: str(column.type) for column in pyarrow.parquet.read_schema(path)}
     except (pyarrow.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's, such as a permission that is missing
+            raise
         raise UserError(f"{path.name} of source {name} cannot be read ({error}); correct the file") from None
 
 
@@ -233,7 +235,7 @@ def _csv_header(path: Path, name: str, source: Files) -> list[str]:
     try:
         with path.open(encoding=encoding, newline="") as lines:
             header = next(csv.reader(lines, delimiter=source.delimiter), [])
-    except (UnicodeError, csv.Error, OSError, LookupError) as error:
+    except (UnicodeError, csv.Error, LookupError) as error:
         raise UserError(f"{path.name} of source {name} cannot be read ({error}); correct the file") from None
     if not header or len(set(header)) < len(header):
         reason = "names a column twice" if header else "is empty"

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from jobs import runner
 from lake import storage
-from lake.errors import UserError
+from lake.errors import exit_code, sentence
 from lake.snapshots import manifest_path
 
 
@@ -38,8 +38,11 @@ def run(spark: SparkSession, root: Path, stage: str, lake: str) -> dict[str, str
     started = time.monotonic()
     try:
         tables, rejected = runner.publish(spark, runner.prepare(root, stage, lake))
-    except UserError as error:
-        return {"error": str(error)}
+    except Exception as error:
+        text = sentence(error, [lake])
+        if text is None:
+            raise
+        return {"error": text}
     line = runner.describe(runner.result(stage, started, tables, rejected))
     return {"manifest": manifest_path(root, stage).read_text(encoding="utf-8"), "line": line}
 
@@ -56,4 +59,4 @@ def opened(workspace: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(exit_code(lambda: main(*sys.argv[1:])))

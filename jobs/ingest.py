@@ -14,9 +14,10 @@ from pyspark.sql.types import StringType
 
 from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
 from jobs.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
-from jobs.sources import Documents, Mapped, Source, mapped_columns
+from jobs.sources import Documents, Mapped, Source, listed, mapped_columns
 from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
 from jobs.values import amount, written_date
+from lake.keys import BETWEEN, SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ class Params:
 READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
 UNPARSABLE = struct(record_id=StringType(), source=StringType(), column=StringType())
 WHITE_SPACE = " \t\n\v\f\r"
-# With the unit separator between them, (ab, c) and (a, bc) stay two keys.
-SEPARATOR = "\x1f"
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
@@ -122,7 +121,7 @@ def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
     inexact = F.concat_ws(",", *[F.when(is_inexact(name), F.lit(name)) for name in source.numbers])
     return raw.select(
         F.lit(name).alias("source"),
-        joined(source.key, "|", whole=True).alias("source_key"),
+        joined_key(source.key).alias("source_key"),
         day_first(chosen(source.occurred_at, source.occurred_at_value), source.day_first).alias("time"),
         F.lit(source.occurred_at).alias("time_column"),
         chosen(source.business, source.business_value).alias("business"),
@@ -183,16 +182,21 @@ def chosen(column: str | None, constant: str | None) -> Column:
     return present(column) if column else F.lit(constant).cast("string")
 
 
-def joined(columns: str | list[str] | None, separator: str, whole: bool = False) -> Column:
-    """The columns' values with the separator between; missing ones are left out, or make it null if `whole`."""
-    names = [columns] if isinstance(columns, str) else list(columns or [])
-    if not names:
-        return F.lit(None).cast("string")
-    values = [present(name) for name in names]
+def joined(columns: str | list[str] | None, separator: str) -> Column:
+    """The columns' values with the separator between; missing ones are left out."""
+    values = [present(name) for name in listed(columns)]
     line = F.concat_ws(separator, *values)
-    missing = [value.isNull() for value in values]
-    lost = reduce(lambda a, b: a | b, missing) if whole else reduce(lambda a, b: a & b, missing)
-    return F.when(~lost, line)
+    return F.when(F.coalesce(*values).isNotNull(), line) if values else F.lit(None).cast("string")
+
+
+def joined_key(columns: str | list[str] | None) -> Column:
+    """The columns' values as one key, null where one is missing; of several columns as `lake.keys.joined` has it."""
+    values = [present(name) for name in listed(columns)]
+    if len(values) == 1:
+        return values[0]
+    escaped = [F.regexp_replace(value, r"([\\|])", r"\\$1") for value in values]
+    whole = reduce(lambda a, b: a & b, [value.isNotNull() for value in values], F.lit(bool(values)))
+    return F.when(whole, F.concat_ws(BETWEEN, *escaped))
 
 
 def keyed(names: list[str], value, kind: str, split: str | None = None) -> Column:
@@ -325,7 +329,7 @@ def annotated(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFram
     keyed_rows = raw.select(
         F.lit(name).alias("source"),
         chosen(columns.record_source, columns.record_source_value).alias("record_source"),
-        present(columns.record_key).alias("record_key"),
+        joined_key(columns.record_key).alias("record_key"),
         chosen(columns.layer, columns.layer_value).alias("layer"),
         present(columns.annotator).alias("annotator"),
         chosen(columns.role, columns.role_value).alias("role"),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pyspark
 
-from lake.errors import UserError
+from lake.errors import UserError, exit_code
 
 
 class Jar(NamedTuple):
@@ -183,8 +183,4 @@ def _install(wanted: Iterable[Jar], fetched: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        fetch()
-    except (UserError, OSError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(fetch))

@@ -53,7 +53,7 @@ from jobs.sources import (
     sqlite_path,
 )
 from jobs.stage import named, struct
-from lake.errors import UserError
+from lake.errors import UserError, one_line
 from lake.quoting import quoted
 
 
@@ -65,7 +65,7 @@ def read_all(spark: SparkSession, root: Path, sources: Mapping[str, Source]) -> 
     described = {name: describe(spark, root, name, source) for name, source in sources.items()}
     for name, source in sources.items():
         if isinstance(source, Mapped) and (said := remark(name, source, described[name])):
-            print(said, flush=True)
+            print(one_line(said), flush=True)
     frames = {
         f"source.{name}": read(spark, root, name, source, names_to_read(source, described[name]))
         for name, source in sources.items()
@@ -222,14 +222,20 @@ def _read_files(spark: SparkSession, root: Path, name: str, source: Files, colum
     paths = matched_files(root, name, source)
     if source.format == "jsonl":
         lines = spark.read.schema(text_schema([*columns, CORRUPT])).option("encoding", source.encoding)
-        return _corrupt(lines.option("columnNameOfCorruptRecord", CORRUPT).json([str(path) for path in paths]), columns)
+        return _corrupt(lines.option("columnNameOfCorruptRecord", CORRUPT).json(_exactly(paths)), columns)
     # Files with the same columns are read together: Spark goes by the first file's, in CSV by position, and would mix
     # up columns or drop them in silence.
-    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[Path]] = {}
     for path in paths:
-        groups.setdefault(tuple(file_columns(path, name, source).items()), []).append(str(path))
+        groups.setdefault(tuple(file_columns(path, name, source).items()), []).append(path)
     read_group = _read_csv if source.format == "csv" else _read_parquet
-    return _union([read_group(spark, group, dict(found), columns, source) for found, group in groups.items()])
+    frames = [read_group(spark, _exactly(group), dict(found), columns, source) for found, group in groups.items()]
+    return _union(frames)
+
+
+def _exactly(paths: Sequence[Path]) -> list[str]:
+    """The paths as Spark takes them: it would read a[1].csv as a pattern, and find a1.csv."""
+    return [re.sub(r"([\\{}\[\]*?])", r"\\\1", str(path)) for path in paths]
 
 
 def _read_parquet(
@@ -288,7 +294,7 @@ def _line_types(spark: SparkSession, paths: list[Path], encoding: str) -> dict[s
     spark.conf.set(setting, "true")
     try:
         lines = spark.read.options(encoding=encoding, columnNameOfCorruptRecord=CORRUPT)
-        schema = lines.json([str(path) for path in paths]).schema
+        schema = lines.json(_exactly(paths)).schema
     finally:
         spark.conf.set(setting, cast(str, before))
     return {field.name: _json_type_of(field.dataType) for field in schema if field.name != CORRUPT}
@@ -333,7 +339,7 @@ def _item_types(spark: SparkSession, pages: Sequence[Path], mapped: Sequence[str
 
 def item_types(item: Any, mapped: Sequence[str]) -> dict[str, str]:
     """The JSON type of each key of an item; a key under which mapped paths lie gives way to these."""
-    if not isinstance(item, dict):
+    if not is_whole(item):
         return {}
     paths = [column for column in mapped if column not in item]
     values = {key: item[key] for key in item if not any(path.startswith(f"{key}.") for path in paths)}
@@ -360,16 +366,30 @@ def page_rows(path: Path, columns: Sequence[str]) -> list[list[str | None]]:
 def page_items(path: Path) -> list[Any]:
     """The items of a landed page; one that is None where the page cannot be read."""
     try:
-        return json.loads(path.read_bytes())["items"]
-    except (ValueError, KeyError, TypeError):
+        items = json.loads(path.read_bytes())["items"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return [None]
+    return items if isinstance(items, list) else [None]
 
 
 def _item_row(item: Any, columns: Sequence[str], path: Path, place: int) -> list[str | None]:
     order = f"{path.stem}#{place:06d}"
-    if not isinstance(item, dict):
+    try:
+        texts = [as_text(dig(item, column)) for column in columns] if is_whole(item) else None
+        "".join(filter(None, texts or ())).encode()
+    except (UnicodeError, RecursionError):  # a lone surrogate, or values that are nested too deeply
+        texts = None
+    if texts is None:
         return [None] * len(columns) + ["corrupt_row", path.name, order]
-    return [as_text(dig(item, column)) for column in columns] + [None, path.name, order]
+    return [*texts, None, path.name, order]
+
+
+def is_whole(item: Any) -> bool:
+    """Whether an item is an object whose keys can be names of columns: JSON may hold half a character."""
+    try:
+        return isinstance(item, dict) and bool("".join(item).encode() or True)
+    except UnicodeError:
+        return False
 
 
 def as_text(value: Any) -> str | None:

@@ -77,7 +77,7 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     builder = SparkSession.builder.appName("finelake")
     for key, value in settings(master, memory).items():
         builder = builder.config(key, value)
-    if JVM in os.environ:
+    if os.environ.get(JVM):
         os.environ.update(_ask(os.environ[JVM], "where"))
         _stop_abandoned_context()
     with _stderr_to(log):

@@ -4,16 +4,17 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
 from lake.errors import UserError
 from lake.params import parse
 from lake.quoting import quoted
 
 ROW = "_row"  # as a key: the row's place in its file
+_PAGE = re.compile(r"[0-9]{8}\.json")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -21,7 +22,7 @@ VARIABLE = re.compile(r"\$\{(\w+)\}")
 class AnnotationColumns:
     """Which columns of an annotations source hold what; `..._value` is a constant instead of a column."""
 
-    record_key: str
+    record_key: str | list[str]  # what the key of the records' source names, in the same order
     record_source: str | None = None
     record_source_value: str | None = None
     layer: str | None = None
@@ -34,6 +35,8 @@ class AnnotationColumns:
     start: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.record_key:
+            raise ValueError("record_key names no column; name the column that holds the record's key")
         for name in ("record_source", "layer", "role"):
             _one_of(self, name, f"{name}_value", required=True)
 
@@ -124,7 +127,7 @@ class Files(Mapped):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.key == ROW and self.format != "csv":
+        if ROW in listed(self.key) and self.format != "csv":
             raise ValueError(f"key {ROW} (the row's place in its file) is for csv alone; name a column")
 
 
@@ -187,8 +190,8 @@ class Documents:
     def __post_init__(self) -> None:
         try:
             groups = re.compile(self.occurred_at_pattern or "").groupindex
-        except re.error as error:
-            raise ValueError(f"occurred_at_pattern is no regular expression ({error})") from None
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"occurred_at_pattern is not a regular expression ({error})") from None
         if self.occurred_at_pattern and set(groups) != {"year", "month", "day"}:
             raise ValueError("occurred_at_pattern needs the named groups year, month and day: (?P<year>[0-9]{4})...")
 
@@ -233,7 +236,7 @@ def _parse_source(name: str, value: Any) -> Source:
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping; write kind, key, occurred_at, text, ... under it")
     kind = value.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.5)
         mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
         raise UserError(f"params.yaml: {where}.kind: {kind!r} is not a kind of source; {mend}")
@@ -267,7 +270,7 @@ def uses(source: Mapped | Documents) -> dict[str, list[str]]:
         chosen, holder = USES, source
     found: dict[str, list[str]] = {}
     for name, use in chosen.items():
-        for column in _listed(getattr(holder, name)):
+        for column in listed(getattr(holder, name)):
             found.setdefault(column, []).append(use)
     return found
 
@@ -277,7 +280,8 @@ def mapped_columns(source: Mapped | Documents) -> list[str]:
     return list(uses(source))
 
 
-def _listed(value: str | list[str] | dict[str, str] | None) -> list[str]:
+def listed(value: str | list[str] | dict[str, str] | None) -> list[str]:
+    """The columns that a field of a source names."""
     if isinstance(value, dict):
         return list(value.values())
     return [value] if isinstance(value, str) else list(value or [])
@@ -307,16 +311,37 @@ def document_files(root: Path, name: str, source: Documents) -> list[str]:
     folder = root / expand(source.path, name)
     if not folder.is_dir():
         raise UserError(f"the folder of source {name}, {folder}, does not exist; correct sources.{name}.path")
-    found = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    found = [path.relative_to(folder) for path in _below(folder) if path.is_file()]
     files = sorted(str(path) for path in found if not any(part.startswith((".", "~$")) for part in path.parts))
     if not files:
         raise UserError(f"the folder of source {name}, {folder}, is empty; put PDF or DOCX files into it")
+    _refuse_bytes(name, files)
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder. PermissionError for a folder that cannot be listed: it is not left out in silence."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise error
+
+    for place, _, files in os.walk(folder, onerror=fail):
+        yield from (Path(place, name) for name in files)
+
+
+def _refuse_bytes(name: str, files: Iterable[str]) -> None:
+    """UserError for the first name that is not text: Spark could not open the file."""
+    for file in files:
+        try:
+            file.encode("utf-8")
+        except UnicodeError:
+            raise UserError(f"the name of the file {file!a} of source {name} is not valid UTF-8; rename it") from None
 
 
 def landed_pages(root: Path, name: str, source: Api) -> list[Path]:
     """The landed pages in their order. UserError when there is none."""
-    pages = sorted((root / source.landing).glob("[0-9]" * 8 + ".json"))
+    folder = root / source.landing
+    pages = [folder / page for page in sorted(os.listdir(folder)) if _PAGE.fullmatch(page)] if folder.is_dir() else []
     if not pages:
         raise UserError(f"no page of source {name} has landed in {source.landing}; run `finelake pull {name}`")
     return pages
@@ -324,13 +349,25 @@ def landed_pages(root: Path, name: str, source: Api) -> list[Path]:
 
 def matched_files(root: Path, name: str, source: Files) -> list[Path]:
     """The files that the path matches, sorted. UserError when there is none."""
-    found = sorted(Path(path) for path in glob.glob(str(root / expand(source.path, name)), recursive=True))
+    pattern = expand(source.path, name)
+    _refuse_unreadable(root, name, pattern)
+    # Below the root, whose own name may hold [ or *.
+    found = sorted(root / path for path in glob.glob(pattern, root_dir=root, recursive=True))
+    _refuse_bytes(name, map(str, found))
     if not found:
         raise UserError(f"no file matches {source.path} of source {name}; correct sources.{name}.path")
     folders = [path for path in found if path.is_dir()]
     if folders:
         raise UserError(f"{folders[0]} of source {name} is a folder; write sources.{name}.path: {source.path}/*")
     return found
+
+
+def _refuse_unreadable(root: Path, name: str, pattern: str) -> None:
+    """UserError for a folder that a pattern leads through and that cannot be listed: glob would leave it out."""
+    for parent in Path(pattern).parents:
+        for folder in [root / path for path in glob.glob(str(parent), root_dir=root, recursive=True)]:
+            if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+                raise UserError(f"the folder {folder} of source {name} cannot be read; give this user access to it")
 
 
 def dig(item: Any, path: str) -> Any:

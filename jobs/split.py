@@ -250,10 +250,16 @@ def _report(placed: DataFrame, params: Params) -> list[Row]:
 
 
 def _census(placed: DataFrame, strata: Sequence[str]) -> list[Group]:
-    stratum = F.concat_ws(" x ", *[F.coalesce(F.col(column), F.lit("none")) for column in strata])
+    stratum = F.concat_ws(" x ", *[_stratum_value(F.col(column)) for column in strata])
     time = F.unix_micros("occurred_at")
     groups = placed.groupBy(*Group._fields[:6], stratum.alias("stratum")).agg(F.count("*"), F.min(time), F.max(time))
     return [Group(*row) for row in groups.collect()]
+
+
+def _stratum_value(value: Column) -> Column:
+    """The value, in quotes where ` x ` between values, or `none` for a missing one, could be taken for a part of it."""
+    quoted = F.concat(F.lit('"'), F.regexp_replace(value, '"', '""'), F.lit('"'))
+    return F.coalesce(F.when(value.rlike('"|(^| )x( |$)|^none$'), quoted), value, F.lit("none"))
 
 
 def _torn(placed: DataFrame, key: Column) -> int:

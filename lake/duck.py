@@ -15,7 +15,7 @@ from typing import BinaryIO
 import duckdb
 
 from lake import storage
-from lake.errors import UserError
+from lake.errors import UserError, sentence
 from lake.quoting import literal, quoted
 from lake.revisions import manifests_at
 from lake.snapshots import Expired, Table, arrow_schema, files, manifests, problems
@@ -156,7 +156,10 @@ def create_view(
         columns = connection.from_arrow(arrow_schema(lake_root, stage, table).empty_table())
         typed = zip(columns.columns, columns.types, strict=True)
         rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
-    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
+    try:
+        connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
+    except duckdb.Error as error:  # DuckDB reads the footers of the files here
+        raise UserError(f"table {table.path}: {sentence(error)}") from None
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:

@@ -1,8 +1,10 @@
 """What names a row of each table, and what names a record."""
 
 import hashlib
+from collections.abc import Iterable
 
 SEPARATOR = "\x1f"
+BETWEEN = "|"  # stands between the values of a key of several columns
 
 # By table, whatever its stage. A table that is not here (rejects, annotations) may hold equal rows.
 KEYS = {
@@ -17,6 +19,14 @@ KEYS = {
     "samples": ("sample_id",),
     "classes": ("index",),
 }
+
+
+def joined(values: Iterable[str]) -> str:
+    """Several values, none of them empty, as one text; no two lists of values give the same one.
+
+    In a value, | is written as \\| and \\ as \\\\: (x|y, z) is x\\|y|z and (x, y|z) is x|y\\|z.
+    """
+    return BETWEEN.join(value.replace("\\", "\\\\").replace(BETWEEN, f"\\{BETWEEN}") for value in values)
 
 
 def record_id(source: str, key: str) -> str:

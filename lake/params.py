@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from pathlib import Path
@@ -12,6 +13,9 @@ import yaml
 from lake.errors import UserError
 
 T = TypeVar("T")
+LONGEST = 200  # characters of a value that a message shows
+# What PyYAML raises for a text: its own errors, and Python's for numbers, dates, nesting and keys that are none.
+NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,7 +39,7 @@ def load(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; create it with `finelake init`") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except NOT_YAML as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML ({reason}); correct that line") from None
     if not isinstance(content, dict):
@@ -49,10 +53,7 @@ def parse(cls: type[T], mapping: Any, where: str) -> T:
     Raises UserError for an unknown key (with the nearest right one), a missing key, a value of another type,
     or a contradiction that the dataclass refuses with ValueError. A field whose metadata say who gives it is no key.
     """
-    if mapping is None:
-        mapping = {}
-    if not isinstance(mapping, dict):
-        raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(mapping)}")
+    mapping = section(mapping, where)
     fields = {f.name: f for f in dataclasses.fields(cls) if "given" not in f.metadata}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
@@ -68,10 +69,19 @@ def parse(cls: type[T], mapping: Any, where: str) -> T:
         raise UserError(f"params.yaml: {where}: {error}") from None
 
 
-def unknown_key(mapping: dict[str, Any], known: typing.Iterable[str], where: str) -> None:
-    """Raise UserError for the first key of `mapping` that is not in `known`."""
+def section(value: Any, where: str) -> dict[str, Any]:
+    """The section called `where` as a mapping; an empty one has no keys. UserError for anything else."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(value)}")
+    return value
+
+
+def unknown_key(mapping: Any, known: typing.Iterable[str], where: str) -> None:
+    """Raise UserError for the first key of `mapping` that is not in `known`, and where it is not a mapping."""
     known = list(known)
-    for key in mapping:
+    for key in section(mapping, where):
         if key not in known:
             raise UserError(_unknown(f"{where}.{key}" if where else str(key), str(key), known, where))
 
@@ -88,7 +98,11 @@ def _required(field: dataclasses.Field) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return f"{value!r} ({type(value).__name__})"
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits
+        text = "a very large number"
+    return f"{text if len(text) <= LONGEST else text[:LONGEST] + '…'} ({type(value).__name__})"
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
@@ -119,8 +133,10 @@ def _convert_union(value: Any, arguments: tuple, where: str) -> Any:
 
 
 def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
-    if value in choices:
-        return value
+    for choice in choices:
+        # True equals 1, and is not a number of anything.
+        if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+            return choice
     near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
     mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, choices))}"
     raise UserError(f"params.yaml: {where}: {value!r} is not allowed; {mend}")
@@ -135,24 +151,32 @@ def _convert_sequence(value: Any, origin: type, arguments: tuple, where: str) ->
 def _convert_mapping(value: Any, hint: Any, where: str) -> dict:
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(value)}")
-    return {str(key): _convert(item, hint, f"{where}.{key}") for key, item in value.items()}
+    found = {str(key): _convert(item, hint, f"{where}.{key}") for key, item in value.items()}
+    if len(found) < len(value):
+        raise UserError(f"params.yaml: {where} has a name twice, as text and as a number; remove one of them")
+    return found
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
     if hint is Any:
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    # YAML reads 5e-5 as text (it wants 5.0e-5); a person means the number.
-    if hint is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
+    if hint is float:
+        return _number(value, where)
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise UserError(f"params.yaml: {where} must be {_name(hint)}, not {_shown(value)}; correct the value")
 
 
+def _number(value: Any, where: str) -> float:
+    # YAML reads 5e-5 as text (it wants 5.0e-5); a person means the number.
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"params.yaml: {where} must be a number, not {_shown(value)}; correct the value")
+    return number
+
+
 def _name(hint: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(hint, str(hint))
+    return {int: "a whole number", str: "text", bool: "true or false"}.get(hint, str(hint))

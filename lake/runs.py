@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lake.errors import UserError
-from lake.params import parse, unknown_key
+from lake.params import parse, section, unknown_key
 
 # Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
 PROMPT = "<|prompt|>"
@@ -183,12 +183,12 @@ SECTIONS = {
 
 def parse_run(content: Mapping[str, Any], name: str) -> Run:
     """The entry of `runs:` called `name`. UserError when there is none or when it does not fit."""
-    entries = content.get("runs") or {}
+    entries = section(content.get("runs"), "runs")
     unknown_key({name: None}, entries, "runs")
     if name == "quality":
         raise UserError("params.yaml: runs.quality would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
-    entry = entries[name] or {}
+    entry = section(entries[name], where)
     unknown_key(entry, (*SHARED, *SECTIONS), where)
     for key in (*SHARED, *SECTIONS):
         # dvc.yaml names each of them, so each has to be there.
@@ -197,8 +197,8 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
                 f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)"
             )
     flat = {key: entry[key] for key in SHARED}
-    for section, known in SECTIONS.items():
-        values = entry[section] or {}
-        unknown_key(values, known, f"{where}.{section}")
+    for part, known in SECTIONS.items():
+        values = section(entry[part], f"{where}.{part}")
+        unknown_key(values, known, f"{where}.{part}")
         flat |= values
     return parse(Run, flat, where)

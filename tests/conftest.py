@@ -1,5 +1,7 @@
 """What all tests share: one Spark session, one object store."""
 
+import contextlib
+import ctypes
 import os
 import sys
 import uuid
@@ -18,6 +20,27 @@ def spark():
     session = open_session(master="local[2]", memory="1g")
     yield session
     session.stop()
+
+
+@pytest.fixture
+def ordinary_rights():
+    """A context in which root, too, may only do what the permissions of files say. Programs started in it may all."""
+
+    @contextlib.contextmanager
+    def context():
+        libc = ctypes.CDLL(None, use_errno=True)
+        header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert libc.capget(header, sets) == 0
+        before = sets[0]
+        sets[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of the effective set
+        assert libc.capset(header, sets) == 0
+        try:
+            yield
+        finally:
+            sets[0] = before
+            assert libc.capset(header, sets) == 0
+
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from training import baselines, metrics, report
 from training.answers import MODEL, Answers
 from training.loader import scan
 from training.memory import asked_by_evaluation, memory_told
-from training.model import Causal, Classifier, load
+from training.model import Causal, Classifier, load, reading
 from training.progress import Progress, read_csv, write_csv, write_json
 from training.records import read_records
 from training.samples import Samples, open_samples, read_rows
@@ -57,9 +57,13 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
 def choices(path: Path) -> dict[str, dict[str, Any]]:
     """What training chose for the run, by name: {"value", "reason"}. UserError when its figures are not there."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["choices"]
-    except (OSError, ValueError, KeyError):
-        raise UserError(f"{path} does not say how the run was trained; run its stage `train` again") from None
+        found = json.loads(path.read_text(encoding="utf-8"))["choices"]
+        whole = all({"value", "reason"} <= choice.keys() for choice in found.values())
+        if whole and found["strategy"]["value"] in report.STRATEGIES:
+            return found
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        pass
+    raise UserError(f"{path} does not say how the run was trained; run its stage `train` again")
 
 
 def pins(root: Path, run_name: str) -> dict[str, str]:
@@ -79,6 +83,9 @@ def collect(
     ids = [record for records in read_rows(samples.parts["test"], ["record_ids"])["record_ids"] for record in records]
     if not ids:
         raise UserError("the test part has no rows; widen `where` of the run or look at split.report")
+    unknown = next((record for record in ids if record not in known), None)
+    if unknown:
+        raise UserError(f"the samples hold the record {unknown}, which split.records does not; run `finelake repro`")
     rows = [known[record] for record in ids]
     if run.task == "classify":
         given = {MODEL: classify(model, samples, run.evaluate_batch, progress)}
@@ -118,7 +125,8 @@ def generate(folder: Path, prompts: Sequence[str], run: Run, progress: Progress)
     if not isinstance(model, Causal):
         raise UserError(f"{folder} holds no causal model; run the stage `train` of this run again")
     device = _device(model)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    with reading(folder, "train"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     room = run.tokens - run.new_tokens
     coded = [tokenizer(prompt, add_special_tokens=False)["input_ids"][-room:] for prompt in prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

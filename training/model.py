@@ -8,11 +8,13 @@ Weights are safetensors, no code is ever loaded with them. A model folder stands
     finelake.json                    task, class names, scale, whether the body needs its adapter
 """
 
+import errno
 import json
+import math
 import shutil
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -149,34 +151,80 @@ def build(run: Run, base: Path, classes: int) -> Model:
     return Classifier(body, width, classes, run.scale) if run.task == "classify" else Causal(body)
 
 
-def load_config(folder: Path) -> PretrainedConfig:
-    """The configuration in a model folder. UserError when there is no model, or only weights that can run code."""
+@contextmanager
+def reading(folder: Path, stage: str) -> Iterator[None]:
+    """Turns what a damaged file of a model folder makes a library raise into a UserError; lack of memory, of open files
+    or of permission is not damage and passes."""
+    try:
+        with warnings.catch_warnings():
+            # PEFT would leave weights that its file lacks as they were drawn, with a warning.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError | ImportError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+            raise
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise UserError(
+            f"{folder} cannot be read as a model ({type(error).__name__}: {reason}); "
+            f"run the stage `{stage}` of this run again"
+        ) from None
+
+
+def load_config(folder: Path, stage: str = "base") -> PretrainedConfig:
+    """The configuration in a model folder, which the stage `stage` wrote.
+
+    UserError when there is no model, only weights that can run code, or no transformer.
+    """
     if not (folder / "config.json").exists():
-        raise UserError(f"{folder} holds no model (no config.json); run the stage `base` of this run again")
+        raise UserError(f"{folder} holds no model (no config.json); run the stage `{stage}` of this run again")
     if not list(folder.glob("*.safetensors")):
         raise UserError(f"{folder} has no weights in safetensors format; convert them, pickled weights can run code")
-    return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    with reading(folder, stage):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    for name in ("hidden_size", "num_hidden_layers"):
+        if not isinstance(getattr(config, name, None), int):
+            raise UserError(
+                f"{folder}/config.json has no whole number {name}; base a run on an encoder or a causal model, "
+                f"or run the stage `{stage}` of this run again"
+            )
+    return config
 
 
-def load_body(folder: Path, task: str, dropout: float | None = None, attention: str = "sdpa") -> PreTrainedModel:
+def load_body(
+    folder: Path, task: str, dropout: float | None = None, attention: str = "sdpa", stage: str = "base"
+) -> PreTrainedModel:
     """The transformers model in a folder. UserError when there is none, or only in a format that can run code."""
     kind = AutoModel if task == "classify" else AutoModelForCausalLM
-    config = load_config(folder)
+    config = load_config(folder, stage)
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
         if dropout is not None and hasattr(config, name):
             setattr(config, name, dropout)
-    body = kind.from_pretrained(
-        folder,
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        dtype=torch.float32,
-        attn_implementation=attention,
-    )
+    with reading(folder, stage):
+        body, found = kind.from_pretrained(  # type: ignore[misc]
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            dtype=torch.float32,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
+        _refuse_missing(found["missing_keys"])
     if getattr(body, "pooler", None) is not None:
         body.pooler = None  # the features are a mean over tokens; a pooler would be trained for nothing
     return body
+
+
+def _refuse_missing(names: Iterable[str]) -> None:
+    """ValueError for weights that a folder lacks: transformers would draw them at random without a word."""
+    missing = sorted(name for name in names if not name.startswith("pooler."))
+    if missing:
+        raise ValueError(f"the weights {missing[0]} and {len(missing) - 1} more are missing")
 
 
 def _adapter(run: Run) -> PeftConfig:
@@ -277,17 +325,33 @@ def write_description(folder: Path, description: Description) -> None:
 
 def load(folder: Path) -> tuple[Model, Description]:
     """A saved model, ready to evaluate. UserError when the folder holds none."""
-    try:
-        content = json.loads((folder / "finelake.json").read_text(encoding="utf-8"))
-        description = Description(**{**content, "labels": tuple(content["labels"])})
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder} is no model folder of Finelake; run the stage `train` of this run") from None
-    body: nn.Module = load_body(folder, description.task)
+    description = read_description(folder)
+    body: nn.Module = load_body(folder, description.task, stage="train")
     width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
-    if description.adapter:
-        body = PeftModel.from_pretrained(body, folder / "adapter")  # type: ignore[arg-type]
-    model: Model = Causal(body)
-    if description.task == "classify":
-        model = Classifier(body, width, len(description.labels), description.scale)
-        model.head.load_state_dict(load_file(folder / HEAD))
+    with reading(folder, "train"):
+        if description.adapter:
+            body = PeftModel.from_pretrained(body, folder / "adapter", local_files_only=True)  # type: ignore[arg-type]
+        model: Model = Causal(body)
+        if description.task == "classify":
+            model = Classifier(body, width, len(description.labels), description.scale)
+            model.head.load_state_dict(load_file(folder / HEAD))
     return model.eval(), description
+
+
+def read_description(folder: Path) -> Description:
+    """What finelake.json says. UserError where there is none, or one that Finelake did not write."""
+    with reading(folder, "train"):
+        content = json.loads((folder / "finelake.json").read_text(encoding="utf-8"))
+        found = Description(**{**content, "labels": tuple(content["labels"])})
+        fits = (
+            found.task in ("classify", "instruct")
+            and isinstance(content["labels"], list)
+            and all(isinstance(label, str) for label in found.labels)
+            and (bool(found.labels) or found.task == "instruct")
+            and isinstance(found.scale, int | float)
+            and math.isfinite(found.scale)
+            and isinstance(found.adapter, bool)
+        )
+        if not fits or found.format != FORMAT:
+            raise ValueError("finelake.json holds values that Finelake does not write")
+    return found

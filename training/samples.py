@@ -1,10 +1,12 @@
 """The pinned samples of a run: which files hold which part, and how many rows each has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as parquet
 
 from lake import snapshots, storage
@@ -72,23 +74,19 @@ def split_parts(files: Sequence[str]) -> dict[str, Part]:
 
 def count_rows(path: str) -> int:
     """Rows of a Parquet file, from its footer. UserError when it is missing or damaged."""
-    try:
+    with _reading(path):
         return _open(path).metadata.num_rows
-    except FileNotFoundError:
-        raise UserError(f"data file {path} is missing; run `finelake verify` to see what else is") from None
-    except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-        raise UserError(f"data file {path} cannot be read ({error}); run `finelake verify`") from None
 
 
 def read_labels(files: Sequence[str]) -> tuple[str, ...]:
     """The class names in the order of their indexes."""
-    rows = [row for path in files for row in _open(path).read(["index", "label"]).to_pylist()]
+    rows = [row for path in files for row in _read(path, ["index", "label"]).to_pylist()]
     return tuple(row["label"] for row in sorted(rows, key=lambda row: row["index"]))
 
 
 def read_rows(part: Part, columns: Sequence[str]) -> dict[str, list]:
     """Whole columns of a part, for evaluation: small parts alone."""
-    tables = [_open(path).read(list(columns)).to_pydict() for path in part.files]
+    tables = [_read(path, list(columns)).to_pydict() for path in part.files]
     return {name: [cell for table in tables for cell in table[name]] for name in columns}
 
 
@@ -96,7 +94,7 @@ def count_labels(part: Part, classes: int) -> list[int]:
     """How many samples of a part each class has."""
     counts = np.zeros(classes, dtype=np.int64)
     for path in part.files:
-        labels = _open(path).read(["labels"])["labels"].combine_chunks().flatten().to_numpy()
+        labels = _read(path, ["labels"])["labels"].combine_chunks().flatten().to_numpy()
         counts += np.bincount(labels, minlength=classes)
     return counts.tolist()
 
@@ -107,7 +105,7 @@ def record_ids(part: Part, numbers: Sequence[int]) -> list[str]:
     found = []
     for number in numbers:
         file = int(np.searchsorted(ends, number, side="right"))
-        column = _open(part.files[file]).read(["record_ids"])["record_ids"]
+        column = _read(part.files[file], ["record_ids"])["record_ids"]
         found += column[number - int(ends[file]) + part.rows[file]].as_py()
     return found
 
@@ -115,3 +113,22 @@ def record_ids(part: Part, numbers: Sequence[int]) -> list[str]:
 def _open(path: str) -> parquet.ParquetFile:
     filesystem, name = storage.filesystem(path)
     return parquet.ParquetFile(name, filesystem=filesystem)
+
+
+def _read(path: str, columns: list[str]) -> pyarrow.Table:
+    """Columns of a data file. UserError when it is missing or damaged."""
+    with _reading(path):
+        return _open(path).read(columns)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turns a missing or damaged file into a UserError; other errors of the system (too many open files) pass."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"data file {path} is missing; run `finelake verify` to see what else is") from None
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's ArrowInvalid is a ValueError
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise UserError(f"data file {path} cannot be read ({error}); run `finelake verify`") from None

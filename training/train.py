@@ -23,7 +23,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lake import params, project
-from lake.errors import UserError
+from lake.errors import UserError, exit_code
 from lake.project import PARAMS, Settings
 from lake.revisions import check_output
 from lake.runs import Run, parse_run
@@ -307,14 +307,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="fine-tune the model of a run")
     parser.add_argument("run", help="name of an entry under `runs:` in params.yaml, for example intent")
     arguments = parser.parse_args()
-    try:
-        root = project.find_root(Path.cwd())
-        entry = parse_run(params.load(root / PARAMS), arguments.run)
-        run(root, arguments.run, entry, project.settings(root))
-    except UserError as error:
-        print(f"finelake: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: _rank(arguments.run))
+
+
+def _rank(run_name: str) -> None:
+    root = project.find_root(project.current_folder())
+    entry = parse_run(params.load(root / PARAMS), run_name)
+    run(root, run_name, entry, project.settings(root))
 
 
 if __name__ == "__main__":

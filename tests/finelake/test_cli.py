@@ -1,9 +1,21 @@
 """The command line: every command explains itself, and a user's mistake is one sentence and exit code 2."""
 
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 
 from finelake import cli
 from finelake.repro import environment
+from finelake.run import check
+from lake.errors import UserError
+
+from .test_quality import pin
 
 
 @pytest.fixture
@@ -34,6 +46,14 @@ def test_every_command_has_help_with_an_example(capsys, command):
     assert f"example:\n  finelake {command}" in out
 
 
+def test_help_lists_every_command_and_imports_none():
+    code = "import sys\nfrom finelake import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n    "
+    code += "print({'duckdb', 'dvc', 'pyspark', 'torch', 'yaml', 'finelake.sql'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+    assert all(f"\n    {command} " in done.stdout for command in cli.COMMANDS)
+
+
 def refused(capsys, *arguments: str) -> str:
     """The one sentence of a refusal."""
     code, out, err = finelake(capsys, *arguments)
@@ -46,6 +66,29 @@ def refused(capsys, *arguments: str) -> str:
 def test_outside_a_project(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "make one with `finelake init DIR`" in refused(capsys, "verify")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize(("argument", "reason"), [("a\udcff", "is not valid UTF-8"), ("a\0b", "holds a NUL character")])
+def test_an_argument_that_is_not_a_text_is_named(capsys, command, argument, reason):
+    for arguments in ((command, argument), (command, "--rev", argument), (command, f"--output={argument}")):
+        assert f"the argument '{'--output=' * ('=' in arguments[-1])}a" in (message := refused(capsys, *arguments))
+        assert reason in message
+
+
+def test_a_text_in_a_locale_without_utf_8_is_read_and_shown(project):
+    environment = os.environ | {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "finelake.cli", "sql", "select '中文' as x"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1] == rb"\u4e2d\u6587"
+
+
+def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, project):
+    (project / "params.yaml").write_text('"a\\e]0;x\\a\\n": 1\n')
+    message = refused(capsys, "run", "ingest")
+    assert r"a\x1b]0;x\x07" in message and message.strip().isprintable()
 
 
 @pytest.mark.usefixtures("project")
@@ -82,6 +125,13 @@ RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}
         ),
         ("clean: {outliers: {sigmas: many}}", "params.yaml: clean.outliers.sigmas must be a number"),
         ("split: {ratios: {train: 0.5, validation: 0.1, test: 0.1}}", "params.yaml: split"),
+        ("runs: abc", "params.yaml: runs must be a mapping of names to values, not 'abc' (str)"),
+        ("runs: {a: 5}", "params.yaml: runs.a must be a mapping of names to values, not 5 (int)"),
+        (
+            RUN.replace("evaluate: {}", "evaluate: 5") + "base: {}}}",
+            "params.yaml: runs.a.evaluate must be a mapping of names to values, not 5 (int)",
+        ),
+        ("quality: [a]", "params.yaml: quality must be a mapping of names to values, not ['a'] (list)"),
         (
             RUN + "base: {kind: package}}}",
             "params.yaml: runs.a.base: base kind package needs a name",
@@ -100,6 +150,107 @@ def test_a_missing_section_is_named_before_anything_runs(capsys, project):
         file.write("clean: {}\ndedup: {}\nmask: {}\nannotate: {}\nsplit: {}\nruns: {}\n")
     message = "params.yaml: the section quality is missing; write `quality: {}` for its defaults"
     assert message in refused(capsys, "repro")
+
+
+ODD = (
+    "",
+    "5",
+    "1.5",
+    "yes",
+    "abc",
+    "[]",
+    "[~]",
+    "[[]]",
+    "{5: 5}",
+    "{a: ~}",
+    "{a: {b: [c]}}",
+    ".nan",
+    "2024-01-01",
+    "!!set {x}",
+)
+
+
+@pytest.mark.parametrize("section", ["sources", "clean", "dedup", "mask", "annotate", "split", "quality", "runs"])
+def test_no_value_of_a_section_is_a_traceback(project, section):
+    """Whatever a section and a key in it hold, they are accepted or refused by name."""
+    whole = (project / "params.yaml").read_text()
+    for value in ODD:
+        for text in (value, f"{{x: {value}}}", f"{{intent: {{base: {value}, kind: {value}, train: {value}}}}}"):
+            (project / "params.yaml").write_text(f"{whole * (section != 'sources')}{section}: {text}\n")
+            with contextlib.suppress(UserError):
+                check(project)
+
+
+COMMANDS = [
+    *(["verify"], ["verify", "--deep"], ["sql", "select 1"], ["sql", "show all tables"], ["quality"], ["vacuum"]),
+    *(["sql", "from mask.records"], ["history", "mask.records"], ["diff", "HEAD", "mask.records"], ["trace", "abcd"]),
+    *(["repair", "mask"], ["run", "ingest"], ["run", "mask"], ["run", "quality"], ["run", "train@a"], ["pull", "a"]),
+]
+
+
+def replaced(path: Path) -> None:
+    """A file where a folder should be."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.write_text("x")
+
+
+def a_folder(path: Path) -> None:
+    """A folder where a file should be."""
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def closed(path: Path) -> None:
+    path.chmod(0)
+
+
+FAULTS = {
+    "lake a file": lambda root: replaced(root / "lakehouse"),
+    "snapshots a file": lambda root: replaced(root / "snapshots"),
+    "scratch a file": lambda root: replaced(root / ".finelake"),
+    "quality a file": lambda root: replaced(root / "quality"),
+    "params.yaml closed": lambda root: closed(root / "params.yaml"),
+    "lake closed": lambda root: closed(root / "lakehouse"),
+    "table closed": lambda root: closed(root / "lakehouse" / "mask"),
+    "snapshots closed": lambda root: closed(root / "snapshots"),
+    "manifest closed": lambda root: closed(root / "snapshots" / "mask.json"),
+    "data closed": lambda root: closed(root / "data" / "notes.csv"),
+    "everything read-only": lambda root: root.chmod(0o555),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_command_ends_in_a_traceback_where_files_are_in_the_way(
+    capsys, project, monkeypatch, ordinary_rights, fault
+):
+
+    def no_spark(*_):
+        raise UserError("no session is opened here")
+
+    monkeypatch.setattr("jobs.runner.open_session", no_spark)
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"]}))
+    FAULTS[fault](project)
+    with ordinary_rights():
+        for arguments in COMMANDS:
+            code, _, err = finelake(capsys, *arguments)
+            assert code in (0, 1, 2), arguments
+            assert err.startswith("finelake: ") and err.count("\n") == 1 if code == 2 and err else True, arguments
+            assert "restore" not in err, arguments  # nothing is damaged
+    project.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", ".dvc", ".dvc/config", ".dvc/cache"])
+def test_what_dvc_cannot_read_is_named_before_it_starts(capsys, project, ordinary_rights, name):
+    sections = "".join(f"{section}: {{}}\n" for section in ("clean", "dedup", "mask", "annotate", "split", "quality"))
+    (project / "params.yaml").write_text((project / "params.yaml").read_text() + sections + "runs: {}\n")
+    (project / ".dvc" / "cache").mkdir(parents=True)
+    for file in ("dvc.yaml", "dvc.lock", ".dvc/config"):
+        (project / file).touch()
+    (project / name).chmod(0)
+    with ordinary_rights():
+        assert f"{project / name}" in (message := refused(capsys, "repro"))
+        assert "permission denied; give this user access to it" in message
+    (project / name).chmod(0o755)
 
 
 def test_a_missing_java_is_named(capsys, project, monkeypatch):

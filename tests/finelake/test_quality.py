@@ -1,6 +1,7 @@
 """`finelake quality` and its stage: formats exactly, exit codes, what is written."""
 
 import json
+import os
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -119,6 +120,35 @@ def test_json(capsys, project):
             },
         ],
     }
+
+
+@pytest.mark.usefixtures("project")
+def test_the_output_replaces_regular_files_only(capsys, tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "link").symlink_to("old")
+    os.mkfifo(tmp_path / "pipe")
+    code, out, err = finelake(capsys, "quality", "holds", "--output", str(tmp_path / "folder"))
+    assert (code, out) == (2, "") and "folder is a folder; name a file in it" in err
+    assert finelake(capsys, "quality", "holds", "--output", "")[0] == 2
+    monkeypatch.chdir(tmp_path / "data")
+    assert finelake(capsys, "quality", "holds", "--output", "../link")[0] == 0
+    assert (tmp_path / "link").is_symlink() and "1 passed" in (tmp_path / "old").read_text()
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert finelake(capsys, "quality", "holds", "--output", str(tmp_path / "pipe"))[0] == 0
+    assert b"1 passed" in os.read(reader, 10_000)
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.usefixtures("project")
+def test_control_characters_of_rows_and_names_do_not_reach_the_terminal(capsys, project):
+    pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["x"], "a\x1b]0;x\x07": ["\x1b[31m"]}))
+    query = "select * exclude (text) from this"
+    (project / "quality" / "fails.sql").write_text(f"-- A law.\n-- table: mask.records\n{query}")
+    _, out, _ = finelake(capsys, "quality", "fails")
+    assert "record_id=1, a ]0;x =" in out and "\x1b" not in out and "\x07" not in out
 
 
 def results() -> list[Result]:

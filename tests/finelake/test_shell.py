@@ -41,17 +41,20 @@ def test_an_interrupt_abandons_what_was_typed(capsys):
 
 
 def test_errors_do_not_end_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", io.StringIO("select 1;\nbad;\n.tabels\n.tables\nselect 2;\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("select 1;\nbad;\nclosed;\n.tabels\n.tables\nselect 2;\n"))
     answered = []
 
     def answer(query: str) -> None:
         if query.strip() == "bad":
-            raise UserError("no such thing; write another")
+            raise UserError("no such thing;\nwrite \x1banother")
+        if query.strip() == "closed":
+            raise PermissionError(13, "Permission denied", "/a")
         answered.append(query.strip())
 
     assert shell.run(tmp_path, answer, lambda: answered.append("tables")) == 2
     assert answered == ["select 1", "tables", "select 2"]
     assert capsys.readouterr().err.splitlines() == [
-        "finelake: no such thing; write another",
+        r"finelake: no such thing; write \x1banother",
+        "finelake: /a: permission denied; give this user access to it and run the same command again",
         "finelake: .tabels is no command; there are .tables and .quit",
     ]

@@ -59,5 +59,11 @@ def test_no_control_character_reaches_the_terminal():
     assert all(line.isprintable() for line in lines(["a"], [["\x1b[31mred\r\n\t"]], width=40))
 
 
+@pytest.mark.parametrize("width", [40, 12])
+def test_no_control_character_of_a_name_reaches_the_terminal(width):
+    names = ["a\x1b]0;x\x07", "b\nc", "d\u202ee"]
+    assert all(line.isprintable() for line in lines(names, [["long" * 9] * 3], width))
+
+
 def test_no_rows_leave_the_names():
     assert list(lines(NAMES, [], width=20)) == ["id  text", "--  ----"]

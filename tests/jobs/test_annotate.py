@@ -301,3 +301,19 @@ def test_params_are_refused_by_name():
         parse(Params, {"layers": ["scen"]}, "annotate")
     with pytest.raises(UserError, match="gate is 85"):
         parse(Params, {"gate": 85}, "annotate")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([("a|b", 0, 1)], [("a", 0, 1), ("b", 0, 1)]),
+        ([("a\\|b", 0, 1)], [("a\\", 0, 1), ("b", 0, 1)]),
+        ([("O", 0, 1)], []),
+        ([("O", 0, 1), ("a", 0, 1)], [("a", 0, 1)]),
+    ],
+)
+def test_different_labels_never_count_as_agreement(one, other):
+    annotators = [Opinion(frozenset(labels), whole=True, disputed=False) for labels in (one, other)]
+    counts = annotate.patterns(annotators, "entity", 2)
+    assert sorted(counts.values()) == [1, 1]
+    assert sum(first == second for first, second in counts) == 1  # the second character, outside all spans

@@ -2,6 +2,8 @@
 
 import zipfile
 
+import pytest
+
 from jobs import driver, runner
 from jobs.stage import ANNOTATIONS, RECORDS, REJECTS
 from lake import snapshots
@@ -43,6 +45,20 @@ def test_a_users_mistake_is_an_outcome(spark, tmp_path):
     (error,) = driver.run(spark, tmp_path, "clean", str(tmp_path / "lake")).items()
     assert error[0] == "error"
     assert "snapshots/ingest.json does not exist" in error[1]
+
+
+def test_an_error_of_the_system_is_an_outcome_and_a_fault_is_not(tmp_path, monkeypatch):
+    def failing(error: Exception):
+        def prepare(*_):
+            raise error
+
+        monkeypatch.setattr(runner, "prepare", prepare)
+        return driver.run(None, tmp_path, "clean", str(tmp_path / "lake"))
+
+    closed = failing(PermissionError(13, "Permission denied", "/a"))
+    assert closed == {"error": "/a: permission denied; give this user access to it and run the same command again"}
+    with pytest.raises(KeyError):
+        failing(KeyError("a fault"))
 
 
 def test_a_folder_is_its_own_workspace(tmp_path):

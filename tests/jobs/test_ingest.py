@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from jobs.columns import COLUMNS
 from jobs.ingest import REASONS, STAGE, Params, balance, build, instant, language
 from jobs.sources import parse_sources
+from lake.keys import joined
 
 TICKETS = {
     "kind": "database",
@@ -249,6 +250,35 @@ def test_a_number_that_no_double_equals_and_a_value_too_large_are_rejects(spark)
         ],
         key=repr,
     )
+
+
+PAIRS = [("x|y", "z"), ("x", "y|z"), ("x\\", "|z"), ("x\\|", "z"), ("x", "z"), ("x\\", "z"), (" x ", "\\\\z")]
+
+
+def test_a_key_of_several_columns_keeps_different_rows_apart(spark):
+    records = {"kind": "files", "path": "a.csv", "format": "csv", "key": ["a", "b"], "occurred_at_value": "2024-01-01"}
+    columns = {"record_source_value": "x", "record_key": ["k", "l"], "layer_value": "scene", "annotator": "who"}
+    columns |= {"role_value": "annotator", "label": "label"}
+    judged = {"kind": "files", "path": "b.csv", "format": "csv", "role": "annotations", "columns": columns}
+    params = Params(parse_sources({"x": records | {"text": "body"}, "y": judged}))
+    raw = [("x", *pair, "text") for pair in [*PAIRS, PAIRS[0], ("x", None), (None, "|"), (" ", "z")]]
+    frames = {
+        "source.x": spark.createDataFrame(raw, "_source string, a string, b string, body string"),
+        "source.y": spark.createDataFrame(
+            [("y", *pair, "w", f"l{place}") for place, pair in enumerate([*PAIRS, ("x", None)])],
+            "_source string, k string, l string, who string, label string",
+        ),
+        "columns": None,
+    }
+    outputs = build(frames, params)
+    expected = [joined(value.strip() for value in pair) for pair in PAIRS]
+    assert rows(outputs["records"].select("source_key", "record_id")) == sorted(
+        [(key, id_of("x", key)) for key in expected], key=repr
+    )
+    assert rows(outputs["annotations"].select("record_id", "label")) == sorted(
+        [(id_of("x", key), f"l{place}") for place, key in enumerate(expected)], key=repr
+    )
+    assert sorted(row["reason"] for row in outputs["rejects"].collect()) == ["duplicate_key"] + ["no_key"] * 4
 
 
 TIMES = {

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -97,3 +99,18 @@ def test_a_fetch_that_fails_keeps_what_it_brought_and_is_one_sentence(folder, re
     with pytest.raises(UserError, match=r"could not be fetched \(unresolved dependency\); try again"):
         jars.fetch()
     assert [path.name for path in folder.iterdir()] == ["good-1.0.jar"]
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    """A machine whose Python has no place for the libraries."""
+    (tmp_path / "share").write_text("a file")
+    program = """
+import runpy, sys
+from unittest import mock
+sys.prefix = sys.argv[1]
+with mock.patch("subprocess.run", return_value=mock.Mock(returncode=0)):
+    runpy.run_module("jobs.jars", run_name="__main__")"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"finelake: {tmp_path}/share: a file stands where a folder is needed; ")
+    assert done.stderr.count("\n") == 1

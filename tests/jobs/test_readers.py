@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.columns import COLUMNS, names_to_read
-from jobs.readers import as_text, describe, harmless, item_types, read, read_all
+from jobs.readers import as_text, describe, harmless, item_types, page_rows, read, read_all
 from jobs.sources import parse_sources
 from lake.errors import UserError
 
@@ -139,6 +139,66 @@ def test_landed_pages_with_their_order(spark, tmp_path):
         ("x", "2", None, None, None, None, "00000000.json", "00000000#000001"),
         ("x", None, None, None, None, "corrupt_row", "00000002.json", "00000002#000000"),
     ]
+
+
+NESTED = "[" * 900 + "]" * 900
+
+
+@pytest.mark.parametrize(
+    ("page", "reasons"),
+    [
+        (b"", ["corrupt_row"]),
+        (b"{", ["corrupt_row"]),
+        (b"\xff", ["corrupt_row"]),
+        (b"[]", ["corrupt_row"]),
+        (b'{"items": 5}', ["corrupt_row"]),
+        (b'{"items": "abc"}', ["corrupt_row"]),
+        (b'{"items": {"a": 1}}', ["corrupt_row"]),
+        (b'{"items": ' + b"[" * 100_000, ["corrupt_row"]),
+        (b'{"items": [{"id": ' + b"9" * 5000 + b"}]}", ["corrupt_row"]),
+        (b'{"items": [5, null, "a", [], {"id": 1}]}', ["corrupt_row"] * 4 + [None]),
+        (b'{"items": [{"id": "\\ud800"}, {"id": 1, "\\udfff": 2}, {"id": 2}]}', ["corrupt_row"] * 2 + [None]),
+        (b'{"items": []}', []),
+    ],
+)
+def test_what_a_page_holds_is_a_row_or_a_reject(tmp_path, page, reasons):
+    """One row per item, whatever it is; a page that cannot be read is one reject."""
+    path = tmp_path / "00000007.json"
+    path.write_bytes(page)
+    found = page_rows(path, ["id"])
+    assert [row[1] for row in found] == reasons
+    assert [row[2:] for row in found] == [[path.name, f"00000007#{place:06d}"] for place in range(len(reasons))]
+
+
+def test_an_item_nested_too_deeply_is_a_reject_of_its_own(tmp_path):
+    path = tmp_path / "00000000.json"
+    path.write_text(f'{{"items": [{{"id": 1}}, {{"id": {NESTED}}}, {{"id": 2, "other": {NESTED}}}]}}')
+
+    def rows_at(depth: int) -> list:
+        return rows_at(depth - 1) if depth else page_rows(path, ["id"])
+
+    found = rows_at(60)  # as deep as a worker's stack
+    reasons = [row[1] for row in found]
+    assert reasons in (["corrupt_row"], [None, "corrupt_row", None], [None, None, None])
+
+
+def test_files_are_read_under_their_own_names(spark, tmp_path):
+    """In a name, [1] is no pattern, neither in the project's path nor in the file's."""
+    for folder in ("p[1]", "p1"):
+        (tmp_path / folder / "data").mkdir(parents=True)
+    for place, name in enumerate(["a[1].csv", "a1.csv", "b{c,d}.csv", "bc.csv", "*.csv", "e?.csv", "中 文.csv"]):
+        text = f"id,at,body\n{place},2020-01-01,x\0y\n"
+        (tmp_path / "p[1]" / "data" / name).write_text(text, encoding="utf-8")
+    (tmp_path / "p1" / "data" / "a.csv").write_text("id,at,body\n99,2020-01-01,other project\n")
+    found = rows(raw(spark, tmp_path / "p[1]", FILES).select("id", "body", "_reason"))
+    assert found == [(str(place), "x\0y", None) for place in range(7)]
+    lines = tmp_path / "p[1]" / "data" / "a[1].jsonl"
+    lines.write_text('{"id": 1, "at": "2020-01-01", "body": "a"}\n')
+    (tmp_path / "p[1]" / "data" / "a1.jsonl").write_text('{"id": 2, "at": "2020-01-01", "body": "b"}\n')
+    found = rows(
+        raw(spark, tmp_path / "p[1]", FILES | {"format": "jsonl", "path": "data/*.jsonl"}).select("id", "body")
+    )
+    assert found == [("1", "a"), ("2", "b")]
 
 
 def test_helpers():

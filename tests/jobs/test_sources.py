@@ -2,7 +2,20 @@
 
 import pytest
 
-from jobs.sources import Api, Database, Documents, Files, dig, expand, mapped_columns, parse_sources, uses
+from jobs.sources import (
+    Api,
+    Database,
+    Documents,
+    Files,
+    dig,
+    document_files,
+    expand,
+    landed_pages,
+    mapped_columns,
+    matched_files,
+    parse_sources,
+    uses,
+)
 from lake.errors import UserError
 
 COMMON = {"key": "id", "occurred_at": "at", "text": "body"}
@@ -58,7 +71,11 @@ def test_each_kind_parses():
         (FILES | {"format": "xlsx"}, "sources.x.format: 'xlsx' is not allowed"),
         (API | {"attempts": 0}, "attempts and max_pages at least 1"),
         (DOCUMENTS | {"occurred_at_pattern": "([0-9]+)"}, "needs the named groups year, month and day"),
-        (DOCUMENTS | {"occurred_at_pattern": "("}, "is no regular expression"),
+        (DOCUMENTS | {"occurred_at_pattern": "("}, "is not a regular expression"),
+        (DOCUMENTS | {"occurred_at_pattern": "x{1000000000000}"}, "is not a regular expression"),
+        (DOCUMENTS | {"occurred_at_pattern": "(" * 5000 + ")" * 5000}, "is not a regular expression"),
+        (DOCUMENTS | {"kind": ["documents"]}, "x.kind: ['documents'] is not a kind of source"),
+        (DOCUMENTS | {"kind": {"a": 1}}, "x.kind: {'a': 1} is not a kind of source"),
         (DATABASE | {"ignored": ["body"]}, "body is both mapped and ignored; keep one of them"),
         (DATABASE | {"other_columns": "drop"}, "sources.x.other_columns: 'drop' is not allowed; choose one of refuse"),
         (JUDGED | {"other_columns": "take"}, "other_columns: take belongs to role records"),
@@ -101,3 +118,57 @@ def test_dig():
     assert dig({"a": {"b": 1}, "a.c": 2}, "a.b") == 1
     assert dig({"a": {"b": 1}, "a.c": 2}, "a.c") == 2
     assert dig({"a": [1]}, "a.b") is None
+
+
+def test_pages_are_the_numbered_files_in_their_order(tmp_path):
+    source = parsed(API)
+    with pytest.raises(UserError, match="no page of source x has landed in landing; run `finelake pull x`"):
+        landed_pages(tmp_path, "x", source)
+    (tmp_path / "landing").mkdir()
+    for name in ("00000010.json", "00000002.json", "_cursor.json", ".00000003.json.part", "1.json", "000000020.json"):
+        (tmp_path / "landing" / name).touch()
+    assert [page.name for page in landed_pages(tmp_path, "x", source)] == ["00000002.json", "00000010.json"]
+
+
+def test_a_pattern_starts_at_the_project_and_reads_names_as_they_are(tmp_path):
+    root = tmp_path / "p[1]"
+    for folder in (root / "data" / "deep", tmp_path / "p1" / "data"):
+        folder.mkdir(parents=True)
+        (folder / "a.csv").touch()
+    (root / "data" / "b.csv").touch()
+
+    def found(path: str) -> list[str]:
+        return [str(file.relative_to(root)) for file in matched_files(root, "x", parsed(FILES | {"path": path}))]
+
+    assert found("data/*.csv") == ["data/b.csv"]
+    assert found("data/**/*.csv") == ["data/b.csv", "data/deep/a.csv"]
+    assert found(f"{root.parent}/p[[]1]/data/*.csv") == ["data/b.csv"]
+
+
+def test_a_name_that_is_not_text_is_named(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a\udcff.csv").touch()
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a\udcff.pdf").touch()
+    for refused in (
+        lambda: matched_files(tmp_path, "x", parsed(FILES)),
+        lambda: document_files(tmp_path, "x", parsed(DOCUMENTS)),
+    ):
+        with pytest.raises(UserError, match=r"a.udcff.* of source x is not valid UTF-8; rename it"):
+            refused()
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_folder_that_cannot_be_read_is_never_left_out(tmp_path, ordinary_rights, mode):
+    """Its rows would be missing without a word."""
+    for kind in ("data", "documents"):
+        for folder in (tmp_path / kind, tmp_path / kind / "closed"):
+            folder.mkdir()
+            (folder / "a.csv").touch()
+        (tmp_path / kind / "closed").chmod(mode)
+    with ordinary_rights():
+        for pattern in ("data/**/*.csv", "data/*/*.csv", "data/closed/*.csv"):
+            with pytest.raises(UserError, match="closed of source x cannot be read; give this user access to it"):
+                matched_files(tmp_path, "x", parsed(FILES | {"path": pattern}))
+        with pytest.raises(PermissionError):
+            document_files(tmp_path, "x", parsed(DOCUMENTS))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from jobs import split
 from jobs.annotate import GOLD
-from jobs.split import PARTS, Params, Ratios, build, cut_times, strata_deviation
+from jobs.split import PARTS, Params, Ratios, _stratum_value, build, cut_times, strata_deviation
 from jobs.stage import MASKED
 from lake.errors import UserError
 from lake.params import parse
@@ -205,6 +206,16 @@ def test_cut_times_are_the_nearest_ones():
         later = {cut: abs(counts[times < cut].sum() - 0.9 * counts.sum()) for cut in misses if cut >= first}
         assert later[second] == pytest.approx(min(later.values()))
     assert cut_times(np.array([], dtype=np.int64), np.array([], dtype=np.int64), ratios) == (0, 0)
+
+
+def test_different_strata_never_count_as_one(spark):
+    values = ["a", "b", "x", "none", None, "a x", "x b", "a x b", '"a"', "a x x b", "none x none", "x x x"]
+    pairs = [(one, other) for one in values for other in values]
+    frame = spark.createDataFrame(pairs, "business string, scene string")
+    columns = [_stratum_value(F.col(name)) for name in frame.columns]
+    names = [row[0] for row in frame.select(F.concat_ws(" x ", *columns)).collect()]
+    assert len(set(names)) == len(pairs)
+    assert names[:2] == ["a x a", "a x b"] and names[values.index(None)] == "a x none"
 
 
 def test_strata_deviation():

@@ -12,7 +12,7 @@ from lake import duck
 from lake.commit import commit
 from lake.duck import ask, connect
 from lake.errors import UserError
-from lake.snapshots import files, manifests, write_manifest
+from lake.snapshots import Table, files, manifests, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -186,3 +186,24 @@ def test_what_was_spilled_is_removed(tmp_path):
 def test_a_memory_limit_that_is_no_size_is_refused(tmp_path):
     with pytest.raises(UserError, match="the memory limit 'much' is no size"):
         duck.open_database(tmp_path, "much")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda path: path.write_bytes(b"PAR1" + b"x" * 100),
+            "table clean/records: DuckDB reports: .*; `finelake verify`",
+        ),
+        (lambda path: path.write_bytes(b""), "table clean/records: DuckDB reports: .*; `finelake verify`"),
+        (lambda path: path.chmod(0), "table clean/records: .*: permission denied; give this user access to it"),
+    ],
+)
+def test_a_file_that_cannot_be_read_names_its_table(tmp_path, ordinary_rights, damage, message):
+    path = tmp_path / "a.parquet"
+    damage((path.touch(), path)[1])
+    connection = duck.open_database(tmp_path)
+    connection.execute("create schema clean")
+    table = Table("clean/records", 1, "0" * 32, "0" * 32)
+    with ordinary_rights(), pytest.raises(UserError, match=message):
+        duck.create_view(connection, ("clean", "records"), str(tmp_path), "clean", table, [str(path)])

@@ -2,6 +2,9 @@
 
 import importlib
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from jobs import STAGES
 from jobs.ingest import record_id
 from lake import keys
@@ -20,3 +23,17 @@ def test_the_keys_are_columns_of_the_stages_tables():
     assert set(keys.KEYS) <= set(tables)
     for table, key in keys.KEYS.items():
         assert all(set(key) <= columns for columns in tables[table])
+
+
+VALUES = st.lists(st.text(alphabet="ab|\\", min_size=1, max_size=6), max_size=4)
+
+
+@given(VALUES, VALUES)
+def test_two_lists_of_values_never_give_the_same_key(one, other):
+    assert (keys.joined(one) == keys.joined(other)) is (one == other)
+
+
+def test_values_without_the_separator_are_joined_by_it():
+    assert keys.joined(["x", "中 文", "1"]) == "x|中 文|1"
+    assert keys.joined(["x|y", "z"]) == r"x\|y|z"
+    assert keys.joined(["x", "y|z\\"]) == "x|y\\|z" + "\\" * 2

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from lake.errors import UserError
-from lake.params import load, parse, unknown_key
+from lake.params import load, parse, section, unknown_key
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Section:
     method: Literal["sigma", "mad"] = "sigma"
     columns: list[str] = field(default_factory=list)
     limit: int | None = None
+    zero: Literal[0, 1] = 0
     inner: Inner = field(default_factory=Inner)
     ratios: dict[str, float] = field(default_factory=dict)
 
@@ -31,7 +32,7 @@ class Section:
 
 def test_values_become_their_fields():
     mapping = {"name": "a", "sigmas": 2, "columns": ["x"], "inner": {"width": 5}, "ratios": {"train": 1}}
-    assert parse(Section, mapping, "clean") == Section("a", 2.0, "sigma", ["x"], None, Inner(5), {"train": 1.0})
+    assert parse(Section, mapping, "clean") == Section("a", 2.0, "sigma", ["x"], None, 0, Inner(5), {"train": 1.0})
 
 
 def test_a_number_in_exponent_notation_is_a_number():
@@ -55,6 +56,23 @@ def test_a_number_in_exponent_notation_is_a_number():
         ),
         ({"name": "a", "sigmas": -1}, "params.yaml: clean: sigmas must be above 0"),
         ({"name": "a", "columns": "x"}, "params.yaml: clean.columns must be a list, not 'x' (str); write [a, b]"),
+        (
+            {"name": "a", "sigmas": float("nan")},
+            "params.yaml: clean.sigmas must be a number, not nan (float); correct the value",
+        ),
+        (
+            {"name": "a", "sigmas": "inf"},
+            "params.yaml: clean.sigmas must be a number, not 'inf' (str); correct the value",
+        ),
+        (
+            {"name": "a", "sigmas": 10**5000},
+            "params.yaml: clean.sigmas must be a number, not a very large number (int); correct the value",
+        ),
+        (
+            {"name": "a", "ratios": {1: 0.5, "1": 0.5}},
+            "params.yaml: clean.ratios has a name twice, as text and as a number; remove one of them",
+        ),
+        ({"name": "a", "zero": True}, "params.yaml: clean.zero: True is not allowed; choose one of 0, 1"),
         ([1], "params.yaml: clean must be a mapping of names to values, not [1] (list)"),
     ],
 )
@@ -67,6 +85,57 @@ def test_what_does_not_fit_is_refused_by_name(mapping, message):
 def test_an_unknown_section_lists_the_known_ones():
     with pytest.raises(UserError, match="params.yaml: zzz is not a known key; known are: clean, mask"):
         unknown_key({"zzz": 1}, ["mask", "clean"], "")
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, "abc", [], [None], b"x", {1}])
+def test_a_section_that_is_not_a_mapping_is_named(value):
+    for refused in (lambda: section(value, "runs"), lambda: unknown_key(value, ["a"], "runs")):
+        with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to values, not "):
+            refused()
+
+
+def test_an_empty_section_has_no_keys():
+    assert section(None, "runs") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 5000,
+        "a: " + "{a: " * 5000,
+        "a: " + "9" * 5000,
+        "a: 2024-99-99",
+        "a: {[a]: b}",
+        "? {a: b}\n: c",
+        "a: !!timestamp x",
+        "a: !!int ''",
+        "a: !!float x",
+        "a: !!bool x",
+        "a: !!binary é",
+        "a: !!python/object:os.system x",
+        "a: *b",
+        "a: &a [*a",
+        "a: \x07",
+        "- !!set [1]",
+        "a: !!omap 5",
+        "a:\tb: c",
+        "a: b\n---\nc: d",
+        "",
+        "5",
+        "[a]",
+    ],
+)
+def test_every_text_that_is_not_a_mapping_in_yaml_is_named(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="params.yaml (is not valid YAML|holds no sections)"):
+        load(path)
+
+
+def test_bytes_that_are_not_utf_8_are_named(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(UserError, match="params.yaml is not valid YAML"):
+        load(tmp_path / "params.yaml")
 
 
 def test_a_broken_file_is_named(tmp_path):

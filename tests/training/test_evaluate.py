@@ -1,5 +1,6 @@
 """Answers, scores by slice and the report."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -145,6 +146,33 @@ def test_a_slice_with_one_value_is_not_shown(answers):
 def test_figures_that_do_not_say_how_a_run_was_trained_are_named(tmp_path):
     with pytest.raises(UserError, match="train.json does not say how the run was trained; run its stage `train` again"):
         evaluate.choices(tmp_path / "train.json")
+
+
+CHOSEN = {"strategy": {"value": "lora", "reason": "r"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "3", "[]", "[" * 100_000, "{}", *(json.dumps({"choices": odd}) for odd in (3, None, "a", [], {}))]
+    + [json.dumps({"choices": CHOSEN | {"strategy": odd}}) for odd in (3, None, {}, {"value": "x", "reason": "r"})]
+    + [json.dumps({"choices": CHOSEN | {"precision": odd}}) for odd in (3, None, [], {"value": 1})],
+)
+def test_figures_of_another_form_are_named(tmp_path, content):
+    (tmp_path / "train.json").write_text(content)
+    with pytest.raises(UserError, match="train.json does not say how the run was trained; run its stage `train` again"):
+        evaluate.choices(tmp_path / "train.json")
+
+
+def test_choices_are_what_training_wrote(tmp_path):
+    (tmp_path / "train.json").write_text(json.dumps({"choices": CHOSEN}))
+    assert evaluate.choices(tmp_path / "train.json") == CHOSEN
+
+
+def test_samples_of_records_that_are_not_there_are_named(tmp_path):
+    paths = write_part(tmp_path, "test", [classified(2)])
+    samples = Samples({"test": split_parts(paths)["test"]}, ("a", "b", "c"), "")
+    with pytest.raises(UserError, match="the record r00000, which split.records does not; run `finelake repro`"):
+        evaluate.collect(RUN, samples, [], [], tmp_path, Progress("x", 2, shown=False))
 
 
 def test_verdict_says_better_worse_or_neither():

@@ -411,6 +411,19 @@ def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
     assert f"finelake: {tmp_path} is in no Finelake project" in said and "Traceback" not in said
 
 
+def test_the_command_line_of_a_rank_reports_in_one_line(tmp_path, monkeypatch, capsys):
+    from training import train as trainer
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", "tiny"])
+    (tmp_path / "params.yaml").write_text("runs: [")
+    assert trainer.main() == 2
+    (tmp_path / "params.yaml").write_bytes(b"\xff")
+    assert trainer.main() == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"finelake: {tmp_path}/params.yaml is not valid YAML") and "params.yaml" in second
+
+
 def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, encoder):
     rates = {"learning_rate": 0.3, "head_learning_rate": 0.3}
     folder = fit(project(tmp_path), encoder, epochs=40, patience=2, log_steps=100, **rates)
