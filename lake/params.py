@@ -24,12 +24,13 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen: dict[Any, yaml.Node] = {}
         for key, _ in node.value:
-            name = self.construct_object(key, deep=True) if isinstance(key, yaml.ScalarNode) else None
-            if name is not None and key.tag != "tag:yaml.org,2002:merge":
-                if name in seen:
-                    first, second = (one.start_mark.line + 1 for one in (seen[name], key))
-                    raise yaml.MarkedYAMLError(problem=f"{name} stands twice, in lines {first} and {second}")
-                seen[name] = key
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name = self.construct_object(key)
+            if name in seen:
+                first, second = (one.start_mark.line + 1 for one in (seen[name], key))
+                raise yaml.MarkedYAMLError(problem=f"{name} stands twice, in lines {first} and {second}")
+            seen[name] = key
         return super().construct_mapping(node, deep)
 
 
