@@ -91,6 +91,7 @@ LIBRARIES = {
 }
 TELLING = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
 JVM = ("py4j", "pyspark")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PATH = re.compile(r"'([^']*/[^']*)'")
 IO = re.compile(r"\w*IOException: (.+)")
 ENDED = ("Answer from Java side is empty", "JAVA_GATEWAY_EXITED")
@@ -178,8 +179,11 @@ def sentence(error: BaseException, places: Iterable[str] = ()) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """A text as one line that a terminal can show: white space is a space, other control characters are escaped."""
-    words = " ".join(text.split())
+    """A text as one line that a terminal can show: white space is a space, other control characters are escaped.
+
+    Colours, which some libraries give their messages, are left out.
+    """
+    words = " ".join(COLOUR.sub("", text).split())
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words)
 
 
@@ -221,7 +225,7 @@ def _sentence(error: BaseException) -> str | None:
 
 def _library(error: BaseException, name: str, hint: str) -> str:
     """What a library reports; of errors of DuckDB that may name the values of a row, the kind only."""
-    text = str(error)[:LONGEST]
+    text = str(error).split("\n\nLINE")[0][:LONGEST]  # DuckDB repeats the query below
     number = _number(text)
     if number is not None:
         return _reason(number, f"{name} reports {text}")
