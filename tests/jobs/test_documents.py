@@ -19,20 +19,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from jobs.columns import COLUMNS, REASON
-from jobs.documents import (
-    document_rows,
-    docx_pages,
-    docx_time,
-    join_lines,
-    named_time,
-    ocr_row,
-    open_docx,
-    own_text,
-    pdf_time,
-    tidy,
-    without_headers,
-)
+from jobs.documents import document_rows, ocr_row, own_text, without_headers
 from jobs.ingest import Params, balance, build
+from jobs.pages import docx_pages, docx_time, join_lines, named_time, open_docx, pdf_time, tidy
 from jobs.readers import read
 from jobs.sources import Documents, mapped_columns, parse_sources
 
@@ -296,7 +285,7 @@ def test_public_docx_recall():
 
     folder, recalls = SHARED / "documents" / "docx", []
     for path in sorted((folder / "sources").glob("*.docx")):
-        body, _ = open_docx(path, 10**8)
+        body, _ = open_docx(path.read_bytes(), 10**8)
         read_words = words("\n".join(docx_pages(body)))
         true = words((folder / "groundtruth" / f"{path.name}.md").read_text(encoding="utf-8"))
         recalls.append((true & read_words).total() / true.total())
