@@ -74,10 +74,8 @@ def ask(task: str, path: Path, page: int, source: "Documents", fresh: bool = Fal
 
 
 def _child(source: "Documents", fresh: bool) -> "Child":
-    child = getattr(_own, "child", None)
-    if child is not None and child.owner != os.getpid():
-        child = _own.child = None  # this process was forked: the child is its parent's
-    if child is not None and (fresh or child.source != source):
+    child = current()
+    if child and (fresh or child.source != source):
         close()
         child = None
     if child is None:
@@ -85,11 +83,16 @@ def _child(source: "Documents", fresh: bool) -> "Child":
     return child
 
 
+def current() -> "Child | None":
+    """This thread's child. One that a fork of this process inherited is its parent's."""
+    child = getattr(_own, "child", None)
+    return child if child and child.owner == os.getpid() else None
+
+
 def close() -> None:
     """End this thread's child; the next request starts a new one."""
-    child = getattr(_own, "child", None)
-    _own.child = None
-    if child is not None and child.owner == os.getpid():
+    child, _own.child = current(), None
+    if child:
         child.end()
 
 

@@ -358,11 +358,16 @@ def page_rows(path: Path, columns: Sequence[str]) -> list[list[str | None]]:
 
 
 def page_items(path: Path) -> list[Any]:
-    """The items of a landed page; one that is None where the page cannot be read."""
+    """The items of a landed page; one that is None where the page cannot be read.
+
+    Half a surrogate pair, which some APIs send where they cut a text, becomes U+FFFD: no table can hold it.
+    """
     try:
-        return json.loads(path.read_bytes())["items"]
-    except (ValueError, KeyError, TypeError):
+        text = re.sub("[\ud800-\udfff]", "\ufffd", path.read_bytes().decode("utf-8", "surrogatepass"))
+        items = json.loads(text)["items"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return [None]
+    return items if isinstance(items, list) else [None]
 
 
 def _item_row(item: Any, columns: Sequence[str], path: Path, place: int) -> list[str | None]:

@@ -144,7 +144,9 @@ class Api(Mapped):
     headers: dict[str, str] = field(default_factory=dict)  # Authorization: "Bearer ${NAME}"
     item_schema: dict[str, Any] = field(default_factory=dict)  # JSON schema of an item
     requests_per_second: float = 10.0
-    timeout: float = 30.0  # seconds
+    timeout: float = 30.0  # seconds without a byte
+    max_page_seconds: float = 300.0  # for one page in all
+    max_page_megabytes: float = 100.0  # of one page, as sent and unpacked
     attempts: int = 6  # for one page
     backoff: float = 0.5  # seconds before the second attempt, then doubled
     longest_wait: float = 300.0  # seconds, Retry-After included
@@ -154,6 +156,8 @@ class Api(Mapped):
         super().__post_init__()
         if self.requests_per_second <= 0 or self.timeout <= 0 or self.attempts < 1 or self.max_pages < 1:
             raise ValueError("requests_per_second and timeout must be above 0, attempts and max_pages at least 1")
+        if self.max_page_seconds <= 0 or self.max_page_megabytes <= 0:
+            raise ValueError("max_page_seconds and max_page_megabytes must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
