@@ -28,7 +28,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jobs.sources import Documents
 
-WALL_SHARE = 20  # the deadline by the clock, in max_seconds
+WALL_SHARE = 20  # the deadline by the clock, in max_seconds, and at least
+LEAST_WALL = 60  # seconds
+REQUEST_SHARE = 10  # the processor time for all pages that one request asks for, in max_seconds
+START_SECONDS = 120  # by the clock, until a child is ready
 LOOK = 50  # milliseconds between two looks at the memory of a child that does not answer
 BATCH = 1 << 16  # bytes of answers that the child sends together
 NO_MEMORY = 3  # exit code of a child that was refused memory
@@ -115,7 +118,7 @@ class Child:
         self.poll = select.poll()
         self.poll.register(self.output, select.POLLIN)
         try:
-            self.receive()
+            self.receive(START_SECONDS)
         except Ended as ended:
             self.end()
             raise OSError(f"the process that reads documents cannot start: {ended.detail}") from None
@@ -126,7 +129,7 @@ class Child:
         except BrokenPipeError:
             raise self.ended() from None
 
-    def receive(self) -> list[Any]:
+    def receive(self, seconds: float | None = None) -> list[Any]:
         """The next message. Raises Ended, also for a line that is too long or not a message."""
         longest = 6 * self.source.max_characters + BATCH  # a character of a text is at most six bytes of JSON
         searched = 0
@@ -134,7 +137,7 @@ class Child:
             searched = len(self.buffer)
             if searched > longest:
                 raise Ended("too_large", f"an answer of more than {longest:,} bytes")
-            self.wait()
+            self.wait(seconds or max(WALL_SHARE * self.source.max_seconds, LEAST_WALL))
             piece = os.read(self.output, BATCH)
             if not piece:
                 raise self.ended()
@@ -149,9 +152,8 @@ class Child:
             raise Ended("broken", "an answer that is not a message")
         return message
 
-    def wait(self) -> None:
-        """Return when there is something to read; keep the most memory seen until then."""
-        seconds = WALL_SHARE * self.source.max_seconds
+    def wait(self, seconds: float) -> None:
+        """Return when there is something to read; keep the most memory seen until then. Raises Ended after that."""
         deadline = time.monotonic() + seconds
         while not self.poll.poll(LOOK):
             self.peak = max(self.peak, self.memory())
@@ -176,11 +178,13 @@ class Child:
         if code == -signal.SIGXCPU:
             limit = f"more than {self.source.max_seconds:g} seconds of processor time (max_seconds)"
             return Ended("too_large", limit, final=True)
-        # A library in C ends by a signal when it is refused memory, as it does by a fault.
+        # A library in C ends by a signal when it is refused memory: by abort, or by a fault where it does not notice.
         if code == NO_MEMORY or 2 * self.peak > self.source.max_memory_megabytes * 1e6:
             return Ended("too_large", limit)
+        if code == -signal.SIGABRT:
+            return Ended("too_large", f"the parser gave up, as it does where it needs {limit}")
         if code == -signal.SIGKILL:
-            return Ended("too_large", "killed from outside, as a machine without memory does")
+            return Ended("too_large", "the parser was killed from outside, as by a machine that runs out of memory")
         return Ended("broken", f"the parser ended by {_signal(-code) if code < 0 else f'exit code {code}'}")
 
     def end(self) -> None:
@@ -212,7 +216,8 @@ def serve() -> None:
         request = json.loads(line)
         read = getattr(pages, request["task"])
         try:
-            _answer(answers, read(Path(request["path"]), request["page"], source), request["batch"])
+            messages = limited(read(Path(request["path"]), request["page"], source), source.max_seconds)
+            _answer(answers, messages, request["batch"])
         except MemoryError:
             os._exit(NO_MEMORY)
 
@@ -234,6 +239,22 @@ def confine(megabytes: float, parent: int) -> None:
         bound = int(value) if hard < 0 else min(int(value), hard)
         resource.setrlimit(limit, (bound, bound))
     os.dup2(silence, 2)  # last: until here an error is told on the console
+
+
+def limited(messages: Iterator[list[Any]], seconds: float) -> Iterator[list[Any]]:
+    """The messages, each within its processor time: the kernel ends this process otherwise."""
+    started = time.process_time()
+    allow(seconds)
+    for message in messages:
+        yield message
+        allow(min(seconds, REQUEST_SHARE * seconds - (time.process_time() - started)))
+
+
+def allow(seconds: float) -> None:
+    """Let this process use so much processor time from now on; it ends up to a second after that."""
+    until = int(time.process_time() + max(seconds, 0)) + 1
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (until if hard < 0 else min(until, hard), hard))
 
 
 def _answer(answers: int, messages: Iterator[list[Any]], batch: int) -> None:

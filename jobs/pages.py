@@ -6,8 +6,6 @@ parses a file may be stopped, killed or crash at any moment.
 
 import io
 import re
-import resource
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from jobs.sources import Documents
 
 LONGEST_SIDE = 2000  # pixels; the OCR engine shrinks larger pictures to this
-DOCUMENT_SHARE = 10  # a document's pages may take this many times the processor time of one page
 # What a package may hold, whatever its sizes say; ordinary ones have some 20 entries and a core.xml of 1 kB.
 MOST_ENTRIES = 10_000
 MOST_TAGS = 5_000_000
@@ -48,14 +45,9 @@ def read_text(path: Path, first: int, source: "Documents") -> Iterator[Message]:
     Or ["reject", reason, detail] for the file. OSError when this machine cannot open it.
     """
     reader = _pdf_messages if path.suffix.lower() == ".pdf" else _docx_messages
-    started = time.process_time()
-    allow(source.max_seconds)
     try:
         with path.open("rb") as file:
-            for message in reader(file, path, first, source):
-                yield message
-                used = time.process_time() - started
-                allow(min(source.max_seconds, DOCUMENT_SHARE * source.max_seconds - used))
+            yield from reader(file, path, first, source)
     except Unreadable as error:
         yield ["reject", error.reason, error.detail]
 
@@ -70,16 +62,8 @@ def read_picture(path: Path, number: int, source: "Documents") -> Iterator[Messa
         finally:
             document.close()
 
-    allow(source.max_seconds)
     with path.open("rb"):  # PDFium does not tell a file that cannot be opened from a broken one
         yield _page(number, read, source)
-
-
-def allow(seconds: float) -> None:
-    """Let this process use so much processor time from now on (the kernel counts whole seconds, and ends it then)."""
-    until = int(time.process_time() + max(seconds, 0)) + 1
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (until if hard < 0 else min(until, hard), hard))
 
 
 def out_of_memory(error: BaseException | None) -> bool:
