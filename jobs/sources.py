@@ -156,7 +156,7 @@ class Api(Mapped):
         super().__post_init__()
         if self.requests_per_second <= 0 or self.timeout <= 0 or self.attempts < 1 or self.max_pages < 1:
             raise ValueError("requests_per_second and timeout must be above 0, attempts and max_pages at least 1")
-        if self.max_page_seconds <= 0 or self.max_page_megabytes <= 0:
+        if not (self.max_page_seconds > 0 and self.max_page_megabytes > 0):
             raise ValueError("max_page_seconds and max_page_megabytes must be above 0")
 
 
@@ -200,7 +200,7 @@ class Documents:
             raise ValueError(f"occurred_at_pattern is no regular expression ({error})") from None
         if self.occurred_at_pattern and set(groups) != {"year", "month", "day"}:
             raise ValueError("occurred_at_pattern needs the named groups year, month and day: (?P<year>[0-9]{4})...")
-        if self.max_memory_megabytes < LEAST_MEMORY:
+        if not self.max_memory_megabytes >= LEAST_MEMORY:
             raise ValueError(f"max_memory_megabytes must be at least {LEAST_MEMORY}: the libraries alone need that")
         if not 0 < self.max_seconds <= 86_400:
             raise ValueError("max_seconds must be above 0 and at most 86400, a day")
