@@ -372,9 +372,13 @@ def page_items(path: Path) -> list[Any]:
 
 def _item_row(item: Any, columns: Sequence[str], path: Path, place: int) -> list[str | None]:
     order = f"{path.stem}#{place:06d}"
+    corrupt: list[str | None] = [None] * len(columns) + ["corrupt_row", path.name, order]
     if not isinstance(item, dict):
-        return [None] * len(columns) + ["corrupt_row", path.name, order]
-    return [as_text(dig(item, column)) for column in columns] + [None, path.name, order]
+        return corrupt
+    try:
+        return [as_text(dig(item, column)) for column in columns] + [None, path.name, order]
+    except RecursionError:  # values in one another that could just be read, not written
+        return corrupt
 
 
 def as_text(value: Any) -> str | None:

@@ -170,7 +170,7 @@ class Documents:
     lang_value: str | None = None
     max_megabytes: float = 100.0  # larger files are rejects; also of a part of a package, unpacked, and of all text
     max_pages: int = 5000  # documents with more are rejects
-    max_memory_megabytes: float = 2000.0  # of the process that reads a page; OCR needs up to 850
+    max_memory_megabytes: float = 2000.0  # of the process that reads a page; OCR needs up to 1200
     max_seconds: float = 60.0  # of processor time for a page, ten times that for a file's text layer; OCR needs up to 7
     ocr: bool = True
     ocr_below: int = 16  # letters and digits on a page, under which its pictures are read
