@@ -5,6 +5,7 @@ killed anywhere repeats at most one page, under the same name, and loses none. W
 unpacked bytes and seconds of a page, depth of its values, pages of a pull.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -13,10 +14,11 @@ import logging
 import os
 import random
 import re
+import socket
+import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -164,7 +166,7 @@ def unusable(cursor: str | int) -> str | None:
 # ---------------------------------------------------------------- files
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(landing: Path, name: str) -> Iterator[None]:
     """Hold the landing folder for one pull. UserError while another pull has it; the lock ends with its process."""
     folder = os.open(landing, os.O_RDONLY | os.O_DIRECTORY)
@@ -350,6 +352,7 @@ class Fetch:
     clock: Callable[[], float]
     jitter: Callable[[], float]
     next_at: float = 0.0
+    stream: Any = None
 
     def __call__(self, cursor: str | int | None) -> bytes:
         """The body of the page behind the cursor. UserError after the last attempt, or at once for a refusal."""
@@ -376,12 +379,21 @@ class Fetch:
         headers = {"Accept-Encoding": ", ".join(ENCODINGS)} | self.headers
         try:
             url = httpx.URL(self.url).copy_merge_params(parameters)
-            with self.client.stream("GET", url, headers=headers, timeout=self.source.timeout) as answer:
-                return self.body(answer)
+            with Deadline(self.source.max_page_seconds, self.stream) as deadline:
+                request = self.client.build_request(
+                    "GET", url, headers=headers, timeout=self.source.timeout, extensions={"trace": deadline.trace}
+                )
+                with contextlib.closing(self.client.send(request, stream=True)) as answer:
+                    self.stream = deadline.stream  # the next page may come over the same connection
+                    content = self.body(answer)
+                if deadline.over:  # a body without a length ends where its connection does
+                    raise httpx.ReadTimeout("")
+                return content
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeEncodeError):
             raise UserError(f"the url of source {self.name} is not one; correct sources.{self.name}.url") from None
         except httpx.TransportError as error:
-            raise Transient(str(error) or type(error).__name__) from None
+            late = f"no whole page within {self.source.max_page_seconds:g} seconds" if deadline.over else None
+            raise Transient(late or str(error) or type(error).__name__) from None
 
     def body(self, answer: httpx.Response) -> bytes:
         if answer.status_code in TRANSIENT:
@@ -398,19 +410,11 @@ class Fetch:
                 f"correct sources.{self.name}.headers or the API"
             )
         try:
-            return b"".join(self.bounded(unpacked(self.in_time(answer.iter_raw()), encoding)))
+            return b"".join(self.bounded(unpacked(self.bounded(answer.iter_raw()), encoding)))
         except zlib.error:
             raise UserError(
                 f"the API of source {self.name} sends a page that cannot be unpacked; correct the API"
             ) from None
-
-    def in_time(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The pieces of a body as they come. Transient after max_page_seconds in all; bounded like what they unpack."""
-        deadline = self.clock() + self.source.max_page_seconds
-        for piece in self.bounded(pieces):
-            if self.clock() > deadline:
-                raise Transient(f"no whole page within {self.source.max_page_seconds:g} seconds")
-            yield piece
 
     def bounded(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The pieces. UserError once they are more than max_page_megabytes."""
@@ -436,6 +440,37 @@ class Fetch:
         asked = error.wait if isinstance(error, Transient) else None
         doubled = self.source.backoff * 2 ** (state.attempt_number - 1) * (1 + self.jitter()) / 2
         return min(doubled if asked is None else asked, self.source.longest_wait)
+
+
+class Deadline:
+    """Ends the exchange with a server after some seconds in all; the timeout of httpx is one for each read.
+
+    Its connection is shut down from a thread, so that also headers that drip come to an end.
+    """
+
+    def __init__(self, seconds: float, stream: Any):
+        self.over, self.stream = False, stream
+        self.timer = threading.Timer(seconds, self.end)
+        self.timer.daemon = True
+
+    def __enter__(self) -> "Deadline":
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Called by httpcore: keep the connection that the answer will come over."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.stream = info["return_value"]
+
+    def end(self) -> None:
+        self.over = True
+        connection = self.stream and self.stream.get_extra_info("socket")
+        if connection:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
