@@ -32,3 +32,5 @@ def pull_source(root: Path, name: str) -> None:
         raise UserError(f"the source {name} is no API; only sources of kind api are pulled")
     result = pull.pull(root, name, source)
     print(f"Pulled {name}: {result.items:,} new items on {result.pages} pages", flush=True)
+    if result.more:
+        print(f"Stopped at max_pages ({source.max_pages:,}); `finelake pull {name}` continues from there", flush=True)

@@ -1,37 +1,34 @@
 """Documents: the text of PDF and DOCX files, page by page, by OCR where a page is a picture.
 
-Each row of a parsed frame is a page, or a page or file with the reason why it has no text; no file stops a run.
+Each row of a parsed frame is a page, or a page or file with the reason why it has no text. No file stops a run: each
+is parsed in a child process (jobs/isolated.py) whose end is the reject of the page that it was reading. Which files
+and pages are rejected follows from the parameters of the source, not from how busy the machine is.
 """
 
-import io
-import logging
+import errno
 import re
-import zipfile
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import numpy as np
 import pandas as pd
-import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_raw
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType
 
+from jobs import isolated
 from jobs.columns import DETAIL, REASON
-from jobs.sources import Documents
+from jobs.sources import Documents, document_path
 from jobs.stage import struct
 
 COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", "header_lines", REASON, DETAIL)
-LONGEST_SIDE = 2000  # pixels; the OCR engine shrinks larger pictures to this
+KINDS = (".pdf", ".docx")
+REASONS = ("encrypted", "broken", "no_text", "too_large")
+METHODS = ("text_layer", "ocr", "docx")
+MOST_ENDS = 8  # children that one document may end before the rest of its pages is given up
+LONGEST_TIME = 100  # characters of a creation time
 Row = dict[str, str | None]
-
-
-class Unreadable(Exception):
-    """A file that cannot be opened; its one argument is the reason of the reject."""
 
 
 def read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFrame:
@@ -69,25 +66,104 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 
 
 def document_rows(folder: Path, file: str, source: Documents) -> list[Row]:
-    """The pages of one file; those that OCR must read have the method `ocr`. A file that cannot be read is one row."""
+    """The pages of one file; those that OCR must read have the method `ocr`. A file that cannot be read is one row.
+
+    OSError where this machine cannot see or open it: the driver listed it, so a reject would lose it in silence.
+    """
+    path = folder / document_path(file)
+    reason = _refused(path, source)
+    if reason:
+        return [_row(file, None, reason=reason)]
+    reading = _Reading(file, source)
+    while not reading.whole():
+        reading.attempt(path)
+    return reading.rows
+
+
+def _refused(path: Path, source: Documents) -> str | None:
+    """The reason to reject a file without opening it: a pipe, for example, would block for ever."""
     try:
-        return _open(folder / file, file, source)
-    except Unreadable as error:
-        return [_row(file, None, reason=str(error))]
-    except FileNotFoundError:
-        raise  # the driver listed it: it is this machine that cannot see it
-    except Exception as error:  # a parser's surprise is the file's fault, not the run's
-        return [_row(file, None, reason="broken", detail=f"{file}: {type(error).__name__}")]
+        status = path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "unsupported"
+        raise
+    if not stat.S_ISREG(status.st_mode) or path.suffix.lower() not in KINDS:
+        return "unsupported"
+    return "too_large" if status.st_size > source.max_megabytes * 1e6 else None
 
 
-def _open(path: Path, file: str, source: Documents) -> list[Row]:
-    if path.suffix.lower() not in (".pdf", ".docx"):
-        raise Unreadable("unsupported")
-    if path.stat().st_size > source.max_megabytes * 1e6:
-        raise Unreadable("too_large")
-    if path.suffix.lower() == ".pdf":
-        return _pdf_rows(path, file, source)
-    return _docx_rows(path, file, source)
+class _Reading:
+    """The rows of one document so far; a child that ends costs the page that it was reading, not the others.
+
+    The first end names no page, since the answers of several pages come together. From then on each page is sent by
+    itself, and a page is rejected only where a new child ends on it first of all.
+    """
+
+    def __init__(self, file: str, source: Documents):
+        self.file, self.source = file, source
+        self.rows: list[Row] = []
+        self.pages: int | None = None
+        self.time: str | None = None
+        self.characters = self.ends = 0
+
+    def whole(self) -> bool:
+        return bool(self.rows) and len(self.rows) >= (self.pages or 1)
+
+    def attempt(self, path: Path) -> None:
+        """Read from the first page without a row on, until the file or the child ends."""
+        first = len(self.rows) + 1
+        try:
+            for message in isolated.ask("read_text", path, first, self.source, fresh=self.ends > 0):
+                self.take(message)
+            if not self.whole():
+                raise isolated.Ended("broken", "fewer pages than announced")
+        except isolated.Ended as ended:
+            self.ends += 1
+            if self.ends > 1 and len(self.rows) + 1 == first:
+                self.reject(ended.reason, ended.detail)
+            if self.ends == MOST_ENDS:
+                while not self.whole():
+                    self.reject("too_large", f"given up after {self.ends} attempts: {ended.detail}")
+
+    def take(self, message: list[Any]) -> None:
+        """Add what a message says. Raises Ended for one that does not fit: what parsed a hostile file may lie."""
+        number = len(self.rows) + 1
+        match message:
+            case ["pages", int(count), str() | None as created] if 0 < count <= self.source.max_pages:
+                self.pages = self.pages or count
+                self.time = created if created and len(created) <= LONGEST_TIME else None
+            case ["page", int(page), str(text), str(method), None, None] if self.expects(page) and method in METHODS:
+                self.characters += len(text)
+                if self.characters > self.source.max_megabytes * 1e6:
+                    self.reject("too_large", f"more than {self.source.max_megabytes:g} million characters before it")
+                else:
+                    self.rows.append(_row(self.file, number, self.pages or 0, self.time, _encodable(text), method))
+            case ["page", int(page), None, None, str(reason), str() | None as detail] if self.expects(page):
+                self.reject(_known(reason), detail)
+            case ["reject", str(reason), str() | None as detail]:
+                self.reject(_known(reason), detail)
+            case _:
+                raise isolated.Ended("broken", "an answer that does not fit")
+
+    def expects(self, page: int) -> bool:
+        return page == len(self.rows) + 1 and page <= (self.pages or 0)
+
+    def reject(self, reason: str, detail: str | None) -> None:
+        """A row without text for the next page; for the file where its pages are not known."""
+        number = len(self.rows) + 1 if self.pages else None
+        place = f"{self.file}#p{number}" if number else self.file
+        detail = f"{place}: {detail[:200]}" if detail else place
+        self.rows.append(_row(self.file, number, self.pages or 0, self.time, reason=reason, detail=detail))
+
+
+def _known(reason: str) -> str:
+    return reason if reason in REASONS else "broken"
+
+
+def _encodable(text: str) -> str:
+    """The text without lone surrogates, which neither Arrow nor a Parquet file can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _row(
@@ -106,152 +182,37 @@ def _row(
     return row | {REASON: reason, DETAIL: detail or place}
 
 
-def named_time(file: str, pattern: str | None) -> str | None:
-    """The date in a file's name by the pattern's groups year, month, day; None when it does not match."""
-    found = re.search(pattern, Path(file).name) if pattern else None
-    return f"{found['year']}-{found['month']}-{found['day']}" if found else None
-
-
-# ---------------------------------------------------------------- PDF
-
-
-def open_pdf(path: Path) -> pdfium.PdfDocument:
-    """The opened document. Raises Unreadable: encrypted (a password is asked for) or broken."""
-    try:
-        return pdfium.PdfDocument(path)
-    except pdfium.PdfiumError as error:
-        code = getattr(error, "err_code", None)
-        raise Unreadable("encrypted" if code == pdfium_raw.FPDF_ERR_PASSWORD else "broken") from None
-
-
-def _pdf_rows(path: Path, file: str, source: Documents) -> list[Row]:
-    document = open_pdf(path)
-    try:
-        pages = len(document)
-        if pages > source.max_pages:
-            raise Unreadable("too_large")
-        if not pages:
-            raise Unreadable("no_text")
-        time = named_time(file, source.occurred_at_pattern) or pdf_time(_metadata(document))
-        return [_pdf_row(document, file, number, pages, time, source) for number in range(1, pages + 1)]
-    finally:
-        document.close()
-
-
-def _metadata(document: pdfium.PdfDocument) -> str:
-    return document.get_metadata_value("CreationDate")
-
-
-def pdf_time(value: str) -> str | None:
-    """A PDF date, D:YYYYMMDDHHmmSS+hh'mm', as ISO 8601; a date without a zone counts as UTC."""
-    pattern = r"(?:D:)?(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(?:(Z)|([+-])(\d\d)'?(\d\d)?)?"
-    found = re.match(pattern, value or "")
-    if not found:
-        return None
-    year, month, day, hour, minute, second, _, sign, off_hour, off_minute = found.groups()
-    zone = f"{sign}{off_hour}:{off_minute or '00'}" if sign else "Z"
-    return f"{year}-{month}-{day}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}"
-
-
-def _pdf_row(
-    document: pdfium.PdfDocument, file: str, number: int, pages: int, time: str | None, source: Documents
-) -> Row:
-    try:
-        page = document[number - 1]
-        text = page_text(page)
-        letters = sum(character.isalnum() for character in text)
-        if source.ocr and letters < source.ocr_below and _pictured(page, letters):
-            return _row(file, number, pages, time, text, method="ocr")
-    except Exception as error:
-        return _row(file, number, pages, time, reason="broken", detail=f"{file}#p{number}: {type(error).__name__}")
-    if not text:
-        return _row(file, number, pages, time, reason="no_text")
-    return _row(file, number, pages, time, text, method="text_layer")
-
-
-def page_text(page: pdfium.PdfPage) -> str:
-    """The text layer in its reading order; words hyphenated at a line's end are joined."""
-    layer = page.get_textpage()
-    try:
-        text = layer.get_text_range()
-    finally:
-        layer.close()
-    return tidy(text)
-
-
-def tidy(text: str) -> str:
-    """Line ends unified, hyphenation undone (PDFium marks some of it as U+FFFE), control characters dropped."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = re.sub(r"\ufffe\n?", "", text)
-    text = re.sub(r"(?<=[a-z])-[ ]?\n(?=[a-z])", "", text)
-    text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]", "", text)
-    return re.sub(r"[ \t]+(?=\n|$)", "", text).strip()
-
-
-def _pictured(page: pdfium.PdfPage, letters: int) -> bool:
-    """Whether the page shows a picture, or, without a single letter, anything at all (text drawn as curves)."""
-    kinds = {item.type for item in page.get_objects(max_depth=3)}
-    return pdfium_raw.FPDF_PAGEOBJ_IMAGE in kinds or (bool(kinds) and not letters)
-
-
-# ---------------------------------------------------------------- OCR
-
-
-@cache
-def engine() -> Any:
-    """The OCR engine, once a worker process, on one thread: the pages themselves run side by side."""
-    logging.disable(logging.CRITICAL)  # it logs each picture without text to the console
-    import cv2
-    from rapidocr import RapidOCR
-
-    cv2.setNumThreads(1)
-    options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1}
-    settings = {f"EngineConfig.onnxruntime.{name}": value for name, value in options.items()}
-    # The line-orientation classifier turns upright lines over (character error up to .15).
-    return RapidOCR(params={"Global.use_cls": False, "Global.log_level": "critical"} | settings)
-
-
 def ocr_row(folder: Path, row: Row, source: Documents) -> Row:
-    """The row with the page's text read from its picture, where its method is `ocr`; else the row as it is."""
+    """The row with the page's text read from its picture, where its method is `ocr`; else the row unchanged."""
     if row["method"] != "ocr" or row[REASON]:
         return row
     try:
-        document = open_pdf(folder / str(row["file"]))
-        try:
-            text = ocr_text(document[int(str(row["page"])) - 1], source.dpi)
-        finally:
-            document.close()
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        return row | {"text": None, REASON: "broken", DETAIL: f"{row['key']}: {type(error).__name__}"}
+        text = _recognised(folder / document_path(str(row["file"])), int(str(row["page"])), source)
+    except isolated.Ended as ended:
+        return row | {"text": None, REASON: ended.reason, DETAIL: f"{row['key']}: {ended.detail}"}
     if len(text) <= len(row["text"] or ""):
         return row | ({"method": "text_layer"} if row["text"] else {"text": None, REASON: "no_text"})
     return row | {"text": text}
 
 
-def ocr_text(page: pdfium.PdfPage, dpi: int) -> str:
-    """The text in the picture of a page, lines from top to bottom; "" when there is none."""
-    scale = min(dpi / 72, LONGEST_SIDE / max(page.get_size()))
-    bitmap = page.render(scale=scale, rev_byteorder=False)
-    picture = np.ascontiguousarray(bitmap.to_numpy()[:, :, :3])
-    found = engine()(picture)
-    return join_lines([] if found.boxes is None else found.boxes, list(found.txts or []))
+def _recognised(path: Path, page: int, source: Documents) -> str:
+    """The text of one page by OCR. Raises Ended, where memory or the parser failed only after a second child did."""
+    try:
+        return _picture_text(path, page, source, fresh=False)
+    except isolated.Ended as ended:
+        if ended.final:
+            raise
+        return _picture_text(path, page, source, fresh=True)
 
 
-def join_lines(boxes: Any, texts: list[str]) -> str:
-    """Texts in reading order: one line where the middles of boxes are less than half a height apart.
-
-    boxes: (n, 4, 2) corner points in pixels, clockwise from the top left, in the order of `texts`.
-    """
-    lines: list[tuple[float, list[tuple[float, str]]]] = []
-    middles = [(box[:, 1].mean(), np.ptp(box[:, 1]), box[:, 0].min()) for box in boxes]
-    for (middle, height, left), text in sorted(zip(middles, texts, strict=True), key=lambda pair: pair[0]):
-        if lines and abs(middle - lines[-1][0]) < height / 2:
-            lines[-1][1].append((left, text))
-        else:
-            lines.append((middle, [(left, text)]))
-    return "\n".join(" ".join(text for _, text in sorted(line)) for _, line in lines).strip()
+def _picture_text(path: Path, page: int, source: Documents, fresh: bool) -> str:
+    messages = list(isolated.ask("read_picture", path, page, source, fresh))
+    match messages:
+        case [["page", int(number), str(text), "ocr", None, None]] if number == page:
+            return _encodable(text)
+        case [["page", _, None, None, str(reason), str() | None as detail]]:
+            raise isolated.Ended(_known(reason), (detail or reason)[:200], final=True)
+    raise isolated.Ended("broken", "an answer that does not fit")
 
 
 # ---------------------------------------------------------------- headers and footers
@@ -319,120 +280,3 @@ def _forms(line: str, page: int) -> set[str]:
         return set()
     numbered = {f"{line[: n.start()]}\0{int(n[0]) - page}\0{line[n.end() :]}" for n in _NUMBER.finditer(line)}
     return {line} | numbered
-
-
-# ---------------------------------------------------------------- DOCX
-
-# Fallback repeats what Choice shows; deleted and moved text is no longer there.
-SKIPPED = {"Fallback", "del", "moveFrom", "instrText", "pPr", "rPr", "sectPr"}
-PAGE_BREAKS = {"lastRenderedPageBreak"}
-
-
-def _docx_rows(path: Path, file: str, source: Documents) -> list[Row]:
-    body, core = open_docx(path, int(source.max_megabytes * 1e6))
-    pages = docx_pages(body)
-    if not pages:
-        raise Unreadable("no_text")
-    time = named_time(file, source.occurred_at_pattern) or docx_time(core)
-    return [_row(file, number, len(pages), time, text, method="docx") for number, text in enumerate(pages, start=1)]
-
-
-def open_docx(path: Path, limit: int) -> tuple[ElementTree.Element, ElementTree.Element | None]:
-    """The body and the core properties (None without). Raises Unreadable; `limit` is in bytes, unpacked."""
-    content = path.read_bytes()
-    if "EncryptedPackage".encode("utf-16-le") in content[:65536]:
-        raise Unreadable("encrypted")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as package:
-            if package.getinfo("word/document.xml").file_size > limit:
-                raise Unreadable("too_large")
-            body = ElementTree.fromstring(package.read("word/document.xml"))
-            named = "docProps/core.xml" in package.namelist()
-            return body, ElementTree.fromstring(package.read("docProps/core.xml")) if named else None
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, EOFError):
-        raise Unreadable("broken") from None
-
-
-def docx_time(core: ElementTree.Element | None) -> str | None:
-    """When the document says it was created."""
-    found = [item.text for item in core if _name(item) == "created"] if core is not None else []
-    return found[0] if found else None
-
-
-def docx_pages(body: ElementTree.Element) -> list[str]:
-    """The text of each page that has some; a page ends where the file says that one was broken when it was saved.
-
-    Names are compared without their namespaces, so that Strict and Transitional files read alike. Word recall on the
-    shared set .891 at a precision of .988; docx2python .894 at .937 (text boxes twice), mammoth .873.
-    """
-    pages: list[list[str]] = [[]]
-    for block in _children(body, "body"):
-        if _breaks(block) and pages[-1]:
-            pages.append([])
-        pages[-1].extend(_blocks([block]))
-    return ["\n".join(page) for page in pages if page]
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def _children(document: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    return [child for part in document if _name(part) == name for child in part]
-
-
-def _breaks(block: ElementTree.Element) -> bool:
-    def is_break(element: ElementTree.Element) -> bool:
-        kind = _name(element)
-        explicit = kind == "br" and any(key.endswith("}type") and value == "page" for key, value in element.items())
-        return explicit or kind in PAGE_BREAKS
-
-    return any(is_break(element) for element in block.iter())
-
-
-def _blocks(elements: Any) -> Iterator[str]:
-    """Paragraphs and table rows ("a | b") in order; text boxes behind the paragraph that anchors them."""
-    for element in elements:
-        name = _name(element)
-        if name in SKIPPED:
-            continue
-        if name == "p":
-            text = "".join(_inline(element)).strip()
-            if text:
-                yield text
-            for box in _boxes(element):
-                yield from _blocks(box)
-        elif name == "tr":
-            cells = [" ".join(_blocks([cell])) for cell in _cells(element)]
-            if any(cells):
-                yield " | ".join(cells)
-        else:
-            yield from _blocks(element)
-
-
-def _cells(row: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    for child in row:
-        if _name(child) == "tc":
-            yield child
-        elif _name(child) not in SKIPPED:  # a cell inside a content control
-            yield from _cells(child)
-
-
-def _boxes(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    for child in element:
-        if _name(child) == "txbxContent":
-            yield child
-        elif _name(child) not in SKIPPED:
-            yield from _boxes(child)
-
-
-def _inline(element: ElementTree.Element) -> Iterator[str]:
-    marks = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
-    for child in element:
-        name = _name(child)
-        if name == "t":
-            yield child.text or ""
-        elif name in marks:
-            yield marks[name]
-        elif name not in SKIPPED and name != "txbxContent":
-            yield from _inline(child)

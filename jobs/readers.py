@@ -339,7 +339,7 @@ def _item_types(spark: SparkSession, pages: Sequence[Path], mapped: Sequence[str
 
 def item_types(item: Any, mapped: Sequence[str]) -> dict[str, str]:
     """The JSON type of each key of an item; a key under which mapped paths lie gives way to these."""
-    if not is_whole(item):
+    if not isinstance(item, dict):
         return {}
     paths = [column for column in mapped if column not in item]
     values = {key: item[key] for key in item if not any(path.startswith(f"{key}.") for path in paths)}
@@ -363,10 +363,20 @@ def page_rows(path: Path, columns: Sequence[str]) -> list[list[str | None]]:
     return [_item_row(item, columns, path, place) for place, item in enumerate(page_items(path))]
 
 
+HALF = re.compile("[\ud800-\udfff]")  # half a surrogate pair
+ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")  # a pair, or half of one, as JSON may write it
+
+
 def page_items(path: Path) -> list[Any]:
-    """The items of a landed page; one that is None where the page cannot be read."""
+    """The items of a landed page; one that is None where the page cannot be read.
+
+    Half a surrogate pair, which some APIs send where they cut a text, becomes U+FFFD: no table can hold it.
+    """
     try:
-        items = json.loads(path.read_bytes())["items"]
+        text = path.read_bytes().decode("utf-8", "surrogatepass")
+        items = json.loads(text)["items"]
+        if HALF.search(text) or ESCAPE.search(text):
+            items = json.loads(HALF.sub("\ufffd", json.dumps(items, ensure_ascii=False)))
     except (ValueError, KeyError, TypeError, RecursionError):
         return [None]
     return items if isinstance(items, list) else [None]
@@ -374,22 +384,13 @@ def page_items(path: Path) -> list[Any]:
 
 def _item_row(item: Any, columns: Sequence[str], path: Path, place: int) -> list[str | None]:
     order = f"{path.stem}#{place:06d}"
+    corrupt: list[str | None] = [None] * len(columns) + ["corrupt_row", path.name, order]
+    if not isinstance(item, dict):
+        return corrupt
     try:
-        texts = [as_text(dig(item, column)) for column in columns] if is_whole(item) else None
-        "".join(filter(None, texts or ())).encode()
-    except (UnicodeError, RecursionError):  # a lone surrogate, or values that are nested too deeply
-        texts = None
-    if texts is None:
-        return [None] * len(columns) + ["corrupt_row", path.name, order]
-    return [*texts, None, path.name, order]
-
-
-def is_whole(item: Any) -> bool:
-    """Whether an item is an object whose keys can be names of columns: JSON may hold half a character."""
-    try:
-        return isinstance(item, dict) and bool("".join(item).encode() or True)
-    except UnicodeError:
-        return False
+        return [as_text(dig(item, column)) for column in columns] + [None, path.name, order]
+    except RecursionError:  # values in one another that could just be read, not written
+        return corrupt
 
 
 def as_text(value: Any) -> str | None:

@@ -1,13 +1,15 @@
 """Sources: what the section `sources` of params.yaml may say, and where the data of each lie."""
 
 import difflib
+import errno
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, cast
 
 from lake.errors import UserError
 from lake.params import parse
@@ -15,6 +17,7 @@ from lake.quoting import quoted
 
 ROW = "_row"  # as a key: the row's place in its file
 _PAGE = re.compile(r"[0-9]{8}\.json")
+LEAST_MEMORY = 100  # megabytes of a process that reads documents
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -144,7 +147,9 @@ class Api(Mapped):
     headers: dict[str, str] = field(default_factory=dict)  # Authorization: "Bearer ${NAME}"
     item_schema: dict[str, Any] = field(default_factory=dict)  # JSON schema of an item
     requests_per_second: float = 10.0
-    timeout: float = 30.0  # seconds
+    timeout: float = 30.0  # seconds without a byte
+    max_page_seconds: float = 300.0  # for one page in all
+    max_page_megabytes: float = 100.0  # of one page, as sent and unpacked
     attempts: int = 6  # for one page
     backoff: float = 0.5  # seconds before the second attempt, then doubled
     longest_wait: float = 300.0  # seconds, Retry-After included
@@ -154,6 +159,8 @@ class Api(Mapped):
         super().__post_init__()
         if self.requests_per_second <= 0 or self.timeout <= 0 or self.attempts < 1 or self.max_pages < 1:
             raise ValueError("requests_per_second and timeout must be above 0, attempts and max_pages at least 1")
+        if not (self.max_page_seconds > 0 and self.max_page_megabytes > 0):
+            raise ValueError("max_page_seconds and max_page_megabytes must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +171,10 @@ class Documents:
     occurred_at_pattern: str | None = None  # regular expression on the file name: groups year, month, day
     business_value: str | None = None
     lang_value: str | None = None
-    max_megabytes: float = 100.0  # larger files are rejects
+    max_megabytes: float = 100.0  # larger files are rejects; also of a part of a package, unpacked, and of all text
     max_pages: int = 5000  # documents with more are rejects
+    max_memory_megabytes: float = 2000.0  # of the process that reads a page; OCR needs up to 1200
+    max_seconds: float = 60.0  # of processor time for a page, ten times that for a file's text layer; OCR needs up to 7
     ocr: bool = True
     ocr_below: int = 16  # letters and digits on a page, under which its pictures are read
     dpi: int = 200  # of the picture given to OCR
@@ -194,6 +203,10 @@ class Documents:
             raise ValueError(f"occurred_at_pattern is not a regular expression ({error})") from None
         if self.occurred_at_pattern and set(groups) != {"year", "month", "day"}:
             raise ValueError("occurred_at_pattern needs the named groups year, month and day: (?P<year>[0-9]{4})...")
+        if not self.max_memory_megabytes >= LEAST_MEMORY:
+            raise ValueError(f"max_memory_megabytes must be at least {LEAST_MEMORY}: the libraries alone need that")
+        if not 0 < self.max_seconds <= 86_400:
+            raise ValueError("max_seconds must be above 0 and at most 86400, a day")
 
 
 Source = Database | Files | Api | Documents
@@ -307,26 +320,76 @@ def relation(source: Database) -> str:
 
 
 def document_files(root: Path, name: str, source: Documents) -> list[str]:
-    """The files under the folder, relative to it, sorted; hidden ones left out."""
+    """The files under the folder, relative to it, as written by `written_path`, sorted; hidden ones left out.
+
+    Also what is not a regular file or leads to a folder: it becomes a reject, so that nothing is left out in silence.
+    UserError for a folder or file that cannot be read.
+    """
     folder = root / expand(source.path, name)
     if not folder.is_dir():
         raise UserError(f"the folder of source {name}, {folder}, does not exist; correct sources.{name}.path")
-    found = [path.relative_to(folder) for path in _below(folder) if path.is_file()]
-    files = sorted(str(path) for path in found if not any(part.startswith((".", "~$")) for part in path.parts))
+    files: list[str] = []
+    folders = [folder]
+    while folders:
+        inner, paths = _listing(folders.pop(), name)
+        folders += inner
+        files += [written_path(path.relative_to(folder)) for path in paths]
+        for path in paths:
+            _check_readable(path, name)
     if not files:
         raise UserError(f"the folder of source {name}, {folder}, is empty; put PDF or DOCX files into it")
-    _refuse_bytes(name, files)
-    return files
+    return sorted(files)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder. PermissionError for a folder that cannot be listed: it is not left out in silence."""
+def _listing(folder: Path, name: str) -> tuple[list[Path], list[Path]]:
+    """The folders in a folder, and all else in it; hidden ones left out. Links to folders are not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not entry.name.startswith((".", "~$"))]
+        inner = {entry.name for entry in seen if entry.is_dir(follow_symlinks=False)}
+    except OSError as error:
+        raise UserError(
+            f"the folder {_shown(folder)} of source {name} cannot be read ({error.strerror}); "
+            "allow reading it, or move it elsewhere"
+        ) from None
+    others = [folder / entry.name for entry in seen if entry.name not in inner]
+    return [folder / name for name in inner], others
 
-    def fail(error: OSError) -> NoReturn:
-        raise error
 
-    for place, _, files in os.walk(folder, onerror=fail):
-        yield from (Path(place, name) for name in files)
+def _check_readable(path: Path, name: str) -> None:
+    """UserError for a file that this user may not read, or a link to one that is gone; a loop of links is a reject."""
+    try:
+        readable = not stat.S_ISREG(path.stat().st_mode) or os.access(path, os.R_OK)
+        reason = None if readable else os.strerror(errno.EACCES)
+    except OSError as error:
+        reason = None if error.errno == errno.ELOOP else error.strerror
+    if reason:
+        raise UserError(
+            f"{_shown(path)} of source {name} cannot be read ({reason}); correct the file or link, or move it elsewhere"
+        )
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+def written_path(path: Path) -> str:
+    r"""A path as text that any table can hold: bytes that are not UTF-8 as \xe9, and then also \ itself as \x5c."""
+    raw = os.fsencode(path)
+    try:
+        if b"\\x" not in raw:
+            return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    return raw.replace(b"\\", b"\\x5c").decode("utf-8", "backslashreplace")
+
+
+def document_path(file: str) -> Path:
+    """The path that `written_path` wrote."""
+    return Path(os.fsdecode(ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), file.encode("utf-8"))))
 
 
 def _refuse_bytes(name: str, files: Iterable[str]) -> None:

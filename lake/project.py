@@ -165,12 +165,13 @@ def _project_of(root: Path) -> Path:
     return root if place < 0 else Path(root.as_posix()[:place])
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
     """Write a file so that a reader sees the old one or the whole new one, whatever is killed in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
         flush(temporary)
         os.replace(temporary, path)
     except OSError:

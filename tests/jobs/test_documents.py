@@ -1,6 +1,8 @@
 """Documents made here: text pages, a scan, tables, and files that cannot be read."""
 
+import os
 import re
+import socket
 import zipfile
 from collections import Counter
 from datetime import UTC, datetime
@@ -19,22 +21,12 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from jobs.columns import COLUMNS, REASON
-from jobs.documents import (
-    document_rows,
-    docx_pages,
-    docx_time,
-    join_lines,
-    named_time,
-    ocr_row,
-    open_docx,
-    own_text,
-    pdf_time,
-    tidy,
-    without_headers,
-)
+from jobs.documents import document_rows, ocr_row, own_text, without_headers
 from jobs.ingest import Params, balance, build
+from jobs.pages import Unreadable, docx_pages, docx_time, join_lines, named_time, open_docx, pdf_time, tidy
 from jobs.readers import read
 from jobs.sources import Documents, mapped_columns, parse_sources
+from tests.jobs import hostile
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOURCE = Documents(path="documents", business_value="documents")
@@ -154,6 +146,186 @@ def test_a_docx_that_unpacks_to_too_much_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("word/document.xml", b" " * 3_000_000)
     assert found(tmp_path / "bomb.docx", Documents(path="x", max_megabytes=1)) == [(None, None, None, "too_large")]
+
+
+# ---------------------------------------------------------------- files that cost a parser much
+
+SMALL = Documents(path="x", max_megabytes=2.0, max_memory_megabytes=100.0, max_pages=50, max_characters=1000)
+MEMORY = "more than 100 MB of memory (max_memory_megabytes)"
+
+
+def judged(path: Path, source: Documents = SMALL) -> list[tuple]:
+    rows = document_rows(path.parent, path.name, source)
+    return [(row["key"], row["text"], row["_reason"], row["_detail"]) for row in rows]
+
+
+def test_one_bad_page_costs_no_other(tmp_path):
+    contents = [hostile.text_page("one"), hostile.BOMB, hostile.text_page("three")]
+    path = hostile.pages_pdf(tmp_path / "a.pdf", contents, shared=(hostile.ITSELF,))
+    assert path.stat().st_size < 2000
+    assert judged(path) == [
+        ("a.pdf#p1", "one", None, "a.pdf#p1"),
+        ("a.pdf#p2", None, "too_large", f"a.pdf#p2: {MEMORY}"),
+        ("a.pdf#p3", "three", None, "a.pdf#p3"),
+    ]
+
+
+def test_a_document_of_bad_pages_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.documents.MOST_ENDS", 2)
+    path = hostile.pages_pdf(tmp_path / "a.pdf", [hostile.BOMB] * 3, shared=(hostile.ITSELF,))
+    assert [(key, reason, detail) for key, _, reason, detail in judged(path)] == [
+        ("a.pdf#p1", "too_large", f"a.pdf#p1: {MEMORY}"),
+        ("a.pdf#p2", "too_large", f"a.pdf#p2: given up after 2 attempts: {MEMORY}"),
+        ("a.pdf#p3", "too_large", f"a.pdf#p3: given up after 2 attempts: {MEMORY}"),
+    ]
+
+
+@pytest.mark.parametrize("box", [b"0 0 1 1000000", b"0 0 1000000 1", b"0 0 1 14400"])
+def test_a_page_of_no_shape_ends_its_reading_and_no_more(tmp_path, box):
+    path = hostile.picture_page(tmp_path / "a.pdf", box)
+    (row,) = document_rows(tmp_path, path.name, SOURCE)
+    assert row["method"] == "ocr"
+    read_row = ocr_row(tmp_path, row, Documents(path="x", max_memory_megabytes=500.0))
+    assert read_row["text"] is None and read_row["_reason"] in ("too_large", "broken", "no_text")
+    assert read_row["_detail"].startswith("a.pdf#p1")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason", "detail"),
+    [
+        (
+            lambda path: hostile.docx(path, core=bytes(3_000_000)),
+            "too_large",
+            ": docProps/core.xml unpacks to more than 2 MB (max_megabytes)",
+        ),
+        (
+            lambda path: hostile.docx(path, " " * 3_000_000),
+            "too_large",
+            ": word/document.xml unpacks to more than 2 MB (max_megabytes)",
+        ),
+        (lambda path: hostile.docx(path, core=bytes(1_000_000)), "broken", ""),
+        # What the directory of the package says is not what it holds.
+        (lambda path: hostile.forge_size(hostile.docx(path, "<w:p/>" * 10_000), 100), "broken", ""),
+        (lambda path: hostile.forge_size(hostile.docx(path, "<w:p/>" * 10_000), 1_000_000), "no_text", ""),
+        (
+            lambda path: hostile.docx(path, method=zipfile.ZIP_BZIP2),
+            "broken",
+            ": word/document.xml is packed by method 12",
+        ),
+        (
+            lambda path: hostile.docx(path, method=zipfile.ZIP_LZMA),
+            "broken",
+            ": word/document.xml is packed by method 14",
+        ),
+        (lambda path: hostile.encrypt_flag(hostile.docx(path)), "encrypted", ""),
+        (
+            lambda path: hostile.docx(path, **{f"{n}": b"" for n in range(10_000)}),
+            "too_large",
+            ": more than 10,000 entries in the package",
+        ),
+        (
+            lambda path: hostile.docx(path, "<w:p><w:r><w:br w:type='page'/><w:t>x</w:t></w:r></w:p>" * 51),
+            "too_large",
+            ": 51 pages (max_pages)",
+        ),
+        (
+            lambda path: hostile.pages_pdf(path.with_suffix(".pdf"), [hostile.text_page("x")] * 51),
+            "too_large",
+            ": 51 pages (max_pages)",
+        ),
+        (lambda path: hostile.docx(path, "<w:p>" * 100_000 + "</w:p>" * 100_000), "broken", ": RecursionError"),
+    ],
+)
+def test_a_package_is_bounded_whatever_it_says(tmp_path, make, reason, detail):
+    path = make(tmp_path / "a.docx")
+    assert judged(path) == [(path.name, None, reason, path.name + detail)]
+
+
+def test_the_tags_of_a_package_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("jobs.pages.MOST_TAGS", 1000)
+    content = hostile.docx(tmp_path / "a.docx", "<w:p/>" * 1000).read_bytes()
+    with pytest.raises(Unreadable, match="too_large") as raised:
+        open_docx(content, 10**6)
+    assert raised.value.detail == "word/document.xml holds more than 1,000 tags"
+
+
+def test_entities_do_not_grow(tmp_path):
+    names = [f"e{number}" for number in range(10)]
+    lines = "".join(f"<!ENTITY {a} '{f'&{b};' * 10}'>" for a, b in zip(names, names[1:], strict=False))
+    text = f"<!DOCTYPE w [<!ENTITY e9 'x'>{lines}]><w:document xmlns:w='w'><w:body>&e0;</w:body></w:document>"
+    with zipfile.ZipFile(tmp_path / "a.docx", "w") as package:
+        package.writestr("word/document.xml", text)
+    assert judged(tmp_path / "a.docx") == [("a.docx", None, "broken", "a.docx")]
+
+
+def test_a_page_with_too_many_characters_is_rejected_alone(tmp_path):
+    path = hostile.pages_pdf(tmp_path / "a.pdf", [hostile.text_page("x" * 2000), hostile.text_page("two")])
+    assert judged(path) == [
+        ("a.pdf#p1", None, "too_large", "a.pdf#p1: more than 1,000 characters (max_characters)"),
+        ("a.pdf#p2", "two", None, "a.pdf#p2"),
+    ]
+
+
+def test_the_text_of_all_pages_is_bounded(tmp_path):
+    path = hostile.pages_pdf(tmp_path / "a.pdf", [hostile.text_page("x" * 900)] * 3)
+    source = Documents(path="x", max_megabytes=0.002)
+    assert path.stat().st_size > 2000
+    source = Documents(path="x", max_megabytes=path.stat().st_size / 1e6)
+    contents = [hostile.stream(b"", b"BT /F 12 Tf 72 700 Td (" + b"x" * 3000 + b") Tj ET", times=1)] * 3
+    path = hostile.pages_pdf(tmp_path / "a.pdf", contents)
+    assert [(row[2], row[1] and len(row[1])) for row in judged(path, source)] == [
+        (None, 3000),
+        ("too_large", None),
+        ("too_large", None),
+    ]
+
+
+def test_spaces_are_trimmed_in_linear_time():
+    assert tidy("a" + " " * 1_000_000 + "b \n") == "a" + " " * 1_000_000 + "b"
+
+
+def test_what_is_not_a_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pdf")
+    (tmp_path / "loop.pdf").symlink_to("loop.pdf")
+    (tmp_path / "folder.pdf").mkdir()
+    for name in ("pipe.pdf", "loop.pdf", "folder.pdf"):
+        assert judged(tmp_path / name) == [(name, None, "unsupported", name)]
+
+
+def test_hostile_files_through_spark(spark, tmp_path):
+    """Rows in = records + rejects, whatever lies in the folder, and the stage ends."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    hostile.pages_pdf(folder / "bomb.pdf", [hostile.text_page("One good page"), hostile.BOMB], shared=(hostile.ITSELF,))
+    hostile.picture_page(folder / "tall.pdf", b"0 0 1 1000000")
+    hostile.docx(folder / "core.docx", core=bytes(3_000_000))
+    hostile.docx(folder / "paragraphs.docx", "<w:p/>" * 600_000)
+    (folder / "loop.pdf").symlink_to("loop.pdf")
+    os.mkfifo(folder / "pipe.pdf")
+    hostile.docx(Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.docx")), hostile.PARAGRAPH.format("Good morning"))
+    hostile.docx(folder / "b\\x.docx", hostile.PARAGRAPH.format("Good evening"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(folder / "socket.pdf"))
+        fields = {"kind": "documents", "path": "documents", "occurred_at_pattern": None, "max_megabytes": 2}
+        params = Params(sources=parse_sources({"docs": fields | {"max_memory_megabytes": 300, "max_pages": 10}}))
+        columns = mapped_columns(params.sources["docs"])
+        frames = {"source.docs": read(spark, tmp_path, "docs", params.sources["docs"], columns)}
+        frames["columns"] = spark.createDataFrame([], COLUMNS)
+        outputs = build(frames, params)
+        seen = [(row["_reason"], row["_detail"]) for row in frames["source.docs"].collect()]
+    assert sorted(seen, key=repr) == [
+        ("too_large", "bomb.pdf#p2: more than 300 MB of memory (max_memory_megabytes)"),
+        ("too_large", "core.docx: docProps/core.xml unpacks to more than 2 MB (max_megabytes)"),
+        ("too_large", "paragraphs.docx: word/document.xml unpacks to more than 2 MB (max_megabytes)"),
+        ("too_large", "tall.pdf#p1: more than 300 MB of memory (max_memory_megabytes)"),
+        ("unsupported", "loop.pdf"),
+        ("unsupported", "pipe.pdf"),
+        ("unsupported", "socket.pdf"),
+        (None, "b\\x5cx.docx#p1"),
+        (None, "bomb.pdf#p1"),
+        (None, "caf\\xe9.docx#p1"),
+    ]
+    assert balance(frames, outputs, params) == {"docs": (10, 10)}
 
 
 def test_text_boxes_once_nested_tables_and_deleted_text():
@@ -296,7 +468,7 @@ def test_public_docx_recall():
 
     folder, recalls = SHARED / "documents" / "docx", []
     for path in sorted((folder / "sources").glob("*.docx")):
-        body, _ = open_docx(path, 10**8)
+        body, _ = open_docx(path.read_bytes(), 10**8)
         read_words = words("\n".join(docx_pages(body)))
         true = words((folder / "groundtruth" / f"{path.name}.md").read_text(encoding="utf-8"))
         recalls.append((true & read_words).total() / true.total())

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobs.columns import COLUMNS, names_to_read
+from jobs.pull import canonical
 from jobs.readers import as_text, describe, harmless, item_types, page_rows, read, read_all
 from jobs.sources import parse_sources
 from lake.errors import UserError
@@ -206,6 +207,35 @@ def test_helpers():
     assert [as_text(value) for value in (None, "é", 1.5, True, {"b": 1, "a": "é"})] == [
         *(None, "é", "1.5", "true", '{"a": "é", "b": 1}')
     ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"5",
+        b"null",
+        b'{"items": 5}',
+        b'{"items": {"a": 1}}',
+        b'{"items": "ab"}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ]
+    + [b'{"items": [{"id": ' + b"9" * 5000 + b"}]}"]
+    + [b'{"items": [{"id": ' + b"[" * levels + b"]" * levels + b"}]}" for levels in (990, 5000)],
+)
+def test_a_damaged_or_deep_landed_page_is_one_corrupt_row(tmp_path, content):
+    path = tmp_path / "00000007.json"
+    path.write_bytes(content)
+    assert page_rows(path, ["id"]) == [[None, "corrupt_row", "00000007.json", "00000007#000000"]]
+
+
+def test_half_a_surrogate_pair_in_a_landed_page_is_replaced(tmp_path):
+    path = tmp_path / "00000000.json"
+    path.write_bytes(canonical({"items": [{"id": "1", "a\ud800": "cut \ud83d"}]}))
+    assert page_rows(path, ["id", "a\ufffd"]) == [["1", "cut \ufffd", None, "00000000.json", "00000000#000000"]]
 
 
 def test_item_types():
