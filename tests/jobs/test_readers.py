@@ -236,6 +236,8 @@ def test_half_a_surrogate_pair_in_a_landed_page_is_replaced(tmp_path):
     path = tmp_path / "00000000.json"
     path.write_bytes(canonical({"items": [{"id": "1", "a\ud800": "cut \ud83d"}]}))
     assert page_rows(path, ["id", "a\ufffd"]) == [["1", "cut \ufffd", None, "00000000.json", "00000000#000000"]]
+    path.write_text(r'{"items": [{"id": "C:\\ud8", "a": "\ud83d\ude00 half \ud83d end"}]}')
+    assert page_rows(path, ["id", "a"])[0][:2] == [r"C:\ud8", "😀 half \ufffd end"]
 
 
 def test_item_types():
