@@ -19,7 +19,7 @@ from lake import commit, snapshots, storage
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
-from lake.runs import parse_run
+from lake.runs import parse_run, run_entries
 
 LOG = Path(".finelake/spark.log")
 
@@ -123,7 +123,7 @@ def check_params(root: Path) -> None:
     sources.parse_sources(content.get("sources"))
     for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
-    for run_name in content.get("runs") or {}:
+    for run_name in run_entries(content):
         parse_run(content, run_name)
 
 

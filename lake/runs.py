@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lake.errors import UserError
+from lake.names import check_names
 from lake.params import parse, unknown_key
 
 # Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
@@ -181,12 +182,21 @@ SECTIONS = {
 }
 
 
+def run_entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `runs`, by name. UserError for a name that could not be part of a path, a table and a command."""
+    entries = content.get("runs") or {}
+    if not isinstance(entries, dict):
+        raise UserError("params.yaml: runs must be a mapping of names to training runs; write `runs: {}` for none")
+    check_names(entries, "runs", "run")
+    return entries
+
+
 def parse_run(content: Mapping[str, Any], name: str) -> Run:
     """The entry of `runs:` called `name`. UserError when there is none or when it does not fit."""
-    entries = content.get("runs") or {}
+    entries = run_entries(content)
     unknown_key({name: None}, entries, "runs")
-    if name == "quality":
-        raise UserError("params.yaml: runs.quality would write the report of the stage quality; choose another name")
+    if name.lower() == "quality":
+        raise UserError(f"params.yaml: runs.{name} would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
     entry = entries[name] or {}
     unknown_key(entry, (*SHARED, *SECTIONS), where)

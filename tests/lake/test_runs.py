@@ -69,3 +69,21 @@ def test_a_missing_section_is_named():
 def test_a_run_cannot_take_the_name_of_the_stage_whose_report_it_would_overwrite():
     with pytest.raises(UserError, match="runs.quality would write the report of the stage quality; choose another"):
         parse_run({"runs": {"quality": ENTRY}}, "quality")
+
+
+@pytest.mark.parametrize("name", ["Quality", "QUALITY"])
+def test_that_name_is_refused_in_any_case(name):
+    with pytest.raises(UserError, match=f"runs.{name} would write the report"):
+        parse_run({"runs": {name: ENTRY}}, name)
+
+
+@pytest.mark.parametrize("name", ["x;touch P;", "a/b", "..", "", 1, True, None])
+def test_a_name_that_is_none_is_refused_whichever_run_is_asked_for(name):
+    with pytest.raises(UserError, match=r"params.yaml: runs\..*: a run's name begins with a letter"):
+        parse_run({"runs": {"answer": ENTRY, name: ENTRY}}, "answer")
+
+
+@pytest.mark.parametrize("runs", ["abc", ["answer"], 5])
+def test_runs_that_are_not_a_mapping_are_refused(runs):
+    with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to training runs"):
+        parse_run({"runs": runs}, "answer")
