@@ -13,6 +13,7 @@ from finelake import quality_report as report
 from jobs import STAGES
 from lake import quality
 from lake.errors import UserError
+from lake.output import replacing
 from lake.params import load, parse
 from lake.project import PARAMS, Settings, settings, write_atomically
 from lake.quality import Check, Result
@@ -47,7 +48,8 @@ def main(options: argparse.Namespace) -> int:
     results = list(quality.run_checks(root, settings(root).lake, checks, pinned, options.rev))
     written = _render(options.format, results, options.rev or "work tree", pinned)
     if options.output:
-        write_atomically(options.output, written)
+        with replacing(options.output) as part:
+            part.write_text(written, encoding="utf-8")
         print(f"{options.output}: {report.summary(results)}")
     else:
         print(written, end="")
