@@ -51,7 +51,7 @@ SHOWN = {
 # Errors of a query or of the machine; all others may name the values of a row.
 TELLING = (
     *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
-    *(duckdb.OutOfMemoryException, duckdb.IOException),
+    *(duckdb.OutOfMemoryException, duckdb.IOException, duckdb.PermissionException),
 )
 
 Severity = Literal["error", "warn"]

@@ -1,9 +1,13 @@
 """Conditions: what may be written, what it becomes, and one sentence for all else."""
 
+from pathlib import Path
+
 import pytest
 
 from lake.conditions import LONGEST, ConditionError, check, parse, sql
 from lake.errors import UserError
+
+DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 @pytest.mark.parametrize(
@@ -94,3 +98,10 @@ def test_all_else_is_refused_with_what_to_write(text, reason):
     assert str(error.value).startswith("params.yaml: runs.a.where ") and reason in str(error.value)
     assert "\n" not in str(error.value)
     assert str(error.value).endswith("; docs/training.md lists what a condition may hold")
+
+
+def test_what_the_documentation_shows_is_a_condition():
+    shown = [line.partition("where: ")[2] for line in DOCS.read_text().splitlines() if line.startswith("    where: ")]
+    assert len(shown) == 3
+    for text in shown:
+        parse(text)
