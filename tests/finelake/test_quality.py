@@ -192,7 +192,7 @@ def test_a_mistake_is_one_sentence(capsys, arguments, message):
         "from read_blob('/proc/self/environ')",
         "from 'data/notes.csv'",
         "select 1; copy (select 1) to 'made'",
-        "from enable_profiling(save_location := 'made.txt')",
+        "from glob('*')",
     ],
 )
 def test_a_check_reads_the_pinned_tables_only(capsys, project, query):
