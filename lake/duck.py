@@ -61,7 +61,7 @@ def connect(
     connection = open_database(root, memory)
     if not storage.is_local(lake_root):
         _reach_object_store(connection)
-    for schema in dict.fromkeys(schema for schema, _ in tables):
+    for schema in _schemas(tables):
         connection.execute(f"create schema {quoted(schema)}")
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
@@ -84,6 +84,18 @@ def views(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
     """(schema, name) of each table that can be asked."""
     named = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
     return {(schema, name) for schema, name in named}
+
+
+def _schemas(tables: Iterable[tuple[str, str]]) -> list[str]:
+    """The schema of each stage. UserError for two that DuckDB takes for one."""
+    found: dict[str, str] = {}
+    for schema, _ in tables:
+        other = found.setdefault(schema.lower(), schema)
+        if other != schema:
+            raise UserError(
+                f"the stages of {other} and {schema} differ in case only; remove the manifest of one of them"
+            )
+    return list(found.values())
 
 
 def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[str, Table]]:
@@ -203,7 +215,12 @@ def create_view(
         columns = connection.from_arrow(arrow_schema(lake_root, stage, table).empty_table())
         typed = zip(columns.columns, columns.types, strict=True)
         rows = f"select {', '.join(f'null::{kind} as {quoted(name)}' for name, kind in typed)} where false"
-    connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
+    try:
+        connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        mend = f"`finelake verify --deep` names the file and `finelake repair {stage}` rebuilds it"
+        raise UserError(f"table {table.path} cannot be read ({reason}); {mend}") from None
 
 
 def _allow(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
@@ -247,6 +264,8 @@ def _sentence(error: duckdb.Error) -> UserError:
 
 def check_reads(query: str) -> None:
     """UserError unless the query is one statement that only reads. Nothing of it is run for that."""
+    if "\0" in query or any("\ud800" <= character <= "\udfff" for character in query):
+        raise UserError("the query holds bytes that are not UTF-8 text; write it in UTF-8")
     kinds = _kinds(query)
     if kinds[:1] == ["EXPLAIN"]:
         # `explain analyze` runs the statement it explains.

@@ -208,6 +208,32 @@ def broken(project):
     away.rename(file)
 
 
+def test_a_damaged_file_is_one_sentence(project):
+    root, lake = project
+    file = Path(files(lake, "clean", manifests(root)["clean"]["records"])[0])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8] + b"\xff" * 4 + whole[-4:])
+    try:
+        with pytest.raises(UserError, match="table clean/records.*(cannot be read|was altered)"):
+            connect(root, lake)
+    finally:
+        file.write_bytes(whole)
+
+
+def test_stages_that_differ_in_case_only_are_named(project, monkeypatch):
+    root, lake = project
+    found = manifests(root)["clean"]
+    monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {"tokenize@a": found, "tokenize@A": found})
+    with pytest.raises(UserError, match="the stages of tokenize_a and tokenize_A differ in case only"):
+        connect(root, lake, rev="old")
+
+
+@pytest.mark.parametrize("query", ["select '\udcff'", "select 1\0"])
+def test_a_query_that_is_not_text_is_one_sentence(project, query):
+    with pytest.raises(UserError, match="the query holds bytes that are not UTF-8 text"):
+        connect(*project, query=query)
+
+
 def test_a_query_needs_only_the_tables_that_it_names(broken):
     query = 'select count(*) from "TOKENIZE_my-run".samples s, clean.rejects as records'
     assert ask(connect(*broken, query=query), query).fetchall() == [(0,)]
