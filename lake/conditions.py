@@ -85,14 +85,14 @@ def check(text: str, where: str) -> Node:
 
 def _tokens(text: str) -> list[tuple[str, str]]:
     """(kind, text) of each token."""
-    found, place = [], 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    found, position = [], 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None or match[0] == "--":
-            raise ConditionError(_unreadable(text[place:]))
+            raise ConditionError(_unreadable(text[position:]))
         if match.lastgroup != "space":
             found.append((str(match.lastgroup), match[0]))
-        place = match.end()
+        position = match.end()
     return found
 
 
@@ -114,12 +114,12 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.tokens = _tokens(text)
-        self.place = 0
+        self.position = 0
         self.depth = 0
 
     def condition(self) -> Node:
         found = self._truth(self._or())
-        if self.place < len(self.tokens):
+        if self.position < len(self.tokens):
             self._unexpected()
         return found
 
@@ -127,9 +127,9 @@ class _Parser:
 
     def _next(self) -> tuple[str, str]:
         """The token here as (kind, text), a keyword in lower case."""
-        if self.place >= len(self.tokens):
+        if self.position >= len(self.tokens):
             return "end", ""
-        kind, text = self.tokens[self.place]
+        kind, text = self.tokens[self.position]
         if kind == "word" and text.lower() in KEYWORDS:
             return "keyword", text.lower()
         return kind, text
@@ -138,7 +138,7 @@ class _Parser:
         """The token here if it is one of these signs or keywords."""
         kind, text = self._next()
         if kind in ("sign", "keyword") and text in texts:
-            self.place += 1
+            self.position += 1
             return text
         return None
 
@@ -152,7 +152,7 @@ class _Parser:
         raise ConditionError(f"{what} does not belong behind {self._before()}{more}")
 
     def _before(self) -> str:
-        words = [text for _, text in self.tokens[max(self.place - 3, 0) : self.place]]
+        words = [text for _, text in self.tokens[max(self.position - 3, 0) : self.position]]
         return repr(" ".join(words)[-40:]) if words else "nothing"
 
     # --- levels
@@ -242,7 +242,7 @@ class _Parser:
 
     def _value(self) -> Node:
         kind, text = self._next()
-        self.place += 1
+        self.position += 1
         if kind == "text":
             return _text(text)
         if kind == "number":
@@ -260,11 +260,11 @@ class _Parser:
         if text in ("true", "false"):
             return Node("literal", TRUTH, (text == "true",))
         if text in ("timestamp", "date") and self._next()[0] == "text":
-            self.place += 1
-            return _time(self.tokens[self.place - 1][1][1:-1], date=text == "date")
+            self.position += 1
+            return _time(self.tokens[self.position - 1][1][1:-1], date=text == "date")
         if text == "null":
             raise ConditionError("nothing equals null; write is null or is not null")
-        self.place -= 1
+        self.position -= 1
         self._unexpected()
 
     def _named(self, word: str) -> Node:
@@ -278,7 +278,7 @@ class _Parser:
             kind, text = self._next()
             if kind != "text":
                 self._unexpected(", where the name of an entry in single quotes is expected")
-            self.place += 1
+            self.position += 1
             self._need("]")
             return Node("entry", MAPS[name], (name, _text(text).parts[0]))
         if name not in COLUMNS:
@@ -336,7 +336,7 @@ def _alike(left: Node, right: Node) -> tuple[Node, Node]:
     elif right.kind == TIME and left.kind == TEXT and left.does == "literal":
         left = _time(left.parts[0])
     if left.kind != right.kind:
-        hint = "write the number in quotes: facts are texts" if {left.kind, right.kind} == {TEXT, NUMBER} else ""
+        hint = "write texts in single quotes and numbers without" if {left.kind, right.kind} == {TEXT, NUMBER} else ""
         raise ConditionError(f"it compares {left.kind} with {right.kind}" + (f"; {hint}" if hint else ""))
     return left, right
 

@@ -219,8 +219,8 @@ def create_view(
         connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:200]
-        mend = f"`finelake verify --deep` names the file and `finelake repair {stage}` rebuilds it"
-        raise UserError(f"table {table.path} cannot be read ({reason}); {mend}") from None
+        hint = f"`finelake verify --deep` names the file and `finelake repair {stage}` rebuilds it"
+        raise UserError(f"table {table.path} cannot be read ({reason}); {hint}") from None
 
 
 def _allow(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:

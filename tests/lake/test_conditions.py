@@ -66,7 +66,7 @@ def test_a_condition_becomes(text, expected):
         ("text", "'text' is a text, not a condition"),
         ("not text", "'not text' is a text, not a condition"),
         ("facts = 'x'", "facts is a map; write an entry of it, as in facts['name']"),
-        ("facts['n'] = 3", "it compares a text with a number; write the number in quotes: facts are texts"),
+        ("facts['n'] = 3", "it compares a text with a number; write texts in single quotes and numbers without"),
         ("numbers['n'] / 2 = 1", "a division is not allowed; compare with a product"),
         ("scene = null", "nothing equals null; write is null or is not null"),
         ("scene is null is null", "'is' does not belong behind 'scene is null'"),
