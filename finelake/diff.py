@@ -87,7 +87,8 @@ def _same(table: Table) -> Answer:
 def _compare(options: argparse.Namespace, stage: str, table: Table) -> Answer:
     lake = settings(options.root).lake
     name = f"{quoted(duck.schema_name(stage))}.{quoted(options.table.rpartition('.')[2])}"
-    opened = duck.connect(options.root, lake, _revision(options.before), options.memory, f"from {name}")
+    query = f"from {name}"
+    opened = duck.connect(options.root, lake, _revision(options.before), options.memory, query, files=True)
     with opened as connection, duck.sentences():
         connection.execute(f"create view {compare.BEFORE} as from {name}")
         paths = duck.pinned_files(lake, stage, table, _revision(options.after))

@@ -14,6 +14,7 @@ from finelake.table import lines
 from lake import snapshots
 from lake.duck import OPENED_AT_ONCE
 from lake.errors import UserError
+from lake.names import split_table
 from lake.project import settings
 from lake.revisions import EXPERIMENTS, NothingPinned, manifests_at, revisions
 from lake.snapshots import Table, Version
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    stage, _, name = options.table.rpartition(".")
+    stage, name = split_table(options.table)
     pinned, unknown = _everything_pinned(options.root)
     path = snapshots.table_path(stage, name)
     versions = snapshots.history(lake, path)

@@ -6,7 +6,6 @@ Exit code 0: all passed; 1: warnings alone; 2: an error.
 import argparse
 import difflib
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from finelake import quality_report as report
 from jobs import STAGES
 from lake import quality
 from lake.errors import UserError
+from lake.output import replacing
 from lake.params import load, parse
 from lake.project import PARAMS, Settings, settings, write_atomically
 from lake.quality import Check, Result
@@ -43,16 +43,6 @@ def _here(path: str) -> Path:
     return Path(path).absolute()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all; what is not a regular file (a pipe, a device) is written into."""
-    if path.is_dir():
-        raise UserError(f"--output {path} is a folder; name a file in it, such as {path / 'quality.txt'}")
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-    else:
-        write_atomically(Path(os.path.realpath(path)), text)
-
-
 def main(options: argparse.Namespace) -> int:
     root = options.root
     checks = chosen(load_checks(root), options.checks)
@@ -63,7 +53,8 @@ def main(options: argparse.Namespace) -> int:
     results = list(quality.run_checks(root, settings(root).lake, checks, pinned, options.rev))
     written = _render(options.format, results, options.rev or "work tree", pinned)
     if options.output:
-        _write(options.output, written)
+        with replacing(options.output) as part:
+            part.write_text(written, encoding="utf-8")
         shown = options.output.relative_to(root) if options.output.is_relative_to(root) else options.output
         print(f"{shown}: {report.summary(results)}")
     else:

@@ -13,6 +13,7 @@ from finelake import __version__, quality, timings
 from jobs import STAGES
 from lake import runs
 from lake.errors import UserError
+from lake.names import check_name
 from lake.params import load, parse
 from lake.project import PARAMS, settings
 from lake.quality import Params as QualityParams
@@ -29,15 +30,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    name, run_name = check_stage(options.stage)
+    stage = options.stage.rpartition(":")[
+        2
+    ]  # below or above the project's folder DVC calls it sub/dvc.yaml:base@intent
+    name, run_name = check_stage(stage)
     check(options.root)
     if name in TRAINING:
         _run_training(options.root, name, run_name)
     elif name == "quality":
         quality.run(options.root, settings(options.root))
     else:
-        _run_data(options.root, options.stage)
-    timings.record(options.root, options.stage, time.monotonic() - started)
+        _run_data(options.root, stage)
+    timings.record(options.root, stage, time.monotonic() - started)
 
 
 def check(root: Path) -> None:
@@ -78,4 +82,6 @@ def check_stage(stage: str) -> tuple[str, str]:
         raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
     if name in ONCE and run_name:
         raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")
+    if run_name:
+        check_name(run_name, "runs", "run")
     return name, run_name

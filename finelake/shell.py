@@ -79,6 +79,6 @@ def _line_editing(history: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        history.parent.mkdir(exist_ok=True)
+        history.parent.mkdir(mode=0o700, exist_ok=True)
         readline.set_history_length(1000)
         readline.write_history_file(history)

@@ -4,7 +4,6 @@ Every pinned table is a view: clean.records, dedup.duplicates, tokenize_intent.s
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from finelake import shell
 from finelake.table import lines, terminal_width
 from lake import duck
 from lake.errors import UserError
+from lake.output import replacing
 from lake.project import settings
 
 EXAMPLE = """  finelake sql "select reason, count(*) from clean.rejects group by all"
@@ -25,6 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rev", help="ask the tables that this commit, branch, tag or experiment pinned")
     parser.add_argument("--format", choices=("table", *duck.FORMATS), default="table", help="of the answer (table)")
     parser.add_argument("--output", type=_here, metavar="FILE", help="write the answer here (csv, json, parquet)")
+    parser.add_argument(
+        "--tables-only",
+        action="store_true",
+        help="no other files, environment or network: for SQL that you did not write",
+    )
     parser.add_argument("--limit", type=int, default=100, help="rows that the format table shows (100)")
     parser.add_argument("--memory", default=duck.MEMORY, help=f"what a query may use before it spills ({duck.MEMORY})")
 
@@ -53,25 +58,17 @@ def _check(options: argparse.Namespace) -> None:
 
 def _answer(query: str, options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
-    with duck.connect(options.root, lake, options.rev, options.memory, query) as connection:
+    files = not options.tables_only
+    with duck.connect(options.root, lake, options.rev, options.memory, query, files) as connection:
         answer = duck.ask(connection, query)
         if options.output:
-            _write(answer, options.format, options.output)
+            with replacing(options.output) as part, part.open("wb") as out:
+                duck.stream(connection, answer, options.format, out)
         elif options.format == "table":
             _print_answer(answer, options.limit)
         else:
             sys.stdout.flush()
             duck.stream(connection, answer, options.format, sys.stdout.buffer)
-
-
-def _write(answer, form: str, path: Path) -> None:
-    """Write a file that is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        duck.copy(answer, form, str(part))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _print_answer(answer, limit: int) -> None:

@@ -17,10 +17,10 @@ from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
 from lake.locks import writing
-from lake.params import load, parse, section, unknown_key
+from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
 from lake.revisions import check_output
-from lake.runs import parse_run
+from lake.runs import parse_run, run_entries
 
 LOG = Path(".finelake/spark.log")
 
@@ -125,7 +125,7 @@ def check_params(root: Path) -> None:
     sources.parse_sources(content.get("sources"))
     for name in with_section:
         parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
-    for run_name in section(content.get("runs"), "runs"):
+    for run_name in run_entries(content):
         parse_run(content, run_name)
 
 

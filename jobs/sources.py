@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from lake.errors import UserError
+from lake.names import check_names
 from lake.params import parse
 from lake.quoting import quoted
 
@@ -239,13 +240,12 @@ def parse_sources(mapping: Any) -> dict[str, Source]:
     """
     if not isinstance(mapping, dict) or not mapping:
         raise UserError("params.yaml: sources is empty; add a source with its kind: database, documents, api or files")
-    return {str(name): _parse_source(str(name), value) for name, value in mapping.items()}
+    check_names(mapping, "sources", "source")
+    return {name: _parse_source(name, value) for name, value in mapping.items()}
 
 
 def _parse_source(name: str, value: Any) -> Source:
     where = f"sources.{name}"
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise UserError(f"params.yaml: {where}: a source's name has letters, digits, _ and - alone; rename it")
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping; write kind, key, occurred_at, text, ... under it")
     kind = value.get("kind")

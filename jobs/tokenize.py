@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 from tokenizers import Tokenizer
 
+from jobs.conditions import column
 from jobs.stage import REJECTS, Frames, Stage, rejects, struct
+from lake import conditions
 from lake.errors import UserError
 from lake.runs import Run, render, value
 
@@ -72,7 +73,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     run = params.run
     chosen = select(frames["split.records"], run)
     classes = _classes(chosen, _label(run)) if run.task == "classify" else []
-    encoded = _encode(chosen.withColumn("task", _task(chosen, run)), run, params.tokenizer, classes)
+    encoded = _encode(chosen.withColumn("task", _task(run)), run, params.tokenizer, classes)
     kept = encoded.where(F.col("problem").isNull())
     return {
         "samples": _samples(kept, run),
@@ -89,13 +90,9 @@ def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[
 
 
 def select(records: DataFrame, run: Run) -> DataFrame:
-    """The rows of split.records that the run's filter chooses. UserError for a filter that SQL does not understand."""
-    try:
-        rows = records.where(run.where)
-    except (AnalysisException, ParseException) as error:
-        reason = str(error).split("\n")[0][:200]
-        raise UserError(f"params.yaml: runs: where {run.where!r} is not a filter on split.records ({reason})") from None
-    return rows.withColumnRenamed("split", "part")
+    """The rows of split.records that the run's condition chooses, `part` added. UserError for another text."""
+    where = column(conditions.check(run.where, "runs: where"))
+    return records.where(where).withColumn("part", F.col("split"))
 
 
 def _classes(chosen: DataFrame, label: Column) -> list[str]:
@@ -113,8 +110,8 @@ def _classes(chosen: DataFrame, label: Column) -> list[str]:
 
 def _label(run: Run) -> Column:
     """scene, or facts.reply for an entry of a map."""
-    column, _, key = run.label.partition(".")
-    return F.col(column)[key] if key else F.col(column)
+    name, _, key = run.label.partition(".")
+    return F.col(name)[key] if key else F.col(name)
 
 
 def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[str]) -> DataFrame:
@@ -132,18 +129,11 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
     return chosen.mapInPandas(batches, ENCODED)  # type: ignore[arg-type]
 
 
-def _task(chosen: DataFrame, run: Run) -> Column:
+def _task(run: Run) -> Column:
     """The number of the first condition of `mix` that a train row satisfies, -1 where none does; other parts: 0."""
     task = F.lit(-1 if run.mix else 0)
     for number, condition in reversed(list(enumerate(run.mix))):
-        try:
-            chosen.where(condition)
-        except (AnalysisException, ParseException) as error:
-            reason = str(error).split("\n")[0][:200]
-            raise UserError(
-                f"params.yaml: runs: mix {condition!r} is not a filter on split.records ({reason})"
-            ) from None
-        task = F.when(F.expr(condition), number).otherwise(task)
+        task = F.when(column(conditions.check(condition, "runs: mix")), number).otherwise(task)
     return F.when(F.col("part") == "train", task).otherwise(0)
 
 

@@ -1,6 +1,7 @@
 """DuckDB over the pinned tables: every table a view, stage.table, without Spark."""
 
 import contextlib
+import itertools
 import os
 import platform
 import re
@@ -23,28 +24,44 @@ from lake.snapshots import Expired, Table, arrow_schema, files, manifests, probl
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
 SPILLED = f"duckdb-{platform.node()}-"  # then the process: several machines may share a project's folder
+ANSWERS = "-answers"  # behind the name of the folder of what is spilled: the one in which answers leave DuckDB
 OPENED_AT_ONCE = 8  # tables: on an object store each waits for several answers
 INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
 NUMBERS = {*INTEGERS, *(f"u{name}" for name in INTEGERS), "float", "double", "decimal"}  # DuckDB's types
+# Functions that a select may call and that write files, change settings, or run a text as SQL.
+ACTING = {
+    *("query", "json_execute_serialized_sql", "checkpoint", "force_checkpoint", "truncate_duckdb_logs", "write_log"),
+    *("copy_database", "import_database", "add_parquet_key"),
+}
+SWITCHES = ("enable_", "disable_", "verify_")
 FORMATS = {"csv": "format csv, header true", "json": "format json", "parquet": "format parquet"}
 
 
 def connect(
-    root: Path, lake_root: str, rev: str | None = None, memory: str = MEMORY, query: str | None = None
+    root: Path,
+    lake_root: str,
+    rev: str | None = None,
+    memory: str = MEMORY,
+    query: str | None = None,
+    files: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB with one view for each table that the work tree's manifests, or those of `rev`, pin.
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
     With `query`, only the tables that it names are looked at; where it names none (`show all tables`), those that
     are whole are there. Without, those that were expired on purpose are not there: `views` says which are.
+    The connection reads the pinned files and nothing else of this machine or network, unless `files` says that whoever
+    asks may read what the process may.
     """
+    if query is not None:
+        check_reads(query)
     storage.check(lake_root)
     tables = pinned(root, rev)
-    named = [] if query is None else _named(query, tables)
+    named = [] if query is None else _named(query, tables, files)
     connection = open_database(root, memory)
     if not storage.is_local(lake_root):
         _reach_object_store(connection)
-    for schema in dict.fromkeys(schema for schema, _ in tables):
+    for schema in _schemas(tables):
         connection.execute(f"create schema {quoted(schema)}")
     with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
@@ -52,13 +69,33 @@ def connect(
         left_out = isinstance(paths.exception(), Expired) if query is None else paths.exception() and not named
         if not left_out:
             create_view(connection, name, lake_root, *tables[name], paths.result())
+    if not files:
+        confine(connection)
+        connection.execute("set lock_configuration = true")
     return connection
+
+
+def confine(connection: duckdb.DuckDBPyConnection) -> None:
+    """From now on the connection reads the files of its views and nothing else; DuckDB lets nobody take it back."""
+    connection.execute("set enable_external_access = false")
 
 
 def views(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
     """(schema, name) of each table that can be asked."""
     named = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
     return {(schema, name) for schema, name in named}
+
+
+def _schemas(tables: Iterable[tuple[str, str]]) -> list[str]:
+    """The schema of each stage. UserError for two that DuckDB takes for one."""
+    found: dict[str, str] = {}
+    for schema, _ in tables:
+        other = found.setdefault(schema.lower(), schema)
+        if other != schema:
+            raise UserError(
+                f"the stages of {other} and {schema} differ in case only; remove the manifest of one of them"
+            )
+    return list(found.values())
 
 
 def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[str, Table]]:
@@ -82,10 +119,17 @@ def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = Non
     raise UserError(f"{problem}, as {rev} pins it; check {rev} out, `dvc checkout` and run `finelake repair {stage}`")
 
 
-def _named(query: str, tables: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Those of `tables` that occur in a query; none where DuckDB's parser cannot tell without them."""
+def _named(query: str, tables: Iterable[tuple[str, str]], files: bool) -> list[tuple[str, str]]:
+    """Those of `tables` that occur in a query; none where DuckDB's parser cannot tell without them.
+
+    DuckDB binds the query for it, which opens the files that it names and runs a part of some statements: the query
+    is one that only reads, and without `files` none is opened.
+    """
     try:
-        found = duckdb.connect().get_table_names(query, qualified=True)
+        with _empty() as connection:
+            if not files:
+                confine(connection)
+            found = connection.get_table_names(query, qualified=True)
     except duckdb.Error:
         return []
     # DuckDB quotes a name where it must, puts the catalog first where the query does, and " AS alias" behind.
@@ -96,19 +140,33 @@ def _named(query: str, tables: Iterable[tuple[str, str]]) -> list[tuple[str, str
 def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
     """An empty in-memory DuckDB that keeps to `memory` and spills into the project's scratch folder."""
     scratch = root / SCRATCH
-    scratch.mkdir(exist_ok=True)
+    _make_private(scratch)
     _remove_abandoned(scratch)
-    connection = duckdb.connect()
-    # Nothing may be downloaded and installed while a question is asked.
-    connection.execute("set autoinstall_known_extensions = false; set timezone = 'UTC'")
+    connection = _empty()
     # DuckDB makes the folder when it first spills and removes it when it closes.
     folder = scratch / f"{SPILLED}{os.getpid()}-{secrets.token_hex(4)}"
     connection.execute(f"set temp_directory = {literal(str(folder))}")
+    connection.execute(f"set allowed_directories = [{literal(f'{folder}{ANSWERS}')}]")
     try:
         connection.execute(f"set memory_limit = {literal(memory)}")
     except duckdb.Error:
         raise UserError(f"the memory limit {memory!r} is no size; write it as in 500MiB or 2GiB") from None
     return connection
+
+
+def _empty() -> duckdb.DuckDBPyConnection:
+    """A new DuckDB in memory, which installs nothing and sees neither stored keys nor Python's variables."""
+    connection = duckdb.connect()
+    connection.execute("set autoinstall_known_extensions = false; set allow_persistent_secrets = false")
+    connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
+    return connection
+
+
+def _make_private(scratch: Path) -> None:
+    """The folder for what is spilled: rows as they are, so nobody outside of its owner and group may look into it."""
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # another user's
+        scratch.chmod(scratch.stat().st_mode & 0o770)
 
 
 def _reach_object_store(connection: duckdb.DuckDBPyConnection) -> None:
@@ -151,6 +209,7 @@ def create_view(
     """Make a pinned table a view; exactly its files are read, never the folder, and a table without rows has none."""
     if paths:
         listed = ", ".join(literal(path) for path in paths)
+        _allow(connection, paths)
         rows = f"select * from read_parquet([{listed}], hive_partitioning = true)"
     else:
         columns = connection.from_arrow(arrow_schema(lake_root, stage, table).empty_table())
@@ -160,6 +219,12 @@ def create_view(
         connection.execute(f"create view {quoted(name[0])}.{quoted(name[1])} as {rows}")
     except duckdb.Error as error:  # DuckDB reads the footers of the files here
         raise UserError(f"table {table.path}: {sentence(error)}") from None
+
+
+def _allow(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
+    """Let the connection read these files after it was confined, too."""
+    (before,) = connection.execute("select current_setting('allowed_paths')").fetchall()[0]
+    connection.execute(f"set allowed_paths = [{', '.join(map(literal, sorted({*before, *paths})))}]")
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
@@ -190,11 +255,15 @@ def _sentence(error: duckdb.Error) -> UserError:
     reason = " ".join(re.split(r"\n\n(?:LINE|Possible solutions)", str(error))[0].split())
     if isinstance(error, duckdb.OutOfMemoryException):
         return UserError(f"the query needs more memory ({reason}); give it more with --memory")
+    if isinstance(error, duckdb.PermissionException):
+        return UserError(f"the query reads more than the pinned tables ({reason}); ask without --tables-only for that")
     return UserError(f'the query failed ({reason}); `finelake sql "show all tables"` lists what there is')
 
 
 def check_reads(query: str) -> None:
-    """UserError unless the query is one statement that only reads."""
+    """UserError unless the query is one statement that only reads. Nothing of it is run for that."""
+    if "\0" in query or any("\ud800" <= character <= "\udfff" for character in query):
+        raise UserError("the query holds bytes that are not UTF-8 text; write it in UTF-8")
     kinds = _kinds(query)
     if kinds[:1] == ["EXPLAIN"]:
         # `explain analyze` runs the statement it explains.
@@ -205,12 +274,27 @@ def check_reads(query: str) -> None:
             raise UserError(f"a statement of type {name} is refused: questions only read; write a select")
     if len(kinds) != 1:
         raise UserError(f"the query holds {len(kinds)} statements; ask one at a time")
+    for name in _called(query):
+        if name in ACTING or name.startswith(SWITCHES):
+            raise UserError(f"the function {name} is refused: it does more than read; write a select without it")
+
+
+def _called(query: str) -> Iterator[str]:
+    """The names in a query that stand before an opening bracket, in lower case and without quotes."""
+    content = query.encode()
+    tokens = [(place, kind) for place, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
+    for (place, _), (behind, _) in itertools.pairwise(tokens):
+        if content[behind : behind + 1] == b"(":
+            name = re.match(rb'"(?:[^"]|"")*"|[^\s("/-]+', content[place:])
+            yield name[0].decode().strip('"').lower() if name else ""
 
 
 def _kinds(query: str) -> list[str]:
     """The types of the statements in a query, such as SELECT."""
-    with sentences():
-        found = duckdb.extract_statements(query)
+    # `import database` is replaced by the statements of its files as it is parsed.
+    with sentences(), _empty() as connection:
+        confine(connection)
+        found = connection.extract_statements(query)
     # DuckDB turns a pivot into a select and, before it, a temporary type that has no text in the query.
     return [statement.type.name for statement in found if statement.type.name != "CREATE" or statement.query]
 
@@ -234,31 +318,48 @@ def split(text: str) -> tuple[list[str], str]:
 def copy(answer: duckdb.DuckDBPyRelation, form: str, path: str) -> None:
     """Write an answer to a file in one of FORMATS, row group by row group. UserError when the query fails."""
     with sentences():
-        answer.query("answer", f"copy (from answer) to {literal(path)} ({FORMATS[form]})")
+        answer.query("answer", f"copy (from answer) to {literal(path)} ({FORMATS[form]}, use_tmp_file false)")
 
 
 def stream(connection: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelation, form: str, out: BinaryIO) -> None:
     """Write an answer to a stream as it is computed. UserError when the query fails.
 
-    DuckDB writes into a pipe, since it would open /dev/stdout anew and overwrite what a redirected output holds.
+    DuckDB writes into a named pipe in the only folder where it may when it is confined.
     """
-    reading, writing = os.pipe()
+    with _pipe(connection) as (name, reading, writing):
 
-    def write() -> None:
-        try:
-            copy(answer, form, f"/dev/fd/{writing}")
-        finally:
-            os.close(writing)
+        def write() -> None:
+            try:
+                copy(answer, form, name)
+            finally:
+                os.close(writing)
 
-    with ThreadPoolExecutor(1) as pool:
-        writer = pool.submit(write)
-        try:
-            with open(reading, "rb") as pipe:
-                shutil.copyfileobj(pipe, out)
-        except BaseException:
-            connection.interrupt()  # nobody reads on: the query must not run to its end
-            raise
-    writer.result()
+        with ThreadPoolExecutor(1) as pool:
+            writer = pool.submit(write)
+            try:
+                with open(reading, "rb") as pipe:
+                    shutil.copyfileobj(pipe, out)
+            except BaseException:
+                connection.interrupt()  # nobody reads on: the query must not run to its end
+                raise
+        writer.result()
+
+
+@contextlib.contextmanager
+def _pipe(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, int, int]]:
+    """A named pipe and its open ends; with the writing one open, a query that fails early does not block the reader."""
+    (spilled,) = connection.execute("select current_setting('temp_directory')").fetchall()[0]
+    folder = Path(f"{spilled}{ANSWERS}")
+    folder.mkdir(mode=0o700)
+    try:
+        name = str(folder / "answer")
+        os.mkfifo(name, 0o600)
+        reading = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        writing = os.open(name, os.O_WRONLY)
+        os.set_blocking(reading, True)
+        yield name, reading, writing
+    finally:
+        shutil.rmtree(folder)
 
 
 def texts(answer: duckdb.DuckDBPyRelation, limit: int) -> list[tuple[str | None, ...]]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
-from lake.duck import connect, create_view, schema_name, views
+from lake.duck import confine, connect, create_view, schema_name, views
 from lake.errors import UserError
 from lake.params import unknown_key
 from lake.quoting import quoted
@@ -52,7 +52,7 @@ SHOWN = {
 # Errors of a query or of the machine; all others may name the values of a row.
 TELLING = (
     *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
-    *(duckdb.OutOfMemoryException, duckdb.IOException),
+    *(duckdb.OutOfMemoryException, duckdb.IOException, duckdb.PermissionException),
 )
 
 Severity = Literal["error", "warn"]
@@ -260,7 +260,7 @@ def run_checks(
     `previous` is what HEAD, or the parent of `rev`, pins. UserError for a table that the lake lacks, and for a query
     that DuckDB cannot run.
     """
-    connection = connect(root, lake_root, rev=rev, memory=MEMORY)
+    connection = connect(root, lake_root, rev=rev, memory=MEMORY, files=True)
     # The order of rows means nothing to a check, and keeping it costs memory.
     connection.execute("set global preserve_insertion_order = false")
     tables = {f"{stage}.{name}": table for stage, named in pinned.items() for name, table in named.items()}
@@ -272,6 +272,7 @@ def run_checks(
     before = f"{rev}^" if rev else "HEAD"
     absent = {name: f"the stage of {name} was expired" for name in tables.keys() - present}
     absent |= _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
+    confine(connection)  # a check is a file of the repository: it needs the pinned tables and nothing else
     asked = [(check, table) for check in checks for table in matching(check.tables, present)]
 
     def answer(pair: tuple[Check, str]) -> Result:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lake import conditions
 from lake.errors import UserError
+from lake.names import check_names
 from lake.params import parse, section, unknown_key
 
 # Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
@@ -56,16 +58,14 @@ class Run:
 
     task: Literal["classify", "instruct"]
     base: Base
-    where: str = "true"  # SQL condition on split.records
+    where: str = "true"  # condition on split.records, see lake/conditions.py
     label: str = "scene"  # classify: the class, a column or facts.NAME
     prompt: str = PROMPT + "{text}" + REPLY  # instruct: template of what the model reads
     target: str = "{facts.reply}"  # instruct: template of what it is to write; the end token is added
     tokens: int = 64  # sequence length; longer texts are cut (classify) or rejected (instruct)
     shards: int = 8  # files a part
     pack: bool = True  # instruct: put several training records into one sequence; attention never joins them
-    mix: dict[str, int] = field(
-        default_factory=dict
-    )  # tasks of the train part: SQL condition on split.records -> ratio
+    mix: dict[str, int] = field(default_factory=dict)  # tasks of the train part: condition on split.records -> ratio
     mix_rule: Literal["repeat", "cut"] = "repeat"  # tasks that run out first start over, or the others are cut to them
     strategy: Literal["auto", "full", "lora", "prefix"] = "auto"  # auto and None below: by training/strategies.py
     lora_rank: int | None = None
@@ -116,6 +116,7 @@ class Run:
         _refuse(bool(self.mix) and self.group_by_length, "group_by_length would undo mix in each step; leave one out")
         _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
         _refuse(self.offload and self.zero_stage == 0, "offload needs zero_stage 1, 2 or 3")
+        _check_column("label", self.label, {"facts"})
         weighted = self.class_weights == "balanced"
         _refuse(weighted and self.task == "instruct", "class_weights are for task classify; leave them out")
         if self.task == "instruct":
@@ -154,6 +155,16 @@ def _check_template(name: str, template: str) -> None:
     wrong = [part for part in _PLACEHOLDERS.findall(template) if not _FIELD.fullmatch(part)]
     _refuse(bool(wrong), f"{name} holds {wrong[0] if wrong else ''}; write {{column}} or {{facts.name}}")
     _refuse(not _FIELD.search(template), f"{name} names no column; write it as {{text}} or {{facts.reply}}")
+    for match in _FIELD.finditer(template):
+        _check_column(name, match[0][1:-1], {"facts", "numbers"})
+
+
+def _check_column(name: str, named: str, maps: set[str]) -> None:
+    """ValueError unless `named` is a column of texts, or an entry of one of `maps`."""
+    column, dot, key = named.partition(".")
+    there = bool(key) if column in maps else not dot and column in conditions.TEXTS
+    known = ", ".join((*conditions.TEXTS, *(f"{column}.NAME" for column in sorted(maps))))
+    _refuse(not there, f"{name} names {named}, which is not a text of split.records; write one of {known}")
 
 
 def _positive(owner: Any, *names: str) -> None:
@@ -181,12 +192,19 @@ SECTIONS = {
 }
 
 
+def run_entries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `runs`, by name. UserError for a name that could not be part of a path, a table and a command."""
+    entries = section(content.get("runs"), "runs")
+    check_names(entries, "runs", "run")
+    return entries
+
+
 def parse_run(content: Mapping[str, Any], name: str) -> Run:
     """The entry of `runs:` called `name`. UserError when there is none or when it does not fit."""
-    entries = section(content.get("runs"), "runs")
+    entries = run_entries(content)
     unknown_key({name: None}, entries, "runs")
-    if name == "quality":
-        raise UserError("params.yaml: runs.quality would write the report of the stage quality; choose another name")
+    if name.lower() == "quality":
+        raise UserError(f"params.yaml: runs.{name} would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
     entry = section(entries[name], where)
     unknown_key(entry, (*SHARED, *SECTIONS), where)
@@ -201,4 +219,8 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
         values = section(entry[part], f"{where}.{part}")
         unknown_key(values, known, f"{where}.{part}")
         flat |= values
-    return parse(Run, flat, where)
+    run = parse(Run, flat, where)
+    conditions.check(run.where, f"{where}.where")
+    for condition in run.mix:
+        conditions.check(condition, f"{where}.samples.mix")
+    return run

@@ -6,10 +6,10 @@ from typing import Any
 import duckdb
 import pyarrow.dataset as dataset
 
-from lake import snapshots, storage
+from lake import conditions, snapshots, storage
 from lake.errors import UserError
 
-COLUMNS = ("record_id", "source", "business", "lang", "text", "facts", "scene", "difficulty", "split")
+COLUMNS = (*conditions.TEXTS, "facts", "numbers")  # what labels and templates may name
 
 
 def read_records(root: Path, lake_root: str, where: str, part: str) -> list[dict[str, Any]]:
@@ -19,22 +19,23 @@ def read_records(root: Path, lake_root: str, where: str, part: str) -> list[dict
 
 
 def select(files: list[str], where: str, part: str) -> list[dict[str, Any]]:
-    """read_records() over explicit files. UserError when DuckDB does not understand `where`."""
+    """read_records() over explicit files. UserError for what is not a condition."""
+    chosen = conditions.sql(conditions.check(where, "where"))
     connection = duckdb.connect()
     located = [storage.filesystem(path) for path in files]
     filesystem = located[0][0] if located else None
-    rows = dataset.dataset([path for _, path in located], filesystem=filesystem, format="parquet", partitioning="hive")
+    # Spark's timestamps would be read in nanoseconds, which end in the year 2262.
+    form = dataset.ParquetFileFormat(coerce_int96_timestamp_unit="us")
+    rows = dataset.dataset([path for _, path in located], filesystem=filesystem, format=form, partitioning="hive")
     connection.register("records", rows)
-    # The condition is text from a file: it may look at the records, and at nothing else on this machine.
-    connection.execute("set enable_external_access = false; set lock_configuration = true")
-    query = f"select {', '.join(COLUMNS)} from records where split = $part and ({where}\n) order by record_id"
+    # The query is our own; should a condition hold more than it may, it still sees the records only.
+    connection.execute("set timezone = 'UTC'; set enable_external_access = false; set lock_configuration = true")
+    query = f"select {', '.join(COLUMNS)} from records where split = $part and {chosen} order by record_id"
     try:
-        if len(duckdb.extract_statements(query)) != 1:
-            raise duckdb.ParserException("more than one statement")
         found = connection.execute(query, {"part": part}).fetchall()
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"params.yaml: where {where!r} is not a condition on split.records ({reason})") from None
+        raise UserError(f"split.records cannot be read ({reason}); run `finelake verify --deep`") from None
     finally:
         connection.close()
     return [dict(zip(COLUMNS, row, strict=True)) for row in found]

@@ -17,19 +17,27 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lake import params, project
 from lake.errors import UserError, exit_code
-from lake.project import PARAMS, Settings
+from lake.project import PARAMS, Settings, flush
 from lake.revisions import check_output
 from lake.runs import Run, parse_run
 from training import model as models
 from training import strategies
-from training.checkpoints import State, fingerprint, load_checkpoint, save_checkpoint
+from training.checkpoints import (
+    State,
+    best_path,
+    fingerprint,
+    load_checkpoint,
+    make_private,
+    save_checkpoint,
+    sha256,
+)
 from training.engine import start_engine, start_process, summed
 from training.loader import Batch, Loader, Mix, scan
 from training.memory import asked_by_training, memory_told
@@ -77,7 +85,7 @@ def fit(job: Job) -> None:
     model = models.build(run, job.base, len(job.labels))
     meter = Meter(device, models.trained_parameters(model), models.operations(model))
     engine = start_engine(model, run)
-    state = load_checkpoint(engine, job.checkpoints)
+    state = load_checkpoint(engine, job.checkpoints, lambda text: print(f"{job.name}: {text}", file=sys.stderr))
     weights = _class_weights(job, device)
     total = run.epochs * loader.steps
     progress = Progress(job.name, total, shown=rank == 0, done=state.epoch * loader.steps + state.step)
@@ -201,20 +209,31 @@ def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str
     state.best, state.best_epoch, state.worse = score, state.epoch, 0
     weights = models.trainable_state(model)
     if rank == 0:
-        job.checkpoints.mkdir(parents=True, exist_ok=True)
+        make_private(job.checkpoints)
         new = job.checkpoints / ".best.safetensors"
         save_file(weights, new)
-        os.replace(new, job.checkpoints / "best.safetensors")
+        flush(new)
+        state.best_sha256 = sha256(new)
+        os.replace(new, best_path(job.checkpoints, state.epoch))
 
 
 def _finish(job: Job, state: State, loader: Loader, trained: int) -> None:
     # Built anew: the engine's own may be in half precision, compiled or spread over ranks.
     model = models.build(job.run, job.base, len(job.labels))
-    models.restore(model, load_file(job.checkpoints / "best.safetensors"))
+    models.restore(model, load(_best_weights(job, state)))
     models.save(model, job.run, job.labels, job.tokenizer, job.model)
     write_csv(job.curves, state.curve)
     write_json(job.metrics, _figures(job, state, loader, trained))
     shutil.rmtree(job.checkpoints)
+
+
+def _best_weights(job: Job, state: State) -> bytes:
+    """The weights of the best epoch as they were written. UserError when they are not there any more."""
+    path = best_path(job.checkpoints, state.best_epoch)
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != state.best_sha256:
+        raise UserError(f"{path} is missing or was altered; delete {path.parent} and run {job.name} again")
+    return content
 
 
 def _figures(job: Job, state: State, loader: Loader, trained: int) -> dict:

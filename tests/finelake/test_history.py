@@ -46,3 +46,9 @@ def test_a_ref_whose_manifests_are_not_here_is_told(finelake, revised):
         away.rename(cache)
     assert code == 0
     assert "not known: what old pins (snapshots/clean.json of" in out
+
+
+def test_a_name_that_leaves_its_folder_is_refused(finelake):
+    code, out, err = finelake("history", "stray/../clean.records")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "stray/../clean.records is not a table's name; write stage.table" in err

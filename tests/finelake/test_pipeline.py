@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from jobs import STAGES as DATA
 from lake.params import parse
 from lake.quality import OWN
 from lake.runs import SECTIONS, SHARED, Run, parse_run
+from tests import small
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "finelake" / "templates"
@@ -52,6 +55,35 @@ def test_a_data_stage_declares_its_own_section_and_module(stage):
     assert STAGES[stage]["params"] == ["sources" if stage == "ingest" else stage]
     assert f"jobs/{stage}.py" in STAGES[stage]["deps"]
     assert STAGES[stage]["cmd"] == f"finelake run {stage}"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    "name", ["x;touch made;", "x`touch made`", "x' ;touch made; '", 'x" ;touch made; "', "$(touch made)"]
+)
+def test_no_value_of_the_parameters_reaches_a_shell(tmp_path, name, shell):
+    """As plain `dvc repro` runs a training stage, without any check of ours before it."""
+    (tmp_path / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {"base": {"foreach": "${runs}", "do": {"cmd": STAGES["base"]["cmd"]}}}})
+    )
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"runs": {name: {}}}))
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "finelake"
+    program.write_text('#!/bin/sh\nprintf "%s" "$*" > got\n')
+    program.chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    small.run_dvc(tmp_path, "init", "--no-scm", "--quiet")
+    small.run_dvc(tmp_path, "repro", PATH=path, SHELL=shutil.which(shell))
+    assert (tmp_path / "got").read_text() == f"run base@{name}"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_run_with_such_a_name_is_refused(tmp_path):
+    project = small.make(tmp_path / "project")
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("runs: {}", 'runs: {"x;touch made;": {}}'))
+    assert "params.yaml: runs.x;touch made;: a run's name begins with a letter" in small.run(project, "repro", code=2)
+    assert not (project / "made").exists()
 
 
 def test_quality_asks_every_data_stage_and_nothing_is_trained_without_its_verdict():

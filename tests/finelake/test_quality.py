@@ -214,6 +214,30 @@ def test_a_mistake_is_one_sentence(capsys, arguments, message):
     assert message in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from read_text('params.yaml')",
+        "from read_blob('/proc/self/environ')",
+        "from 'data/notes.csv'",
+        "select 1; copy (select 1) to 'made'",
+        "from glob('*')",
+    ],
+)
+def test_a_check_reads_the_pinned_tables_only(capsys, project, query):
+    (project / "quality" / "holds.sql").write_text(f"-- Reads more.\n-- table: mask.records\n{query}")
+    code, out, err = finelake(capsys, "quality", "holds")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "quality/holds.sql: the query failed on mask.records (Permission Error: Cannot access file" in err
+    assert not list(project.glob("made*"))
+
+
+def test_a_report_does_not_replace_what_is_not_a_file(capsys, project):
+    os.mkfifo(project / "pipe")
+    assert "pipe is not a regular file" in finelake(capsys, "quality", "holds", "--output", "pipe")[2]
+    assert (project / "pipe").is_fifo()
+
+
 def test_the_stage_writes_nothing_that_training_needs_when_a_check_finds_an_error(capsys, project):
     code, out, err = finelake(capsys, "run", "quality")
     assert code == 2

@@ -1,6 +1,8 @@
 """`finelake sql`: which tables are asked and where the answer goes."""
 
 import io
+import os
+import stat
 
 import pytest
 
@@ -24,7 +26,28 @@ def test_a_query_that_fails_leaves_the_old_file(finelake, revised):
     query = "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)"
     assert finelake("sql", "--format", "csv", "--output", "old.csv", query)[0] == 2
     assert (revised / "old.csv").read_text() == "kept"
-    assert not (revised / ".old.csv.part").exists()
+    assert not list(revised.glob("*.part")) and not list(revised.glob(".*.part"))
+
+
+def test_a_pipe_is_not_replaced(finelake, revised):
+    os.mkfifo(revised / "pipe")
+    code, out, err = finelake("sql", "--format", "csv", "--output", "pipe", "select 1")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "pipe is not a regular file" in err
+    assert stat.S_ISFIFO((revised / "pipe").stat().st_mode)
+    (revised / "pipe").unlink()
+
+
+def test_the_owner_reads_files_and_another_program_the_tables_only(finelake, revised):
+    (revised / "own.csv").write_text("a\n7\n")
+    assert finelake("sql", "from 'own.csv'")[1].split() == ["a", "-", "7"]
+    code, out, err = finelake("sql", "--tables-only", "from 'own.csv'")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "reads more than the pinned tables" in err
+    query = "select count(*) as rows from clean.records"
+    assert finelake("sql", "--tables-only", query)[1].split() == ["rows", "----", "5"]
+    assert finelake("sql", "--tables-only", "--rev", "old", query)[1].split() == ["rows", "----", "4"]
+    assert finelake("sql", "--tables-only", "--format", "csv", "--output", "a.csv", query) == (0, "", "")
+    assert (revised / "a.csv").read_text() == "rows\n5\n"
 
 
 def test_a_table_shows_its_first_rows(finelake):

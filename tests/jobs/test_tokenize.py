@@ -94,7 +94,7 @@ def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenize
 
 def test_a_condition_of_a_mix_that_is_none_is_refused(spark, tokenizer_files):
     wrong = run(mix={"true": 1, "no_column = 1": 1})
-    with pytest.raises(UserError, match="mix 'no_column = 1' is not a filter on split.records"):
+    with pytest.raises(UserError, match="mix 'no_column = 1' is not a condition on split.records"):
         build({"split.records": records(spark, ROWS)}, Params(wrong, tokenizer_files))
 
 
@@ -209,7 +209,7 @@ def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
 
 
 def test_a_filter_that_sql_does_not_understand_is_one_sentence(spark, tokenizer_files):
-    with pytest.raises(UserError, match="runs: where 'langg = 1' is not a filter on split.records"):
+    with pytest.raises(UserError, match="runs: where 'langg = 1' is not a condition on split.records"):
         build({"split.records": records(spark, ROWS)}, Params(run(where="langg = 1"), tokenizer_files))
 
 

@@ -2,13 +2,17 @@
 
 import io
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
-from lake import duck
+from lake import duck, storage
 from lake.commit import commit
 from lake.duck import ask, connect
 from lake.errors import UserError
@@ -72,6 +76,114 @@ def test_a_statement_that_does_not_read_is_refused(project, statement, kind):
         ask(connect(*project), statement)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "export database 'made'",
+        "/* select */ export database 'made'",
+        "copy (select 1) to 'made'",
+        "attach 'made'",
+        "import database 'there'",
+        "explain analyze copy (select 1) to 'made'",
+        "prepare p as copy (select 1) to 'made'",
+        "set temp_directory = 'made'",
+        "select 1; export database 'made'",
+        "from enable_profiling(save_location := 'made.json', format := 'json')",
+        "from system.main.\"ENABLE_profiling\" /* x */ (save_location := 'made.json', format := 'json')",
+        "summarize from enable_profiling(save_location := 'made.json', format := 'json')",
+        "explain analyze from enable_profiling(save_location := 'made.json', format := 'json')",
+        "pivot (from enable_logging(storage := 'file', storage_config := {'path': 'made'})) on 1",
+        "from query('from ena' || 'ble_profiling(save_location := ''made.json'', format := ''json'')')",
+        "from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+        "select * from clean.records where id = (select count(*) from enable_logging(storage := 'file'))",
+    ],
+)
+def test_nothing_of_a_statement_is_run_before_it_is_refused(project, tmp_path, monkeypatch, statement):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "schema.sql").write_text("copy (select 1) to 'made';")
+    (tmp_path / "there" / "load.sql").write_text("")
+    with pytest.raises(UserError):
+        connect(*project, query=statement, files=True)
+    with pytest.raises(UserError):
+        ask(connect(*project, files=True), statement)
+    assert os.listdir(tmp_path) == ["there"]
+
+
+def test_words_that_only_look_like_such_functions_are_fine(project):
+    query = "select 'enable_profiling(' as query, count(*) from clean.records group by query order by (query)"
+    assert ask(connect(*project, query=query), query).fetchall() == [("enable_profiling(", 2)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from read_text('/etc/hostname')",
+        "from read_blob('/proc/self/environ')",
+        "from read_csv('/etc/passwd')",
+        "from '/etc/passwd.csv'",
+        "from glob('/*')",
+        "from glob('*')",
+        "from sniff_csv('/etc/passwd')",
+        "from read_parquet('{lake}/clean/*/*.parquet')",
+        "from read_text('{lake}/../snapshots/clean.json')",
+        "from read_csv('http://127.0.0.1:1/a.csv')",
+        "from read_parquet('s3://bucket/a.parquet')",
+        "select getenv('HOME')",
+        "select * from clean.records where name = (select content from read_text('/etc/hostname'))",
+        "pivot (from read_text('/etc/hostname')) on filename",
+        "describe from read_csv('/etc/passwd')",
+        "summarize from read_csv('/etc/passwd')",
+        "explain analyze from read_csv('/etc/passwd')",
+        "from query_table('/etc/passwd.csv')",
+        "from root",  # a variable of this very function
+    ],
+)
+def test_without_files_the_pinned_tables_are_all_there_is(project, query):
+    root, lake = project
+    query = query.format(lake=lake)
+    for connection in (connect(root, lake, query=query), connect(root, lake)):
+        with pytest.raises((UserError, duckdb.PermissionException)):
+            ask(connection, query).fetchall()
+
+
+def test_without_files_the_tables_are_whole_and_nothing_can_be_opened_again(project):
+    connection = connect(*project)
+    assert ask(connection, "select count(*) from clean.records").fetchall() == [(2,)]
+    assert ask(connection, "select count(*) from clean.rejects").fetchall() == [(0,)]
+    assert ask(connection, 'select count(*) from "tokenize_my-run".samples').fetchall() == [(2,)]
+    assert ask(connection, "from duckdb_secrets()").fetchall() == []
+    for change in ("set enable_external_access = true", "set allowed_directories = ['/']", "set allowed_paths = ['/']"):
+        with pytest.raises(duckdb.Error):
+            connection.execute(change)
+
+
+def test_a_table_in_an_object_store_is_read_without_files(tmp_path, s3_lake):
+    for name in ("pinned", "other"):
+        filesystem, path = storage.filesystem(f"{s3_lake}/{name}.parquet")
+        parquet.write_table(pa.table({"a": [name]}), path, filesystem=filesystem)
+    connection = duck.open_database(tmp_path)
+    duck._reach_object_store(connection)
+    connection.execute("create schema clean")
+    table = Table("clean/records", 1, "s" * 32, "c" * 32)
+    duck.create_view(connection, ("clean", "records"), s3_lake, "clean", table, [f"{s3_lake}/pinned.parquet"])
+    duck.confine(connection)
+    assert ask(connection, "select a from clean.records").fetchall() == [("pinned",)]
+    for url in (f"{s3_lake}/other.parquet", f"{s3_lake}/*.parquet", f"{s3_lake}/other.parquet".replace("s3a", "s3")):
+        with pytest.raises(UserError, match="reads more than the pinned tables"):
+            ask(connection, f"from read_parquet('{url}')").fetchall()
+    secrets = ask(connection, "select secret_string from duckdb_secrets()").fetchall()
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(secrets)
+
+
+def test_others_cannot_look_into_what_is_spilled(tmp_path):
+    duck.open_database(tmp_path).close()
+    assert stat.S_IMODE((tmp_path / duck.SCRATCH).stat().st_mode) == 0o700
+    (tmp_path / duck.SCRATCH).chmod(0o775)
+    duck.open_database(tmp_path).close()
+    assert stat.S_IMODE((tmp_path / duck.SCRATCH).stat().st_mode) == 0o770
+
+
 def test_one_statement_is_asked_at_a_time(project):
     with pytest.raises(UserError, match="holds 2 statements; ask one at a time"):
         ask(connect(*project), "select 1; select 2")
@@ -94,6 +206,32 @@ def broken(project):
     away = file.rename(file.with_name("away"))
     yield project
     away.rename(file)
+
+
+def test_a_damaged_file_is_one_sentence(project):
+    root, lake = project
+    file = Path(files(lake, "clean", manifests(root)["clean"]["records"])[0])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-8] + b"\xff" * 4 + whole[-4:])
+    try:
+        with pytest.raises(UserError, match="table clean/records.*(cannot be read|was altered)"):
+            connect(root, lake)
+    finally:
+        file.write_bytes(whole)
+
+
+def test_stages_that_differ_in_case_only_are_named(project, monkeypatch):
+    root, lake = project
+    found = manifests(root)["clean"]
+    monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {"tokenize@a": found, "tokenize@A": found})
+    with pytest.raises(UserError, match="the stages of tokenize_a and tokenize_A differ in case only"):
+        connect(root, lake, rev="old")
+
+
+@pytest.mark.parametrize("query", ["select '\udcff'", "select 1\0"])
+def test_a_query_that_is_not_text_is_one_sentence(project, query):
+    with pytest.raises(UserError, match="the query holds bytes that are not UTF-8 text"):
+        connect(*project, query=query)
 
 
 def test_a_query_needs_only_the_tables_that_it_names(broken):
@@ -141,7 +279,7 @@ def test_an_answer_is_streamed_as(project, form, text):
 
 
 def test_a_parquet_file_comes_back(project, tmp_path):
-    connection = connect(*project)
+    connection = connect(*project, files=True)
     duck.copy(ask(connection, "from clean.records"), "parquet", str(tmp_path / "it's.parquet"))
     found = connection.read_parquet(str(tmp_path / "it's.parquet")).order("id").fetchall()
     assert found == [(1, "it's"), (2, "b")]

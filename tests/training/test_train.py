@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ if settings.get("die_at"):
 if settings.get("die_saving"):
     write = checkpoints.write_atomically
     def write_atomically(path, text):
-        if text == settings["die_saving"]:
+        if path.stem == settings["die_saving"]:
             os.kill(os.getpid(), signal.SIGKILL)
         write(path, text)
     checkpoints.write_atomically = write_atomically
@@ -437,8 +438,12 @@ def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monke
 
     monkeypatch.setattr(trainer, "_finish", lambda *rest: None)
     folder = fit(project(tmp_path), encoder)
+    last = ["step-00000013", "step-00000013.json", "step-00000014", "step-00000014.json"]
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
-    assert names == ["best.safetensors", "latest", "step-00000013", "step-00000014"]
+    assert [name for name in names if not name.startswith("best-")] == last
+    needed = {json.loads((folder / "checkpoints" / name).read_text())["best_epoch"] for name in last[1::2]}
+    assert {name for name in names if name.startswith("best-")} == {f"best-{epoch}.safetensors" for epoch in needed}
+    assert stat.S_IMODE((folder / "checkpoints").stat().st_mode) == 0o700
 
 
 def test_prometheus_is_told(tmp_path, encoder):
