@@ -11,6 +11,7 @@ ends the child with the process that started it.
 
 import ctypes
 import dataclasses
+import errno
 import json
 import os
 import resource
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 WALL_SHARE = 20  # the deadline by the clock, in max_seconds, and at least
 LEAST_WALL = 60  # seconds
-REQUEST_SHARE = 10  # the processor time for all pages that one request asks for, in max_seconds
+REQUEST_SHARE = 10  # the processor time for all pages of one request, in max_seconds
 START_SECONDS = 120  # by the clock, until a child is ready
 LOOK = 50  # milliseconds between two looks at the memory of a child that does not answer
 BATCH = 1 << 16  # bytes of answers that the child sends together
@@ -51,7 +52,7 @@ class Ended(Exception):
         self.reason, self.detail, self.final = reason, detail, final
 
 
-# ---------------------------------------------------------------- the process that asks
+# ---------------------------------------------------------------- the parent process
 
 _own = threading.local()  # a child belongs to the thread that started it, and dies with it
 
@@ -67,8 +68,9 @@ def ask(task: str, path: Path, page: int, source: "Documents", fresh: bool = Fal
     try:
         child.send({"task": task, "path": str(path), "page": page, "batch": 0 if fresh else BATCH})
         while (message := child.receive()) != ["end"]:
-            if message[:1] == ["error"]:
-                raise OSError(message[1], os.strerror(message[1]), str(path))
+            match message:
+                case ["error", int(code)]:
+                    raise OSError(code, os.strerror(code), str(path))
             yield message
         finished = child.is_small()
     finally:
@@ -238,7 +240,7 @@ def confine(megabytes: float, parent: int) -> None:
         hard = resource.getrlimit(limit)[1]
         bound = int(value) if hard < 0 else min(int(value), hard)
         resource.setrlimit(limit, (bound, bound))
-    os.dup2(silence, 2)  # last: until here an error is told on the console
+    os.dup2(silence, 2)  # last: an error until here goes to the console
 
 
 def limited(messages: Iterator[list[Any]], seconds: float) -> Iterator[list[Any]]:
@@ -269,7 +271,7 @@ def _answer(answers: int, messages: Iterator[list[Any]], batch: int) -> None:
                 _send(answers, waiting)
                 waiting, size, sent = [], 0, time.monotonic()
     except OSError as error:
-        waiting.append(["error", error.errno])
+        waiting.append(["error", error.errno or errno.EIO])
     _send(answers, [*waiting, ["end"]])
 
 

@@ -1,7 +1,7 @@
 """The text of a document's pages, as read in a child process (jobs/isolated.py): PDF text layers, OCR, DOCX.
 
-`read_text` and `read_picture` yield messages of plain JSON. Nothing here is imported by the process that asks: what
-parses a file may be stopped, killed or crash at any moment.
+`read_text` and `read_picture` yield messages of plain JSON. Nothing here is imported by the parent process: what
+parses a file may be killed or crash at any moment.
 """
 
 import io
@@ -62,7 +62,7 @@ def read_picture(path: Path, number: int, source: "Documents") -> Iterator[Messa
         finally:
             document.close()
 
-    with path.open("rb"):  # PDFium does not tell a file that cannot be opened from a broken one
+    with path.open("rb"):  # PDFium does not distinguish a file that cannot be opened from a broken one
         yield _page(number, read, source)
 
 

@@ -126,7 +126,7 @@ def _pull_pages(fetch: "Fetch", landing: Path, state: State) -> PullResult:
 
 
 def _mark(cursor: str | int) -> bytes:
-    """A few bytes for a cursor as it is sent: a hundred thousand long ones would be gigabytes."""
+    """A few bytes for a cursor in the form that is sent: a hundred thousand long ones would be gigabytes."""
     return hashlib.sha256(str(cursor).encode("utf-8", "surrogatepass")).digest()
 
 
@@ -406,7 +406,7 @@ class Fetch:
         encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         if encoding not in ("", "identity", *ENCODINGS):
             raise UserError(
-                f"the API of source {self.name} answers in the encoding {encoding[:40]!r}, which was not asked for; "
+                f"the API of source {self.name} answers in the encoding {encoding[:40]!r}, which was not requested; "
                 f"correct sources.{self.name}.headers or the API"
             )
         try:

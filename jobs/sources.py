@@ -205,7 +205,9 @@ class Documents:
         if self.occurred_at_pattern and set(groups) != {"year", "month", "day"}:
             raise ValueError("occurred_at_pattern needs the named groups year, month and day: (?P<year>[0-9]{4})...")
         if not self.max_memory_megabytes >= LEAST_MEMORY:
-            raise ValueError(f"max_memory_megabytes must be at least {LEAST_MEMORY}: the libraries alone need that")
+            raise ValueError(
+                f"max_memory_megabytes must be at least {LEAST_MEMORY}: the libraries need that themselves"
+            )
         if not 0 < self.max_seconds <= 86_400:
             raise ValueError("max_seconds must be above 0 and at most 86400, a day")
 

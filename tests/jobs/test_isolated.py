@@ -104,6 +104,8 @@ PAGE = ["page", 1, "text", "docx", None, None]
         [["pages", 1, None], ["page", 1, 5, "docx", None, None]],
         [["pages", 1, None], ["page", 1, "text", "docx", "broken", None]],
         [["page"]],
+        [["error"]],
+        [["error", "2"]],
     ],
 )
 def test_what_the_child_says_is_not_trusted(document, messages, monkeypatch):

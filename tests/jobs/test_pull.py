@@ -246,7 +246,7 @@ def bomb() -> bytes:
         ({}, itertools.repeat(b" " * 65536, 1000), "has more than 2 MB"),
         ({"Content-Encoding": "gzip"}, bomb(), "has more than 2 MB"),
         ({"Content-Encoding": "gzip"}, gzip.compress(PAGE)[:10] + b"no", "cannot be unpacked"),
-        ({"Content-Encoding": "br"}, PAGE, "answers in the encoding 'br', which was not asked for"),
+        ({"Content-Encoding": "br"}, PAGE, "answers in the encoding 'br', which was not requested"),
         ({"Content-Encoding": "gzip, gzip"}, PAGE, "answers in the encoding 'gzip, gzip'"),
     ],
 )
