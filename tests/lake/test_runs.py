@@ -106,5 +106,5 @@ def test_a_name_that_is_none_is_refused_whichever_run_is_asked_for(name):
 
 @pytest.mark.parametrize("runs", ["abc", ["answer"], 5])
 def test_runs_that_are_not_a_mapping_are_refused(runs):
-    with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to training runs"):
+    with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to values"):
         parse_run({"runs": runs}, "answer")
