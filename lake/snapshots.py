@@ -26,6 +26,7 @@ from lake.project import write_atomically
 FORMAT = 3
 FOLDER = "snapshots"
 LOG, DATA = "_delta_log", "data"  # folders of a table
+TABLE_PATH = re.compile(r"[\w@-]+(/[\w@-]+)+")  # stays below the lake
 OTHER_BYTES = "(other SHA-256)"  # ends a problem that only a look at every byte finds
 EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
 
@@ -143,9 +144,9 @@ def _tables(content: dict, stage: str) -> dict[str, Table]:
     tables = {name: Table(**table) for name, table in content["tables"].items()}
     if content["stage"] != stage or not tables:
         raise ValueError
-    for name, table in tables.items():
+    for table in tables.values():
         hashes = re.fullmatch("[0-9a-f]{32}", table.schema) and re.fullmatch("[0-9a-f]{32}", table.content)
-        if table.path != table_path(stage, name) or not hashes or type(table.rows) is not int or table.rows < 0:
+        if not TABLE_PATH.fullmatch(table.path) or not hashes or type(table.rows) is not int or table.rows < 0:
             raise ValueError
     return tables
 

@@ -67,12 +67,11 @@ PINNED = dataclasses.asdict(TABLE)
         {"tables": {}},
         {"tables": []},
         {"tables": {"records": None}},
-        {"tables": {"rejects": PINNED}},
         {"stage": "mask"},
         *({"tables": {"records": PINNED | other}} for other in ({"rows": "2"}, {"rows": -1}, {"rows": True})),
         *(
             {"tables": {"records": PINNED | other}}
-            for other in ({"path": "mask/records"}, {"path": "../x"}, {"more": 1})
+            for other in ({"path": "clean/../records"}, {"path": "/x"}, {"more": 1})
         ),
         *(
             {"tables": {"records": PINNED | other}}
