@@ -67,7 +67,7 @@ def pull(
     the ones before it are.
     """
     landing = root / source.landing
-    landing.mkdir(parents=True, exist_ok=True)
+    landing.mkdir(mode=0o700, parents=True, exist_ok=True)  # raw items: their owner only, as the raw tables
     state, pages, items = read_state(landing, name), 0, 0
     url, headers = expand(source.url, name), {key: expand(value, name) for key, value in source.headers.items()}
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each url, which may hold a secret
