@@ -1,12 +1,15 @@
 """The runner: everything around a stage that is not the stage."""
 
 import importlib
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -16,12 +19,14 @@ from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
+from lake.errors import UserError
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
 from lake.runs import parse_run
 
 LOG = Path(".finelake/spark.log")
+_OF_WORKER = re.compile(r"lake\.errors\.UserError: (.+)")  # in the traceback of a Python worker
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
         written = {name: commit.read(spark, work.lake, table) for name, table in tables.items()}
         _check_balance(work, frames, written, tables)
         rejected = _count_rejects(written)
+    except (PySparkException, Py4JJavaError) as error:
+        found = _OF_WORKER.search(str(error))
+        if found:
+            raise UserError(found[1]) from None
+        raise
     finally:
         spark.catalog.clearCache()
     snapshots.write_manifest(work.root, work.stage, tables)
