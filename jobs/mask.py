@@ -193,7 +193,7 @@ def load_ner(name: str) -> Ner:
     try:
         found = getattr(importlib.import_module(module), function)
     except (Exception, SystemExit) as error:  # the module is the user's own and may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
         raise UserError(f"mask.ner names {name}, which cannot be imported ({reason}); install or correct it") from None
     unfit = _unfit(found)
     if unfit:

@@ -102,14 +102,20 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
         _check_balance(work, frames, written, tables)
         rejected = _count_rejects(written)
     except (PySparkException, Py4JJavaError) as error:
-        found = _OF_WORKER.search(str(error))
-        if found:
-            raise UserError(found[1]) from None
+        known = of_worker(error)
+        if known:
+            raise known from None
         raise
     finally:
         spark.catalog.clearCache()
     snapshots.write_manifest(work.root, work.stage, tables)
     return tables, rejected
+
+
+def of_worker(error: Exception) -> UserError | None:
+    """The UserError that a Python worker raised, of which Spark shows the traceback; None for any other error."""
+    found = _OF_WORKER.search(str(error))
+    return UserError(found[1]) if found else None
 
 
 def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") -> Any:
