@@ -120,11 +120,13 @@ def _labels(tables: Tables, record: str) -> Row:
     """The labels of a record, who said what, and what still needs a human."""
     said = "layer, annotator, role, list(label order by start, label) as labels"
     # What mask rejected of a record that it kept are annotations.
-    rejects = [tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record) for stage in BEFORE_GOLD]
+    of_stages = [
+        tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record) for stage in BEFORE_GOLD
+    ]
     return {
         "stage": "annotate",
         "outcome": "kept",
-        "rejects": [reject for rows in rejects for reject in rows],
+        "rejects": [reject for rejects in of_stages for reject in rejects],
         "labels": tables.rows("annotate", "gold", 'layer, label, start, "end", decided_by', "record_id = ?", record),
         "annotations": tables.rows(
             "mask", "annotations", said, "record_id = ? group by layer, annotator, role", record
