@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
@@ -19,6 +19,7 @@ from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
 from jobs.scratch import UMASK, Scratch, open_private, private, scratch
 from lake.errors import UserError
+from lake.project import MASK_KEY
 from lake.storage import REGION
 
 SETTINGS = {
@@ -152,11 +153,14 @@ def _serve(listener: Listener, gateways: list[Any], start: Callable[[], Any]) ->
 
 
 def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
-    """A JVM that writes into `room`, for nobody else to read, and holds its lock as long as it lives."""
+    """A JVM that writes into `room`, for nobody else to read, and holds its lock as long as it lives.
+
+    The key of the pseudonyms is not in its environment, nor in that of its workers: they get it with their function.
+    """
     _prepare_environment(master)
     conf = SparkConf(loadDefaults=False)
     conf.setAll(list(settings(master, memory).items()))
-    with _variables(room.environment()), _stderr_to(log):
+    with _variables({**room.environment(), MASK_KEY: None}), _stderr_to(log):
         return launch_gateway(conf, {"umask": UMASK, "pass_fds": (room.lock,)})
 
 
@@ -167,18 +171,22 @@ def _end(gateway: Any) -> None:
 
 
 @contextlib.contextmanager
-def _variables(changed: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for the time of a call."""
+def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, or remove those that are None, for the time of a call."""
     before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
+    _set(changed)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _way(gateway: Any) -> dict[str, str]:

@@ -18,6 +18,8 @@ import os, signal, sys
 from jobs.session import open_session
 spark = open_session("local[2]", "512m")
 print("rows", spark.range(5).count(), flush=True)
+in_worker = spark.sparkContext.parallelize([0], 1).map(lambda _: os.environ.get("FINELAKE_MASK_KEY")).collect()
+print("key", in_worker, os.environ["FINELAKE_MASK_KEY"], flush=True)
 if sys.argv[1] == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 spark.stop()
@@ -31,10 +33,12 @@ def stage(variables: dict[str, str], how: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_stages_share_a_jvm_and_outlive_a_killed_one(tmp_path):
+def test_stages_share_a_jvm_and_outlive_a_killed_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINELAKE_MASK_KEY", "hidden")
     with shared_jvm("local[2]", "512m", tmp_path / "spark.log") as variables:
         done = [stage(variables, how) for how in ("live", "die", "live")]
-    assert [process.stdout for process in done] == ["rows 5\n"] * 3
+    # A worker's environment, which lasts as long as the JVM, lacks the key.
+    assert [process.stdout for process in done] == ["rows 5\nkey [None] hidden\n"] * 3
     assert [process.returncode for process in done] == [0, -9, 0]
     # The console of the JVM is in the log, not in the stages' output.
     assert [process.stderr for process in done] == [""] * 3
