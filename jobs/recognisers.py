@@ -227,7 +227,9 @@ def _matched(folded: str, patterns: tuple[tuple[str, str], ...]) -> Iterator[Spa
         group = "value" if "value" in one.groupindex else 0
         try:
             for match in one.finditer(folded, timeout=SECONDS):
-                yield *match.span(group), kind
+                # The words before `value` speak of what follows them, not of what follows the next masked value.
+                if TAKEN not in folded[match.start() : match.start(group)]:
+                    yield *match.span(group), kind
         except TimeoutError:
             raise UserError(
                 f"mask.patterns.{kind} took more than {SECONDS} s for one text; write it without repetitions in "

@@ -210,9 +210,10 @@ MIXED = st.lists(st.tuples(PIECES | st.text(max_size=5), SEPARATORS), max_size=1
 KEYED = mask.Params(modes=dict.fromkeys(KINDS, "pseudonym"), key="k" * 32)
 PARTIAL = mask.Params(modes=dict.fromkeys(mask.PARTS, "partial"))
 OWN = mask.Params(patterns={"badge": r"[A-Z]\d{3,}", "rest": r".{9,}"}, kinds=("phone", "email"))
+LABELLED = mask.Params(patterns={"case": r"(?:phone|card|订单)\W{0,3}(?P<value>\w{4,20})", "end": r"\S+$"})
 
 
-@given(MIXED, st.sampled_from([mask.Params(), KEYED, PARTIAL, OWN]))
+@given(MIXED, st.sampled_from([mask.Params(), KEYED, PARTIAL, OWN, LABELLED]))
 @settings(max_examples=1500, deadline=None)
 def test_masking_a_masked_text_changes_nothing(text, params):
     done = mask.mask_text(text, params)
@@ -254,6 +255,8 @@ def test_a_pattern_of_one_s_own_finds_what_the_recognisers_leave():
     text = "badge: B12345, 工号：１２３４５６７, badge 13812345678, secret"
     found = [(text[start:end], kind) for start, end, kind in find(text, patterns=patterns)]
     assert found == [("B12345", "badge"), ("１２３４５６７", "badge"), ("13812345678", "phone"), ("secret", "word")]
+    case = {"case": r"case no\W{0,3}(?P<value>[\w-]{4,20})"}
+    assert find("case no A-1234 closed", patterns=case) == [(8, 14, "case")]
     parts = [(0, 2, "all"), (2, 13, "phone"), (13, 15, "all")]
     assert find("号码13812345678在此", ("phone",), patterns={"all": ".+"}) == parts
 
