@@ -235,7 +235,8 @@ def test_spans_lie_in_the_text_one_behind_the_other(text):
         ("13812345678GB29NWBK60161331926819", "<PHONE><IBAN>"),
         ("+447700900123GB29NWBK60161331926819+447700900123", "<PHONE><IBAN><PHONE>"),
         ("<PHONE>123-45-6789", "<PHONE><SSN>"),
-        # A tag is not a word for what follows it.
+        # Words speak of the next value, not of the one behind it; a tag is not a word for what follows it.
+        ("phone 13812345678, 12345678 points", "phone <PHONE>, 12345678 points"),
         ("13812345678 62345678 points", "<PHONE> 62345678 points"),
         ("4111111111111111: 1234567890128", "<CARD>: 1234567890128"),
     ],
