@@ -56,9 +56,7 @@ OF_ANNOTATIONS = "^(label|annotator): "  # how the detail of a rejected annotati
 @dataclass(frozen=True)
 class Params:
     kinds: tuple[str, ...] = KINDS  # what of the recognisers' kinds is masked
-    patterns: dict[str, str] = field(
-        default_factory=dict
-    )  # by a kind of one's own, a regular expression; always masked
+    patterns: dict[str, str] = field(default_factory=dict)  # expressions by kinds of one's own; always masked
     modes: dict[str, Mode] = field(default_factory=dict)  # by kind; tag where nothing is said
     key_fingerprint: str | None = None  # of the key of the pseudonyms; the key itself is in the environment
     ner: str | None = None  # package.module:function that takes a text and gives (start, end, kind) of what it finds
