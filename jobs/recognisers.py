@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from math import prod
 from types import MappingProxyType
 
 import phonenumbers
@@ -206,6 +207,8 @@ def compiled(pattern: str) -> regex.Pattern:
     """A user's regular expression. ValueError says what is wrong with it."""
     if len(pattern) > LONGEST_PATTERN:
         raise ValueError(f"has {len(pattern)} characters; {LONGEST_PATTERN} are allowed")
+    if prod(max(1, int(count)) for count in re.findall(r"(?<=[{,])\d{1,12}(?=[,}])", pattern)) > MOST_REPEATED:
+        raise ValueError(f"has counts whose product is above {MOST_REPEATED:,}: compiled, it takes too much memory")
     try:
         found = regex.compile(pattern)
         empty = found.search("", timeout=SECONDS)
@@ -217,6 +220,7 @@ def compiled(pattern: str) -> regex.Pattern:
 
 
 LONGEST_PATTERN = 1000  # characters
+MOST_REPEATED = 1_000_000  # (a{1000}){1000} is written out when it is compiled
 SECONDS = 10  # of processor time that a pattern may take for a text
 
 

@@ -245,7 +245,15 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ({"patterns": {"a b": "x"}}, "mask: patterns: 'a b' is not a name of a kind"),
         ({"patterns": {"phone": "x"}}, "mask: patterns: phone is a kind that Finelake knows; give yours another name"),
         ({"patterns": {"badge": "("}}, "mask: patterns.badge is not a regular expression (missing ) at position 1)"),
-        ({"patterns": {"badge": "a{1000000000000}"}}, "mask: patterns.badge is not a regular expression (repeat count"),
+        (
+            {"patterns": {"badge": "a{1000000000000}"}},
+            "mask: patterns.badge has counts whose product is above 1,000,000",
+        ),
+        ({"patterns": {"badge": "((a{1,999}){9,}){999}"}}, "mask: patterns.badge has counts whose product is above"),
+        (
+            {"patterns": {"badge": "a{9999999999999999}"}},
+            "mask: patterns.badge is not a regular expression (repeat count",
+        ),
         ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; let it ask for at least one"),
         ({"patterns": {"badge": "x" * 1001}}, "mask: patterns.badge has 1001 characters; 1000 are allowed"),
         ({"patterns": {"badge": 7}}, "mask.patterns.badge must be text"),
