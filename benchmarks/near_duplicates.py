@@ -209,7 +209,7 @@ def by_stage(texts: np.ndarray) -> np.ndarray:
 
     empty: dict[str, float] = {}
     rows = [(f"{i:06}", "x", str(i), None, "x", "en", text, empty, empty, []) for i, text in enumerate(texts)]
-    spark = open_session("local[2]", "1g", Path("/dev/null"))
+    spark = open_session("local[2]", "1g")
     frames = {"clean.records": spark.createDataFrame(rows, CLEANED)}
     records = dedup.build(frames, dedup.Params(action="mark"))["records"]
     return records.select("record_id", "cluster").toPandas().sort_values("record_id")["cluster"].to_numpy()

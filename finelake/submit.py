@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 import zipfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from finelake import timings
 from finelake.run import TRAINING, check, check_stage
+from jobs.scratch import open_private, private, scratch
 from lake import snapshots, storage
 from lake.errors import UserError
 from lake.params import load
@@ -70,12 +70,12 @@ def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
     spark = properties(root, stage, chosen, deploy_mode)
     folder = f"{SUBMISSIONS}/{uuid.uuid4().hex}"
     result = f"{folder}/{snapshots.manifest_path(root, stage).name}"
-    # Only its owner can read the temporary folder: the properties may hold secrets.
-    with tempfile.TemporaryDirectory(prefix="finelake-") as scratch:
+    # Only its owner can read the temporary folder: the properties may hold secrets, and a driver here writes rows.
+    with scratch(root / runner.LOG.parent) as room:
         program = [stage, str(root) if deploy_mode == "client" else WORKSPACE, chosen.lake, result]
-        command = write(Path(scratch), root, stage, reads, spark) + program
+        command = write(Path(os.path.relpath(room.folder)), root, stage, reads, spark) + program
         print(f"{stage}: submitted to {chosen.master}, deploy mode {deploy_mode}", flush=True)
-        code = watch(command, root / runner.LOG, stage)
+        code = watch(command, root / runner.LOG, stage, room.environment())
     try:
         return fetch(root, stage, chosen.lake, result)
     except FileNotFoundError:
@@ -86,19 +86,22 @@ def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
         storage.delete_folders(chosen.lake, [folder])
 
 
-def watch(command: list[str], log: Path, stage: str) -> int:
-    """Run spark-submit until the stage has ended, its console in `log`; prints each new state. Its exit code."""
-    variables = {"SPARK_HOME": str(spark_home()), "PYTHONPATH": _python_path()}
-    log.parent.mkdir(parents=True, exist_ok=True)
+def watch(command: list[str], log: Path, stage: str, variables: Mapping[str, str] | None = None) -> int:
+    """Run spark-submit with `variables` until the stage has ended, its console in `log`; prints each new state.
+
+    Returns its exit code.
+    """
+    own = {"SPARK_HOME": str(spark_home()), "PYTHONPATH": _python_path(), **(variables or {})}
+    private(log.parent)
     last = ""
     with (
-        log.open("a", encoding="utf-8") as console,
+        open_private(log) as console,
         subprocess.Popen(
-            command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
     ):
         for line in process.stdout or ():
-            console.write(line)
+            console.write(line.encode())
             found = STATE.search(line)
             if found and found[1] != last:
                 last = found[1]

@@ -15,7 +15,8 @@ ROWS = """
         union all select 2, 'clean', (select count(*) from clean.records), (select count(*) from clean.rejects)
         union all select 3, 'dedup', (select count(*) from dedup.records), (select count(*) from dedup.rejects)
         union all select 4, 'mask', (select count(*) from mask.records),
-               (select count(*) from mask.rejects where record_id in (select record_id from dedup.records))
+               (select count(*) from mask.rejects
+                where reason = 'personal_data' and not regexp_matches(detail, '^(label|annotator): '))
         union all select 5, 'split', (select count(*) from split.records), (select count(*) from split.rejects)
     ) order by place"""
 REJECTS = """

@@ -1,25 +1,28 @@
 """Mask: personal data in texts, facts, source keys and quotes give way to the name of their kind.
 
 jobs/recognisers.py says what is found; here is what becomes of it: a tag, a keyed pseudonym, a part of the value that
-names nobody, or the whole record is rejected.
+names nobody, or the whole record is rejected. An annotation whose label or annotator holds personal data is rejected:
+<PHONE> is not a class, and two annotators who both became <EMAIL> would count as one.
 """
 
 import hashlib
 import hmac
 import importlib
+import inspect
 import re
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Literal
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 
-from jobs.recognisers import FOLD, KINDS, Ner, Span, canonical, find
+from jobs.recognisers import FOLD, KINDS, Ner, Span, canonical, compiled, find
 from jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
 from jobs.text import normalise
 from lake.errors import UserError
@@ -44,27 +47,63 @@ FOUND = struct(
     business=StringType(),
     values=ArrayType(StringType()),
     counts=ArrayType(IntegerType()),
+    columns=StringType(),
 )
-QUOTE = struct(quote=StringType(), start=IntegerType())
+QUOTE = struct(quote=StringType(), start=IntegerType(), personal=StringType())
+OF_ANNOTATIONS = "^(label|annotator): "  # how the detail of a rejected annotation begins
 
 
 @dataclass(frozen=True)
 class Params:
-    kinds: tuple[str, ...] = KINDS  # what is masked
+    kinds: tuple[str, ...] = KINDS  # what of the recognisers' kinds is masked
+    patterns: dict[str, str] = field(default_factory=dict)  # expressions by kinds of one's own; always masked
     modes: dict[str, Mode] = field(default_factory=dict)  # by kind; tag where nothing is said
     key_fingerprint: str | None = None  # of the key of the pseudonyms; the key itself is in the environment
     ner: str | None = None  # package.module:function that takes a text and gives (start, end, kind) of what it finds
     key: str = field(default="", repr=False, metadata={"given": "by the runner"})
 
     def __post_init__(self) -> None:
-        for kind in sorted({*self.kinds, *self.modes} - set(KINDS)):
-            raise ValueError(f"{kind} is not a kind; choose from {', '.join(KINDS)}")
-        for kind in sorted(set(self.modes) - set(self.kinds)):
+        for kind, pattern in self.patterns.items():
+            _check_pattern(kind, pattern)
+        for kind in sorted({*self.kinds} & {*self.patterns}):
+            raise ValueError(f"{kind} is one of patterns, which are always masked; remove it from kinds")
+        for kind in sorted({*self.kinds, *self.modes} - {*KINDS, *self.patterns}):
+            raise ValueError(f"{kind} is not a kind; choose from {', '.join((*KINDS, *self.patterns))}")
+        for kind in sorted({*self.modes} - {*self.masked}):
             raise ValueError(f"{kind} has a mode and is not among kinds; add it there or remove its mode")
         for kind in sorted(kind for kind, mode in self.modes.items() if mode == "partial" and kind not in PARTS):
             raise ValueError(f"{kind} has no part that names nobody; partial is for {', '.join(PARTS)}")
-        if self.ner is not None and not re.fullmatch(r"\w+(?:\.\w+)*:\w+", self.ner):
-            raise ValueError(f"ner is {self.ner!r}; write package.module:function")
+        if self.ner is not None:
+            _check_ner(self.ner)
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Every kind that is masked."""
+        return (*self.kinds, *self.patterns)
+
+
+def _check_pattern(kind: str, pattern: str) -> None:
+    if not re.fullmatch("[a-z][a-z0-9_]{0,31}", kind):
+        raise ValueError(
+            f"patterns: {kind!r} is not a name of a kind; write up to 32 of a-z, 0-9 and _, a letter first"
+        )
+    if kind in KINDS:
+        raise ValueError(f"patterns: {kind} is a kind that Finelake knows; give yours another name")
+    try:
+        compiled(pattern)
+    except ValueError as error:
+        raise ValueError(f"patterns.{kind} {error}; correct it") from None
+
+
+def _check_ner(name: str) -> None:
+    if not re.fullmatch(r"\w+(?:\.\w+)*:\w+", name):
+        raise ValueError(f"ner is {name!r}; write package.module:function")
+    if _is_python_s_own(name.partition(":")[0]):
+        raise ValueError(f"ner names {name}, a part of Python itself; name a function of your own package")
+
+
+def _is_python_s_own(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 REASONS = ("personal_data", "record_gone")
@@ -77,33 +116,39 @@ STAGE = Stage(
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """Records and annotations without personal data, counts by kind; rejected are the records that hold a kind whose
-    mode is `drop`, and the annotations whose record is gone."""
+    """Records and annotations without personal data, counts by kind.
+
+    Rejected are the records that hold a kind whose mode is `drop` or that have a column named by a personal value, the
+    annotations whose label or annotator holds one, and the annotations whose record is gone.
+    """
     records, annotations = frames["dedup.records"], frames["ingest.annotations"]
     masked = mask_records(records, params).persist()
-    unwanted = F.array(*[F.lit(kind) for kind in params.kinds if params.modes.get(kind) == "drop"])
+    unwanted = F.array(*[F.lit(kind) for kind in params.masked if params.modes.get(kind) == "drop"])
     dropped = F.array_sort(F.array_intersect(F.map_keys("masked"), unwanted.cast("array<string>")))
-    judged = masked.withColumn("dropped", F.concat_ws(",", dropped))
+    judged = masked.withColumn("dropped", F.concat_ws(",", dropped, F.concat(F.lit("column: "), "columns")))
     kept = judged.where("dropped = ''").select(*MASKED.fieldNames())
     unfit = judged.where("dropped <> ''")
     gone = annotations.join(kept, on="record_id", how="left_anti")
+    marks = mask_annotations(annotations.join(kept, "record_id", how="left_semi"), records, params).persist()
+    personal = F.lit("personal_data")
     return {
         "records": kept,
         "counts": count(kept),
-        "annotations": mask_annotations(annotations.join(kept, "record_id", how="left_semi"), records, params),
-        "rejects": rejects(unfit, "mask", F.lit("personal_data"), F.col("dropped")).unionByName(
-            rejects(gone, "mask", F.lit("record_gone"), F.col("layer"))
-        ),
+        "annotations": marks.where("personal is null").select(*ANNOTATIONS.fieldNames()),
+        "rejects": rejects(unfit, "mask", personal, F.col("dropped"))
+        .unionByName(rejects(marks.where("personal is not null"), "mask", personal, F.col("personal")))
+        .unionByName(rejects(gone, "mask", F.lit("record_gone"), F.col("layer"))),
     }
 
 
 def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
     """Records and annotations: rows in, and rows kept or rejected."""
-    found = {reason: outputs["rejects"].where(F.col("reason") == reason).count() for reason in REASONS}
     rows = {name: frame.count() for name, frame in {**frames, **outputs}.items()}
+    of_records = (F.col("reason") == "personal_data") & ~F.col("detail").rlike(OF_ANNOTATIONS)
+    unfit = outputs["rejects"].where(of_records).count()
     return {
-        "records": (rows["dedup.records"], rows["records"] + found["personal_data"]),
-        "annotations": (rows["ingest.annotations"], rows["annotations"] + found["record_gone"]),
+        "records": (rows["dedup.records"], rows["records"] + unfit),
+        "annotations": (rows["ingest.annotations"], rows["annotations"] + rows["rejects"] - unfit),
     }
 
 
@@ -141,49 +186,76 @@ def fingerprint(key: str) -> str:
 
 @lru_cache
 def load_ner(name: str) -> Ner:
-    """The function that `package.module:function` names. UserError where it cannot be imported."""
+    """The function that `package.module:function` names. UserError where it cannot be imported or is not fit."""
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"mask.ner names {name}, which cannot be imported ({error}); install it or correct it"
-        ) from None
+    except (Exception, SystemExit) as error:  # the module is the user's own and may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+        raise UserError(f"mask.ner names {name}, which cannot be imported ({reason}); install or correct it") from None
+    unfit = _unfit(found)
+    if unfit:
+        raise UserError(f"mask.ner names {name}, which {unfit}; name a function of your own that takes a text")
 
-    def asked(text: str) -> list[Span]:
+    def spans(text: str) -> list[Span]:
         try:
             return [(start, end, kind) for start, end, kind in found(text)]
         except Exception as error:  # whose own words could hold the text
-            raise RuntimeError(f"{name} failed on a text: {type(error).__name__}") from None
+            raise UserError(f"{name} failed on a text: {type(error).__name__}; correct that function") from None
 
-    return asked
+    return spans
+
+
+def _unfit(found: Any) -> str | None:
+    """Why an object does not do as a model; None where it does."""
+    home = getattr(found, "__module__", None)
+    if not callable(found) or not isinstance(home, str):
+        return "is not a function"
+    if _is_python_s_own(home):
+        return f"is a part of Python itself ({home})"
+    try:
+        inspect.signature(found).bind("")
+    except TypeError:
+        return "cannot be called with one text"
+    except ValueError:  # compiled functions may not say what they take
+        return None
+    return None
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def mask_records(records: DataFrame, params: Params) -> DataFrame:
-    """`records` with text, source_key, business and every fact masked, and `masked`: how many of each kind (only those
-    found)."""
+    """`records` with text, source_key, business and every fact masked, `masked`: how many of each kind (only those
+    found), and `columns`: the kinds that names of facts and numbers hold, null for none."""
 
     @F.pandas_udf(FOUND)  # type: ignore[call-overload]
-    def masked(texts: pd.Series, keys: pd.Series, businesses: pd.Series, values: pd.Series) -> pd.DataFrame:
-        rows = [_mask_row(row, params) for row in zip(texts, keys, businesses, values, strict=True)]
+    def masked(
+        texts: pd.Series, keys: pd.Series, businesses: pd.Series, values: pd.Series, names: pd.Series
+    ) -> pd.DataFrame:
+        named = cache(lambda name: kinds_in(name, params))
+        rows = [
+            (*_mask_row(row, params), _joined(kind for name in columns for kind in named(name)))
+            for *row, columns in zip(texts, keys, businesses, values, names, strict=True)
+        ]
         return pd.DataFrame(rows, columns=FOUND.fieldNames())
 
-    found = records.withColumn("found", masked("text", "source_key", "business", F.map_values("facts")))
-    counts = F.map_from_arrays(F.array(*[F.lit(kind) for kind in params.kinds]), F.col("found.counts"))
+    nothing = F.array().cast("array<string>")
+    names = F.concat(*[F.coalesce(F.map_keys(column), nothing) for column in ("facts", "numbers")])
+    found = records.withColumn("found", masked("text", "source_key", "business", F.map_values("facts"), names))
+    counts = F.map_from_arrays(F.array(*[F.lit(kind) for kind in params.masked]), F.col("found.counts"))
     new = {
         "text": F.col("found.text"),
         "source_key": F.col("found.source_key"),
         "business": F.col("found.business"),
         "facts": F.map_from_arrays(F.map_keys("facts"), F.col("found.values")),
         "masked": F.map_filter(counts, lambda _, number: number > 0),
+        "columns": F.col("found.columns"),
     }
-    return found.withColumns(new).select(*MASKED.fieldNames())
+    return found.withColumns(new).select(*MASKED.fieldNames(), "columns")
 
 
-def _mask_row(row: tuple, params: Params) -> tuple:
+def _mask_row(row: Sequence, params: Params) -> tuple:
     *texts, values = row
     total: Counter[str] = Counter()
 
@@ -196,7 +268,11 @@ def _mask_row(row: tuple, params: Params) -> tuple:
 
     done = [masked(text) for text in texts]
     facts = None if values is None else [masked(value) for value in values]
-    return *done, facts, [total[kind] for kind in params.kinds]
+    return *done, facts, [total[kind] for kind in params.masked]
+
+
+def _joined(kinds: Iterable[str]) -> str | None:
+    return ",".join(sorted({*kinds})) or None
 
 
 def count(masked: DataFrame) -> DataFrame:
@@ -206,19 +282,36 @@ def count(masked: DataFrame) -> DataFrame:
 
 
 def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params) -> DataFrame:
-    """The annotations of `records`; quotes as they stand in the masked text, `start` = their offset there."""
+    """The annotations of `records`; quotes as they stand in the masked text, `start` = their offset there, and
+    `personal`: which of label and annotator hold personal data and of what kinds, null for none."""
 
     @F.pandas_udf(QUOTE)  # type: ignore[call-overload]
-    def masked(quotes: pd.Series, starts: pd.Series, texts: pd.Series) -> pd.DataFrame:
-        rows = [_optional(*row, params) for row in zip(quotes, starts, texts, strict=True)]
+    def masked(
+        quotes: pd.Series, starts: pd.Series, texts: pd.Series, labels: pd.Series, annotators: pd.Series
+    ) -> pd.DataFrame:
+        # A model of `ner` takes any name for a person's, and annotators have names.
+        judges = {
+            "label": cache(lambda value: kinds_in(value, params, params.ner)),
+            "annotator": cache(lambda value: kinds_in(value, params)),
+        }
+        rows = [
+            (*_optional(quote, start, text, params), _personal({"label": label, "annotator": annotator}, judges))
+            for quote, start, text, label, annotator in zip(quotes, starts, texts, labels, annotators, strict=True)
+        ]
         frame = pd.DataFrame(rows, columns=QUOTE.fieldNames())
         return frame.assign(start=frame["start"].astype("Int32"))
 
     texts = records.select("record_id", F.col("text").alias("record_text"))
     joined = annotations.join(texts, on="record_id", how="inner")
-    found = joined.withColumn("found", masked("quote", "start", "record_text"))
+    found = joined.withColumn("found", masked("quote", "start", "record_text", "label", "annotator"))
     new: dict[str, Column] = {name: F.col(f"found.{name}") for name in QUOTE.fieldNames()}
-    return found.withColumns(new).select(*ANNOTATIONS.fieldNames())
+    return found.withColumns(new).select(*ANNOTATIONS.fieldNames(), "personal")
+
+
+def _personal(values: Mapping[str, str | None], judges: Mapping[str, Callable[[str], set[str]]]) -> str | None:
+    """Such as `label: phone`."""
+    found = {name: _joined(judges[name](value)) for name, value in values.items() if value}
+    return "; ".join(f"{name}: {kinds}" for name, kinds in found.items() if kinds) or None
 
 
 def _optional(quote: str | None, start: float | None, text: str | None, params: Params) -> tuple:
@@ -261,8 +354,15 @@ def mask_text(text: str, params: Params) -> str:
 
 
 def find_in(text: str, params: Params) -> list[Span]:
-    """The personal data of the kinds that are masked, also those that the model of `ner` finds."""
-    return find(text, params.kinds, load_ner(params.ner) if params.ner else None)
+    """The personal data of the kinds that are masked, also those that the model of `ner` and the patterns find."""
+    return find(text, params.kinds, load_ner(params.ner) if params.ner else None, params.patterns)
+
+
+def kinds_in(value: str, params: Params, ner: str | None = None) -> set[str]:
+    """The kinds of personal data in a value that is kept or rejected as a whole, as it is and as a text would be."""
+    model = load_ner(ner) if ner else None
+    written = {value, normalise(value) or ""}
+    return {kind for text in written for _, _, kind in find(text, params.kinds, model, params.patterns)}
 
 
 def mask_spans(text: str, spans: Sequence[Span], params: Params) -> str:

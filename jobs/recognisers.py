@@ -8,18 +8,23 @@ a word character, so there is no word boundary between it and a digit.
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from math import prod
+from types import MappingProxyType
 
 import phonenumbers
+import regex
 from stdnum import iban, luhn
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 from stdnum.us import ssn
 
 from jobs.text import HAN
+from lake.errors import UserError
 
 Span = tuple[int, int, str]  # start, end, kind
 Ner = Callable[[str], Iterable[Span]]  # a model of the user's own
@@ -45,23 +50,142 @@ class Recogniser:
                 yield *match.span(group), self.kind
 
 
-def find(text: str, kinds: tuple[str, ...] | None = None, ner: Ner | None = None) -> list[Span]:
+def find(
+    text: str,
+    kinds: tuple[str, ...] | None = None,
+    ner: Ner | None = None,
+    patterns: Mapping[str, str] = MappingProxyType({}),
+) -> list[Span]:
     """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
 
-    `kinds`: those wanted (None: all). `ner` is asked for every text; where two overlap, the recognisers' span stays.
+    `kinds`: those wanted of the recognisers (None: all). `patterns`: the user's own kinds and their regular
+    expressions. `ner` is called once for a text. What these find beyond the recognisers' spans is theirs.
+
+    The text is searched again without what was found, until nothing is: a value may hide behind the one it touches.
+    Tags of a masked text are not searched, so that masking a masked text changes nothing.
     """
-    spans = _recognised(text, kinds)
+    folded = text if text.isascii() else text.translate(FOLD)
+    search = _Search(folded, kinds, tuple(patterns.items()))
+    spans = search.look(0, len(text))
     if ner:
-        spans += [span for span in ner(text) if kinds is None or span[2] in kinds]
-    taken = bytearray(len(text) if spans else 0)
-    return sorted(span for span in spans if _claim(taken, span))
+        named = [span for span in ner(text) if kinds is None or span[2] in kinds or span[2] in patterns]
+        spans += [piece for span in named for piece in search.claim_rest(span)]
+    fresh = spans
+    while fresh:
+        # A chain of values that touch is followed where it is; the last look is at everything.
+        while len(text) > 2 * REACH and fresh:
+            fresh = [span for start, end in _around(fresh, len(text)) for span in search.look(start, end)]
+            spans += fresh
+        fresh = search.look(0, len(text))
+        spans += fresh
+    return sorted(spans)
 
 
-def _recognised(text: str, kinds: tuple[str, ...] | None) -> list[Span]:
-    folded = spoken = text
-    if not text.isascii():
-        folded = text.translate(FOLD)
-        spoken = _RUN.sub(_read_out, folded)
+REACH = 512  # characters on each side of a find that are searched again
+EDGE = 128  # characters at a cut in which nothing is claimed: what stands there is seen in part
+
+
+def _around(spans: list[Span], length: int) -> Iterator[tuple[int, int]]:
+    """The places around `spans`, joined where they meet."""
+    areas = sorted((max(0, start - REACH), min(length, end + REACH)) for start, end, _ in spans)
+    start, end = areas[0]
+    for low, high in areas[1:]:
+        if low > end:
+            yield start, end
+            start = low
+        end = max(end, high)
+    yield start, end
+
+
+class _Search:
+    """A folded text and which of its characters are claimed, one byte each."""
+
+    def __init__(self, text: str, kinds: tuple[str, ...] | None, patterns: tuple[tuple[str, str], ...]) -> None:
+        self.text, self.kinds, self.patterns = text, kinds, patterns
+        self.taken, self.claimed = bytearray(len(text)), False
+        for tag in _tags(tuple(kind for kind, _ in patterns)).finditer(text) if "<" in text else ():
+            self._take(*tag.span())
+
+    def look(self, start: int, end: int) -> list[Span]:
+        """What is found between two places, and claimed."""
+        view, begins, places = self._view(start, end)
+        seen = _recognised(view, self.kinds)
+        if not seen and not self.patterns:
+            return []
+        low = start + EDGE if start else 0
+        high = end - EDGE if end < len(self.text) else end
+
+        def placed(span: Span) -> Span:
+            first, last = (bisect_right(begins, at) - 1 for at in (span[0], span[1] - 1))
+            return places[first] + span[0] - begins[first], places[last] + span[1] - begins[last], span[2]
+
+        def within(spans: Iterable[Span]) -> Iterator[Span]:
+            placed_spans = (placed(span) for span in spans if span[0] < span[1])
+            return (span for span in placed_spans if low <= span[0] and span[1] <= high)
+
+        # Of two recognisers whose finds overlap the first has it; a find around a claimed value has what is left.
+        recognised = [list(self._free(span)) for span in within(seen)]
+        found = [piece for pieces in recognised for piece in pieces if self._claim(piece)]
+        own = within(_matched(view, self.patterns))
+        return found + [piece for span in own for piece in self.claim_rest(span)]
+
+    def claim_rest(self, span: Span) -> list[Span]:
+        """Claim what of `span` nothing has claimed yet."""
+        return [piece for piece in self._free(span) if self._claim(piece)]
+
+    def _view(self, start: int, end: int) -> tuple[str, list[int], list[int]]:
+        """The text between two places with TAKEN for each run of claimed characters, and where its pieces are there
+        and in the text."""
+        if not self.claimed:
+            return self.text[start:end], [0], [start]
+        pieces, begins, places, length = [], [], [], 0
+        for run in _RUNS.finditer(self.taken, start, end):
+            piece = TAKEN if self.taken[run.start()] else self.text[run.start() : run.end()]
+            pieces.append(piece)
+            begins.append(length)
+            places.append(run.start())
+            length += len(piece)
+        return "".join(pieces), begins, places
+
+    def _free(self, span: Span) -> Iterator[Span]:
+        """The pieces of `span` that are not claimed; of several, those with a letter or digit and without the space
+        around them."""
+        start, end, kind = max(span[0], 0), span[1], span[2]
+        if 1 not in self.taken[start:end]:
+            yield start, end, kind
+            return
+        for run in _FREE.finditer(self.taken, start, end):
+            piece = self.text[run.start() : run.end()]
+            first = run.start() + len(piece) - len(piece.lstrip())
+            if re.search(r"\w", piece):
+                yield first, first + len(piece.strip()), kind
+
+    def _claim(self, span: Span) -> bool:
+        """Claim a span's characters; False where one is claimed already."""
+        start, end, _ = span
+        if start >= end or 1 in self.taken[start:end]:
+            return False
+        self._take(start, end)
+        return True
+
+    def _take(self, start: int, end: int) -> None:
+        self.taken[start:end] = b"\1" * (end - start)
+        self.claimed = True
+
+
+_RUNS = re.compile(rb"\x00+|\x01+")
+_FREE = re.compile(rb"\x00+")
+
+
+@lru_cache
+def _tags(own: tuple[str, ...]) -> re.Pattern:
+    """What stands for a masked value: <PHONE>, a pseudonym of 12 letters, a part of up to 4 characters."""
+    named = "|".join(kind.upper() for kind in (*KINDS, *own))
+    return re.compile(rf"<(?:{named})(?::(?:[a-z]{{12}}|\w{{1,4}}))?>")
+
+
+def _recognised(folded: str, kinds: tuple[str, ...] | None) -> list[Span]:
+    spoken = folded if folded.isascii() else _RUN.sub(_read_out, folded)
     spans: list[Span] = []
     for gate, recognisers in _by_gate(kinds):
         views = (folded, spoken) if gate is _NUMBER and spoken != folded else (folded,)
@@ -75,16 +199,52 @@ def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern, list[Recog
     return [(gate, list(group)) for gate, group in groupby(wanted, key=lambda one: one.gate)]
 
 
-def _claim(taken: bytearray, span: Span) -> bool:
-    """Mark a span's characters in `taken`, one byte each; False where one is marked already."""
-    start, end, _ = span
-    if start >= end or 1 in taken[start:end]:
-        return False
-    taken[start:end] = b"\1" * (end - start)
-    return True
+# --- patterns of the user's own --------------------------------------------------------------------------------------
+
+
+@lru_cache
+def compiled(pattern: str) -> regex.Pattern:
+    """A user's regular expression. ValueError says what is wrong with it."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"has {len(pattern)} characters; {LONGEST_PATTERN} are allowed")
+    if prod(max(1, int(count)) for count in re.findall(r"(?<=[{,])\d{1,12}(?=[,}])", pattern)) > MOST_REPEATED:
+        raise ValueError(f"has counts whose product is above {MOST_REPEATED:,}: compiled, it takes too much memory")
+    try:
+        found = regex.compile(pattern)
+        empty = found.search("", timeout=SECONDS)
+    except (regex.error, ValueError, OverflowError, RecursionError, MemoryError, TimeoutError) as error:
+        raise ValueError(f"is not a regular expression ({error})") from None
+    if empty:
+        raise ValueError("matches the empty text; let it ask for at least one character")
+    return found
+
+
+LONGEST_PATTERN = 1000  # characters
+MOST_REPEATED = 1_000_000  # (a{1000}){1000} is written out when it is compiled
+SECONDS = 10  # of processor time that a pattern may take for a text
+
+
+def _matched(folded: str, patterns: tuple[tuple[str, str], ...]) -> Iterator[Span]:
+    """What the user's patterns find: their group `value`, or else the whole match."""
+    for kind, pattern in patterns:
+        one = compiled(pattern)
+        group = "value" if "value" in one.groupindex else 0
+        try:
+            for match in one.finditer(folded, timeout=SECONDS):
+                # The words before `value` speak of what follows them, not of what follows the next masked value.
+                if TAKEN not in folded[match.start() : match.start(group)]:
+                    yield *match.span(group), kind
+        except TimeoutError:
+            raise UserError(
+                f"mask.patterns.{kind} took more than {SECONDS} s for one text; write it without repetitions in "
+                "repetitions, such as (a+)+"
+            ) from None
 
 
 # --- numerals in other dress -----------------------------------------------------------------------------------------
+
+# Stands for a claimed value: no letter, digit or space. It is a noncharacter, which texts do not have.
+TAKEN = "\ufdd0"
 
 # One character becomes one character, so that offsets hold. Superscripts stay: a footnote is no digit of its number.
 FOLD = {
@@ -93,7 +253,9 @@ FOLD = {
     if (digit := unicodedata.digit(chr(code), -1)) >= 0
 }
 FOLD |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(map(ord, "\u3000\xa0\u2009\u202f"), ord(" "))
+FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(
+    map(ord, f"\u3000\xa0\u2009\u202f{TAKEN}"), ord(" ")
+)
 
 # 一三八… is read as digits in a second look, and in long runs alone: 一 is a word too, as in 周一13812345678.
 _HAN_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
@@ -115,7 +277,7 @@ def canonical(kind: str, value: str) -> str:
     if kind in ("phone", "card", "resident_id"):
         value = value.translate(_SPOKEN)
     bare = re.sub(r"[\W_]", "", value)
-    return re.sub("^(?:00)?86(?=1[3-9][0-9]{9}$)", "", bare) if kind == "phone" else bare
+    return re.sub("^(?:00)?86(?=1[3-9][0-9]{9}\\Z)", "", bare) if kind == "phone" else bare
 
 
 # --- gates -----------------------------------------------------------------------------------------------------------
@@ -148,40 +310,52 @@ _NAMED = re.compile(
 _ORDER = re.compile(
     r"(?:订单|单号|流水|编号|交易号|参考号|合同号|凭证|案件|工单|运单|票号|批次"
     r"|\border|\bref|\breference|\binvoice|\btransaction|\bcase|\bticket|\btracking|\bconfirmation|\bcomplaint)"
-    r"\s?(?:号码?|no|nr|number|id)?[^\w]{0,4}(?:是|为|is)?[^\w]{0,3}$",
+    r"\s?(?:号码?|no|nr|number|id)?[^\w]{0,4}(?:是|为|is)?[^\w]{0,3}\Z",
     re.IGNORECASE,
 )
-_CARD_CONTEXT = re.compile(r"(?:卡号?|账号|\bcard|\bcc|visa|mastercard)[^\d]{0,20}$", re.IGNORECASE)
+_CARD_CONTEXT = re.compile(r"(?:卡号?|账号|\bcard|\bcc|visa|mastercard)[^\d]{0,20}\Z", re.IGNORECASE)
 _PHONE_CONTEXT = re.compile(
     r"(?:phone|mobile|\bcell|\btel|\bfax|\bdesk|whatsapp|\b(?:call|text|reach|ring)(?:ed|ing)? (?:\w+ )?(?:on|at|back)"
-    r"|answering at|messages? (?:to|on|at))[^\d]{0,12}$"
-    r"|(?:手机|电话|座机|传真|联系方式|致电|拨打)(?:号码?)?[是为]?[^\w]{0,4}$",
+    r"|answering at|messages? (?:to|on|at))[^\d]{0,12}\Z"
+    r"|(?:手机|电话|座机|传真|联系方式|致电|拨打)(?:号码?)?[是为]?[^\w]{0,4}\Z",
     re.IGNORECASE,
 )
 _PASSPORT_CONTEXT = re.compile(
-    r"(?:护照|通行证|\bpassport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}$", re.IGNORECASE
+    r"(?:护照|通行证|\bpassport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}\Z", re.IGNORECASE
 )
 _SSN_CONTEXT = re.compile(
-    r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}$", re.I
+    r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}\Z", re.I
 )
 _DATE = re.compile(r"(?:19|20)\d\d[-. ]\d{1,2}[-. ]\d{1,2}|\d{1,2}[-. ]\d{1,2}[-. ](?:19|20)?\d\d|(?:19|20)\d{6}")
 _AMOUNT = re.compile(r" ?(?:元|块|万|美元|人民币|%|dollars|usd|rmb|cny)", re.IGNORECASE)
-_LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)$", re.IGNORECASE)
+_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)\Z", re.IGNORECASE)
 
 
 def _before(match: re.Match, width: int = 40) -> str:
-    return match.string[max(0, match.start() - width) : match.start()]
+    """What stands before a match, from the last masked value on."""
+    return match.string[max(0, match.start() - width) : match.start()].rpartition(TAKEN)[2]
+
+
+def _line_before(match: re.Match) -> str:
+    """What stands before a match in its own line: a word in the line above does not make a number a code."""
+    return _BREAK.split(_before(match))[-1]
 
 
 def _after(match: re.Match, width: int = 10) -> str:
     return match.string[match.end() : match.end() + width]
 
 
+def _is_order(match: re.Match) -> bool:
+    """Behind a word for an order."""
+    return bool(_ORDER.search(_line_before(match)))
+
+
 def _is_code(match: re.Match) -> bool:
     """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash."""
-    if _ORDER.search(_before(match)):
+    if _is_order(match):
         return True
-    letters = re.search(r"[A-Za-z]+$", _before(match))
+    letters = re.search(r"[A-Za-z]+\Z", _before(match))
     if letters is None or _LABEL.search(letters.group()):
         return False
     return letters.group().isupper() or bool(re.match("[A-Za-z]", _after(match)))
@@ -230,7 +404,7 @@ def _card(match: re.Match) -> bool:
 
 
 def _ssn(match: re.Match) -> bool:
-    return ssn.is_valid(_digits(match)) and not _ORDER.search(_before(match))
+    return ssn.is_valid(_digits(match)) and not _is_order(match)
 
 
 def _mobile(match: re.Match) -> bool:
@@ -240,7 +414,7 @@ def _mobile(match: re.Match) -> bool:
 def _landline(match: re.Match) -> bool:
     """With a separator or after a word for telephone, and a number that the numbering plan knows."""
     marked = not match.group().isdigit() or bool(_PHONE_CONTEXT.search(_before(match)))
-    return marked and not _ORDER.search(_before(match)) and _valid(match.group(), "CN")
+    return marked and not _is_order(match) and _valid(match.group(), "CN")
 
 
 def _international(match: re.Match) -> bool:
@@ -257,7 +431,7 @@ def _valid(number: str, region: str | None, possible: bool = False) -> bool:
 
 def _told_phone(match: re.Match) -> bool:
     """7 to 15 digits right behind a word for telephone, or right before one; not a date."""
-    if _DATE.fullmatch(match.group()) or _ORDER.search(_before(match)) or _AMOUNT.match(_after(match)):
+    if _DATE.fullmatch(match.group()) or _is_order(match) or _AMOUNT.match(_after(match)):
         return False
     told = re.match(r"[ -](?:office|fax|mobile|cell|home)", _after(match), re.IGNORECASE)
     return bool(told or _PHONE_CONTEXT.search(_before(match)))
@@ -278,7 +452,7 @@ def _qq(match: re.Match) -> bool:
     return not _AMOUNT.match(_after(match)) and not re.match("[年月]", _after(match))
 
 
-_IP_CONTEXT = re.compile(r"(?:\bip|address|地址)[^\w]{0,3}(?:is|[是为])?[^\w]{0,3}$", re.IGNORECASE)
+_IP_CONTEXT = re.compile(r"(?:\bip|address|地址)[^\w]{0,3}(?:is|[是为])?[^\w]{0,3}\Z", re.IGNORECASE)
 
 
 def _ip(match: re.Match) -> bool:
@@ -309,7 +483,7 @@ _ZH_LABELS = (
     "|户名|法定代表人|署名|签名"
 )
 # Behind a name: the end of a clause, or a word that begins the next one.
-_ZH_END = f"(?=[^{HAN}]|$|我|的|在|是|电话|手机|身份|住|想|要|来|今|地址|卡|账|有|和|与|先生|女士)"
+_ZH_END = f"(?=[^{HAN}]|\\Z|我|的|在|是|电话|手机|身份|住|想|要|来|今|地址|卡|账|有|和|与|先生|女士)"
 
 _EN_WORD = "(?!I\\b)[A-ZÀ-ÖØ-ÞĀ-ſΆ-ΩЀ-Я](?:[A-Za-zÀ-ſΆ-ώЀ-џ]|['’-][A-Za-zÀ-ſ])*"
 _EN_NAME = (
@@ -437,13 +611,15 @@ RECOGNISERS = (
         "wechat",
         _CHATS,
         r"(?P<label>(?:(?:微信|薇信|威信|[Vv]信)(?:号码?)?|(?<![A-Za-z])(?i:wechat|weixin|wx|vx)(?: ?(?i:id)|号)?)"
-        r"[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2})(?P<value>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
+        rf"[^\w<{TAKEN}]{{0,3}}(?:是|为|is )?[^\w<{TAKEN}]{{0,2}})"
+        r"(?P<value>[A-Za-z][A-Za-z0-9_-]{5,19})(?![A-Za-z0-9_-])",
         _wechat,
     ),
     _of(
         "qq",
         _CHATS,
-        r"(?:(?<![A-Za-z@])[Qq]{2}|扣扣|企鹅号|[Qq]号|微信)(?:号码?|群)?[^\w<]{0,3}(?:是|为|is )?[^\w<]{0,2}"
+        r"(?:(?<![A-Za-z@])[Qq]{2}|扣扣|企鹅号|[Qq]号|微信)(?:号码?|群)?"
+        rf"[^\w<{TAKEN}]{{0,3}}(?:是|为|is )?[^\w<{TAKEN}]{{0,2}}"
         r"(?P<value>[1-9]\d{4,10})(?!\d)(?!\.\d)",
         _qq,
     ),

@@ -1,12 +1,15 @@
 """The runner: everything around a stage that is not the stage."""
 
 import importlib
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -16,6 +19,7 @@ from jobs.session import open_session
 from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
+from lake.errors import UserError
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
@@ -23,6 +27,7 @@ from lake.revisions import check_output
 from lake.runs import parse_run, run_entries
 
 LOG = Path(".finelake/spark.log")
+_OF_WORKER = re.compile(r"lake\.errors\.UserError: (.+)")  # in the traceback of a Python worker
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,21 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
         written = {name: commit.read(spark, work.lake, table) for name, table in tables.items()}
         _check_balance(work, frames, written, tables)
         rejected = _count_rejects(written)
+    except (PySparkException, Py4JJavaError) as error:
+        known = of_worker(error)
+        if known:
+            raise known from None
+        raise
     finally:
         spark.catalog.clearCache()
     snapshots.write_manifest(work.root, work.stage, tables)
     return tables, rejected
+
+
+def of_worker(error: Exception) -> UserError | None:
+    """The UserError that a Python worker raised, of which Spark shows the traceback; None for any other error."""
+    found = _OF_WORKER.search(str(error))
+    return UserError(found[1]) if found else None
 
 
 def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") -> Any:

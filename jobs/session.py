@@ -1,11 +1,12 @@
 """The Spark session: one place for its settings, and one JVM that several stages can share."""
 
+import atexit
 import contextlib
 import os
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from pyspark.sql import SparkSession
 
 from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
+from jobs.scratch import UMASK, Scratch, open_private, private, scratch
 from lake.errors import UserError
+from lake.project import MASK_KEY
 from lake.storage import REGION
 
 SETTINGS = {
@@ -59,7 +62,9 @@ def settings(master: str, memory: str) -> dict[str, str]:
     if is_cluster(master):
         fixed |= cluster_settings()
     chosen = SETTINGS | _object_store() | ({} if is_cluster(master) else LOCAL)
-    return chosen | fixed | properties(reserved=fixed)
+    # The folder of a local run is its session's own: see jobs/scratch.py. On a cluster it is the executors'.
+    reserved = fixed if is_cluster(master) else [*fixed, "spark.local.dir"]
+    return chosen | fixed | properties(reserved=reserved)
 
 
 def _object_store() -> dict[str, str]:
@@ -72,14 +77,25 @@ def _object_store() -> dict[str, str]:
 
 
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
-    """A session on the JVM of a surrounding `shared_jvm`, else on a JVM of its own whose console goes to `log`."""
+    """A session on the JVM of a surrounding `shared_jvm`, else on a JVM of this process whose console goes to `log`.
+
+    A JVM of this process ends with it, and so does its folder beside `log`.
+    """
     _prepare_environment(master)
-    builder = SparkSession.builder.appName("finelake")
-    for key, value in settings(master, memory).items():
-        builder = builder.config(key, value)
+    chosen = settings(master, memory)
     if os.environ.get(JVM):
         os.environ.update(_ask(os.environ[JVM], "where"))
         _stop_abandoned_context()
+    elif SparkContext._gateway is None and PORT not in os.environ:
+        own = contextlib.ExitStack()
+        atexit.register(own.close)
+        room = own.enter_context(scratch(log.parent if log else None))
+        gateway = _launch(master, memory, log, room)
+        own.callback(_end, gateway)
+        SparkContext._ensure_initialized(gateway=gateway)
+    builder = SparkSession.builder.appName("finelake")
+    for key, value in chosen.items():
+        builder = builder.config(key, value)
     with _stderr_to(log):
         return builder.getOrCreate()
 
@@ -92,10 +108,11 @@ def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
     first stage asks for it: where no stage has to run, there is none.
     """
     gateways: list[Any] = []
-    with tempfile.TemporaryDirectory(prefix="finelake-") as folder:
-        address = f"{folder}/jvm"  # in a folder of this user's alone
-        with Listener(address, family="AF_UNIX") as listener:
-            server = threading.Thread(target=_serve, args=(listener, gateways, master, memory, log), daemon=True)
+    with scratch(log.parent) as room:
+        address = str(room.folder.resolve() / "jvm")  # in a folder that only this user can enter
+        with _reachable(address) as short, Listener(short, family="AF_UNIX") as listener:
+            start = partial(_launch, master, memory, log, room)
+            server = threading.Thread(target=_serve, args=(listener, gateways, start), daemon=True)
             server.start()
             try:
                 yield {JVM: address}
@@ -104,18 +121,28 @@ def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
                 server.join()
                 for gateway in gateways:
                     gateway.shutdown()
-                    gateway.proc.stdin.close()
-                    gateway.proc.wait(timeout=30)
+                    _end(gateway)
 
 
-def _serve(listener: Listener, gateways: list[Any], master: str, memory: str, log: Path) -> None:
-    """Answer stages until told to end: the way to the JVM, which the first question starts, or why there is none."""
+@contextlib.contextmanager
+def _reachable(address: str) -> Iterator[str]:
+    """A short name of a socket: the kernel takes 107 bytes, and a project may lie deeper than that."""
+    folder, name = os.path.split(address)
+    descriptor = os.open(folder, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
+
+
+def _serve(listener: Listener, gateways: list[Any], start: Callable[[], Any]) -> None:
+    """Answer stages until stopped: the address of the JVM, which the first question starts, or the error."""
     while True:
         with listener.accept() as connection:
             try:
                 asked = connection.recv()
                 if asked == "where" and not gateways:
-                    gateways.append(_launch(master, memory, log))
+                    gateways.append(start())
                 connection.send(_way(gateways[0]) if asked == "where" else {})
             except (EOFError, OSError):
                 continue  # the stage was killed while it asked
@@ -125,12 +152,41 @@ def _serve(listener: Listener, gateways: list[Any], master: str, memory: str, lo
             return
 
 
-def _launch(master: str, memory: str, log: Path) -> Any:
+def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
+    """A JVM that writes into `room`, for nobody else to read, and holds its lock as long as it lives.
+
+    The key of the pseudonyms is not in its environment, nor in that of its workers: they get it with their function.
+    """
     _prepare_environment(master)
     conf = SparkConf(loadDefaults=False)
     conf.setAll(list(settings(master, memory).items()))
-    with _stderr_to(log):
-        return launch_gateway(conf)
+    with _variables({**room.environment(), MASK_KEY: None}), _stderr_to(log):
+        return launch_gateway(conf, {"umask": UMASK, "pass_fds": (room.lock,)})
+
+
+def _end(gateway: Any) -> None:
+    """End a JVM of this process and wait until it has gone."""
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, or remove those that are None, for the time of a call."""
+    before = {name: os.environ.get(name) for name in changed}
+    _set(changed)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _way(gateway: Any) -> dict[str, str]:
@@ -138,7 +194,7 @@ def _way(gateway: Any) -> dict[str, str]:
 
 
 def _ask(address: str, question: str) -> dict[str, str]:
-    with Client(address, family="AF_UNIX") as connection:
+    with _reachable(address) as short, Client(short, family="AF_UNIX") as connection:
         connection.send(question)
         answer = connection.recv()
     if isinstance(answer, UserError):
@@ -171,10 +227,10 @@ def _stderr_to(log: Path | None) -> Iterator[None]:
     if log is None:
         yield
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private(log.parent)
     sys.stderr.flush()
     console = os.dup(2)
-    with log.open("ab") as file:
+    with open_private(log) as file:
         os.dup2(file.fileno(), 2)
         try:
             yield

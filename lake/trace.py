@@ -23,6 +23,7 @@ ADDED = {  # the stages through which a record goes, and what each tells of one 
     "mask": ("masked",),
     "split": ("split", "scene", "difficulty"),
 }
+BEFORE_GOLD = ("mask", "annotate")  # the stages that reject annotations of a record that is kept
 SHORTEST = 4  # digits of an id
 
 Row = dict[str, Any]
@@ -118,10 +119,14 @@ def _duplicates(tables: Tables, other: str, own: str, record: str) -> list[Row]:
 def _labels(tables: Tables, record: str) -> Row:
     """The labels of a record, who said what, and what still needs a human."""
     said = "layer, annotator, role, list(label order by start, label) as labels"
+    # What mask rejected of a record that it kept are annotations.
+    of_stages = [
+        tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record) for stage in BEFORE_GOLD
+    ]
     return {
         "stage": "annotate",
         "outcome": "kept",
-        "rejects": tables.rows("annotate", "rejects", "source, reason, detail", "record_id = ?", record),
+        "rejects": [reject for rejects in of_stages for reject in rejects],
         "labels": tables.rows("annotate", "gold", 'layer, label, start, "end", decided_by', "record_id = ?", record),
         "annotations": tables.rows(
             "mask", "annotations", said, "record_id = ? group by layer, annotator, role", record

@@ -3,8 +3,11 @@
 import csv
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,8 +38,10 @@ PLANTED = {
     "address": "北京市朝阳区建国路88号",
     "name": "我叫欧阳菲菲，",
 }
+OWN = {"badge": "B7654321"}  # a kind that params.yaml describes
 RAW = {
     **PLANTED,
+    **OWN,
     "url": "s3cr3tpw",
     "passport": "E87654321",
     "wechat": "roe_jane77",
@@ -56,9 +61,12 @@ def project(tmp_path_factory) -> Path:
     """The small project with every planted value in a text, a fact and a key, run up to quality with an event log."""
     folder = small.make(tmp_path_factory.mktemp("raw") / "project")
     plant(folder / "data" / "notes.csv")
+    label(folder / "data" / "annotations.csv")
     params = yaml.safe_load((folder / "params.yaml").read_text())
     modes = {"phone": "pseudonym", "email": "pseudonym", "card": "partial", "passport": "drop"}
-    params["mask"] = {"modes": modes, "key_fingerprint": mask.fingerprint(KEY)}
+    params["mask"] = {
+        "modes": modes, "key_fingerprint": mask.fingerprint(KEY), "patterns": {"badge": r"B\d{7}"}
+    }  # fmt: skip
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     for name, sql in CHECKS.items():
         (folder / "quality" / f"{name}.sql").write_text(sql)
@@ -81,9 +89,10 @@ def run(folder: Path, *arguments: str, code: int = 0) -> str:
 def plant(notes: Path) -> None:
     with notes.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    for row, value in zip(rows[40:], PLANTED.values(), strict=False):
+    planted = [*PLANTED.values(), *OWN.values()]
+    for row, value in zip(rows[40:], planted, strict=False):
         row[2] += f" {value}。"
-    for row, value in zip(rows[80:], PLANTED.values(), strict=False):
+    for row, value in zip(rows[80:], planted, strict=False):
         row[header.index("channel")] = value
     rows[120][0] = f"120/{PLANTED['email']}"
     rows[121][0] = f"121/{PLANTED['passport']}"
@@ -91,10 +100,31 @@ def plant(notes: Path) -> None:
         csv.writer(file).writerows([header, *rows])
 
 
+def label(annotations: Path) -> None:
+    """Two people who agree on a value as label, and a person who is named by an address."""
+    with annotations.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for number, value in enumerate([*PLANTED.values(), *OWN.values()], start=130):
+            writer.writerows([[number, "a", value], [number, "b", value]])
+        writer.writerow([160, PLANTED["email"], "loan"])
+
+
+def test_annotations_with_raw_values_are_rejected(project):
+    rejected = run(
+        project,
+        "sql",
+        "--format",
+        "csv",
+        "select detail, count(*) from mask.rejects where contains(detail, ': ') group by all",
+    )
+    found = dict(row.rsplit(",", 1) for row in rejected.split("\n")[1:] if row)
+    assert found == {**{f"label: {kind}": "2" for kind in (*PLANTED, *OWN)}, "annotator: email": "1"}
+
+
 def test_every_kind_was_found(project):
     counts = run(project, "sql", "--format", "csv", "select distinct kind from mask.counts order by all")
     dropped = run(project, "sql", "--format", "csv", "select count(*) from mask.rejects where detail = 'passport'")
-    assert counts.split()[1:] == sorted({*KINDS} - {"passport"})
+    assert counts.split()[1:] == sorted({*KINDS, *OWN} - {"passport"})
     assert dropped.split()[1:] == ["3"]
 
 
@@ -173,3 +203,23 @@ def test_tables_before_mask_can_be_expired_and_come_back(project, tmp_path):
     assert small.stages_run(run(copy, "repair", "--expired")) == list(BEFORE)
     assert small.manifests(copy) == before
     assert run(copy, "verify").count("\n") == 1
+
+
+def test_temporary_files_are_their_owner_s_alone_and_a_killed_run_s_are_swept(tmp_path):
+    folder = small.make(tmp_path / "project")
+    temporary = folder / ".finelake" / "tmp"
+    command = [sys.executable, "-m", "finelake.cli", "repro", "ingest"]
+    process = subprocess.Popen(command, cwd=folder, env=small.environment(), start_new_session=True)
+    while process.poll() is None and not list(temporary.glob("*/blockmgr-*/*/*")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    # What the run wrote is still there, as it was while the run lived.
+    modes = {path: path.lstat().st_mode for path in temporary.rglob("*") if path.is_file() or path.is_dir()}
+    assert [path for path in modes if path.name.startswith("blockmgr-")]
+    assert [path for path, mode in modes.items() if mode & 0o044] == []
+    assert {stat.S_IMODE((folder / ".finelake").stat().st_mode), stat.S_IMODE(temporary.stat().st_mode)} == {0o700}
+    (killed,) = [path for path in temporary.iterdir() if path.is_dir()]
+    small.run(folder, "repro", "ingest")
+    assert not killed.exists()
+    assert [path.name for path in temporary.iterdir()] == [".lock"]

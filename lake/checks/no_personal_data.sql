@@ -1,11 +1,13 @@
--- After masking, no text, fact, key, business, label, quote or detail holds personal data. A second look, with rules of
--- its own, which are narrower: what they find is surely there.
+-- After masking, no text, fact, key, business, label, annotator, quote or detail holds personal data. A second look,
+-- with rules of its own, which are narrower: what they find is surely there.
 -- table: mask.records, mask.annotations, mask.rejects, annotate.gold, annotate.rejects, split.records, split.rejects
 -- values: {personal: [url, email, resident_id, credit_code, iban, card, ssn, passport, phone, plate, wechat, qq, ip, address, name]}
 with
 bodies as (
     select record_id, concat_ws(
-        chr(10), *columns(lambda name: name in ('text', 'facts', 'source_key', 'business', 'label', 'quote', 'detail'))
+        chr(10), *columns(lambda name: name in (
+            'text', 'facts', 'source_key', 'business', 'label', 'annotator', 'quote', 'detail'
+        ))
     ) as body
     from this
 ),
@@ -27,6 +29,9 @@ pieces as (
         body, '[^0-9]{0,20}(?:1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?'
         || '|[0-9]{6}[ -][0-9]{8}[ -][0-9]{3}[0-9Xx])(?:\.[0-9])?'
     )) from suspects
+    union all select record_id, 'ssn', unnest(regexp_extract_all(
+        body, '[^0-9]{0,20}[0-9]{3}-[0-9]{2}-[0-9]{4}[0-9A-Za-z_-]?'
+    )) from suspects
     union all select record_id, 'foreign', unnest(regexp_extract_all(
         body, '[^0-9]{0,20}(?:\+ ?[1-9][0-9]?[ (.-]{0,2}[0-9][0-9 ().-]{6,16}[0-9]'
         || '|\(?[2-9][0-9]{2}(?:\) ?|[.-])[2-9][0-9]{2}[.-][0-9]{4})[0-9-]?'
@@ -47,7 +52,7 @@ numbers as (
             before,
             '(?i)(?:order|ref|reference|invoice|transaction|case|ticket|tracking|confirmation|complaint'
             || '|订单|单号|流水|编号|交易|参考|合同|凭证|案件|工单|运单|票号|批次)(?:号码?| ?(?:no|nr|number|id))?'
-            || '[ :：#._-]{0,4}(?:是|为|is)?[ :：#]{0,3}$'
+            || '[^\pL\pN\n]{0,4}(?:是|为|is)?[^\pL\pN\n]{0,3}$'
         )
         or regexp_matches(before, '[¥$€£]$') or before = '.' or regexp_matches(written, '\.[0-9]$')
         or (regexp_matches(before, '[A-Z]$') and not regexp_matches(before, '(?:TEL|PHONE|MOB|QQ|WX|VX|CARD|NO|FAX)$'))
@@ -81,6 +86,14 @@ judged as (
         when not is_code and shape = 'foreign' and length(number) between 10 and 14
             and regexp_matches(written, '[0-9]$') then 'phone'
         when shape = 'landline' then 'phone'
+        -- An area and a group that were given out, and not of an advertisement.
+        when not is_code and shape = 'ssn' and not regexp_matches(before, '[A-Za-z_-]$')
+            and regexp_full_match(
+                written,
+                '(?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6[0-57-9][0-9]|66[0-57-9])-(?:0[1-9]|[1-9][0-9])-[0-9]{4}'
+            )
+            and not regexp_matches(written, '-0000$|078-05-1120|457-55-5462|219-09-9999')
+            then 'ssn'
     end as kind
     from numbers
 ),
@@ -126,14 +139,6 @@ others as (
         and regexp_full_match(translate(run, '零〇一二三四五六七八九幺', '001234567891'), '1[3-9][0-9]{9}')
     union all
     select record_id, kind from codes
-    union all
-    select record_id, 'ssn' from suspects
-    where regexp_matches(
-        body,
-        '(?i)(?:ssn|social security number)(?: is)?:? (?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6[0-57-9][0-9]|66[0-57-9])'
-        || '-(?:0[1-9]|[1-9][0-9])-[1-9][0-9]{3}(?:$|[^0-9A-Za-z_-])'
-    )
-        and not regexp_matches(body, '078-05-1120|457-55-5462|219-09-9999') -- of advertisements
     union all
     select record_id, 'passport' from suspects
     where regexp_matches(body, '(?i)(?:护照|passport)(?:号码?| number| no)?(?:是|为| is)?[:： ]{0,2}[A-Z][0-9]{8}(?:$|[^0-9A-Z])')

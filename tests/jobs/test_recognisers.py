@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jobs import mask
-from jobs.recognisers import FOLD, RECOGNISERS, canonical, find
+from jobs.recognisers import FOLD, KINDS, REACH, RECOGNISERS, TAKEN, canonical, find
 
 SPANS = Path(__file__).parents[3] / "shared" / "data" / "pii_spans_en" / "synth_dataset_v2.json"
 
@@ -124,6 +126,140 @@ def test_personal_data_is_replaced(text, expected):
 @pytest.mark.parametrize("text", TRAPS)
 def test_amounts_orders_and_dates_survive(text):
     assert masked(text) == text
+
+
+# Of each kind one value as it stands in a text, with the words that its recogniser needs, and what of it must go.
+PLANTED = {
+    "url": ("https://e.com/a?token=s3cr3tpw", "s3cr3tpw"),
+    "email": ("jane.roe@mail.example", "jane.roe@mail.example"),
+    "resident_id": ("11010519491231002X", "11010519491231002X"),
+    "credit_code": ("91110108551385082Q", "91110108551385082Q"),
+    "iban": ("GB29NWBK60161331926819", "GB29NWBK60161331926819"),
+    "card": ("4111111111111111", "4111111111111111"),
+    "ssn": ("460-89-9847", "460-89-9847"),
+    "passport": ("护照E87654321", "E87654321"),
+    "phone": ("13987654321", "13987654321"),
+    "plate": ("京A98765", "京A98765"),
+    "wechat": ("微信号roe_jane77", "roe_jane77"),
+    "qq": ("QQ:987654321", "987654321"),
+    "ip": ("203.0.113.77", "203.0.113.77"),
+    "address": ("北京市朝阳区建国路88号", "北京市朝阳区建国路88号"),
+    "name": ("我叫欧阳菲菲，", "欧阳菲菲"),
+}
+# Ends of lines that say something of what follows them in the same line, and of lines that end anyhow.
+LINES = st.text(max_size=30) | st.sampled_from(
+    [
+        "URGENT",
+        "PLEASE HELP",
+        "我的ID",
+        "订单号",
+        "订单号：",
+        "order no.",
+        "Ref#",
+        "流水编号为",
+        "TX",
+        "¥",
+        "0.",
+        "+",
+        "-",
+    ]
+    + ["4111", "13812345678", "138-1234", "<PHONE>", "phone", "电话:", "QQ", "zip code", "name:", "5 Main Street,"]
+    + ["地址：", "card", "vx"]
+)
+BREAKS = st.sampled_from(["\n", "\r\n", "\n\n", "\u2028", "\x0b"])
+
+
+def test_a_value_of_each_kind_is_planted():
+    assert tuple(PLANTED) == KINDS
+
+
+@given(LINES, BREAKS, st.sampled_from(sorted(PLANTED)))
+@settings(max_examples=1500, deadline=None)
+def test_a_value_in_a_line_of_its_own_is_found_behind_any_line(line, end, kind):
+    written, value = PLANTED[kind]
+    text = line + end + written
+    begin = text.rindex(value)
+    covered = {place for start, stop, _ in find(text) for place in range(start, stop)}
+    assert {*range(begin, begin + len(value))} <= covered
+
+
+@pytest.mark.parametrize("text", ["URGENT\n13812345678", "PLEASE HELP\n4111111111111111", "我的ID\n13812345678"])
+def test_capitals_above_a_number_do_not_make_it_a_code(text):
+    first, _, value = text.partition("\n")
+    assert [text[start:end] for start, end, _ in find(text)] == [value]
+    assert find(text.replace("\n", "")) == []
+
+
+PIECES = st.sampled_from(
+    [written for written, _ in PLANTED.values()]
+    + [
+        "a@b.cc",
+        "123-45-6789",
+        "+447700900123",
+        "(555) 234-5678",
+        "gb29 nwbk 6016 1331 9268 19",
+        "一三八一二三四五六七八",
+    ]
+    + ["<PHONE>", "<NAME:abcdefghijkl>", "<CARD:1111>", "order ", "phone ", "卡号", "62345678", "1234567", "微信", "QQ"]
+    + ["https://ann:", "pw@e.com", "/x?token=", "地址:", "Dear ", "Ann Lee", "x", "7", "号", "１２３４", TAKEN]
+)
+SEPARATORS = st.sampled_from(["", "", "", " ", "\n", ",", "。", ":", "-", "@", "/"])
+MIXED = st.lists(st.tuples(PIECES | st.text(max_size=5), SEPARATORS), max_size=12).map(
+    lambda pairs: "".join(piece + separator for piece, separator in pairs)
+)
+KEYED = mask.Params(modes=dict.fromkeys(KINDS, "pseudonym"), key="k" * 32)
+PARTIAL = mask.Params(modes=dict.fromkeys(mask.PARTS, "partial"))
+OWN = mask.Params(patterns={"badge": r"[A-Z]\d{3,}", "rest": r".{9,}"}, kinds=("phone", "email"))
+LABELLED = mask.Params(patterns={"case": r"(?:phone|card|订单)\W{0,3}(?P<value>\w{4,20})", "end": r"\S+$"})
+
+
+@given(MIXED, st.sampled_from([mask.Params(), KEYED, PARTIAL, OWN, LABELLED]))
+@settings(max_examples=1500, deadline=None)
+def test_masking_a_masked_text_changes_nothing(text, params):
+    done = mask.mask_text(text, params)
+    assert mask.mask_text(done, params) == done
+
+
+@given(MIXED)
+@settings(deadline=None)
+def test_spans_lie_in_the_text_one_behind_the_other(text):
+    spans = find(text)
+    assert all(0 <= start < end <= len(text) for start, end, _ in spans)
+    assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a@b.cc123-45-6789", "<EMAIL><SSN>"),
+        ("13812345678GB29NWBK60161331926819", "<PHONE><IBAN>"),
+        ("+447700900123GB29NWBK60161331926819+447700900123", "<PHONE><IBAN><PHONE>"),
+        ("<PHONE>123-45-6789", "<PHONE><SSN>"),
+        # Words speak of the next value, not of the one behind it; a tag is not a word for what follows it.
+        ("phone 13812345678, 12345678 points", "phone <PHONE>, 12345678 points"),
+        ("13812345678 62345678 points", "<PHONE> 62345678 points"),
+        ("4111111111111111: 1234567890128", "<CARD>: 1234567890128"),
+    ],
+)
+def test_values_that_touch_are_all_found(text, expected):
+    assert masked(text) == expected
+
+
+def test_a_long_chain_of_touching_values_is_followed_to_its_end():
+    chain = "+447700900123GB29NWBK60161331926819"
+    text = "x " * REACH + chain * 50 + " x" * REACH
+    assert masked(text) == "x " * REACH + "<PHONE><IBAN>" * 50 + " x" * REACH
+
+
+def test_a_pattern_of_one_s_own_finds_what_the_recognisers_leave():
+    patterns = {"badge": r"(?:badge|工号)\W*(?P<value>[A-Z]?\d{5,})", "word": "secret|秘密"}
+    text = "badge: B12345, 工号：１２３４５６７, badge 13812345678, secret"
+    found = [(text[start:end], kind) for start, end, kind in find(text, patterns=patterns)]
+    assert found == [("B12345", "badge"), ("１２３４５６７", "badge"), ("13812345678", "phone"), ("secret", "word")]
+    case = {"case": r"case no\W{0,3}(?P<value>[\w-]{4,20})"}
+    assert find("case no A-1234 closed", patterns=case) == [(8, 14, "case")]
+    parts = [(0, 2, "all"), (2, 13, "phone"), (13, 15, "all")]
+    assert find("号码13812345678在此", ("phone",), patterns={"all": ".+"}) == parts
 
 
 def test_a_gate_hides_nothing_of_these_texts():

@@ -3,6 +3,8 @@
 import datetime
 
 import pytest
+from pyspark.errors import PythonException
+from pyspark.sql import functions as F
 
 from jobs import clean, runner
 from jobs.stage import ANNOTATIONS, RECORDS, REJECTS
@@ -65,6 +67,28 @@ def test_a_lost_row_is_found_and_nothing_is_pinned(spark, project, monkeypatch):
     monkeypatch.setattr(clean, "build", lossy)
     with pytest.raises(AssertionError, match="clean: ingest.records: 2 rows in, but 1 kept or rejected"):
         run_clean(spark, project)
+    assert not snapshots.manifest_path(project, "clean").exists()
+
+
+def test_a_worker_s_sentence_is_the_user_s_and_any_other_error_is_not(spark, project, monkeypatch):
+    whole = clean.build
+
+    def broken(error):
+        @F.udf("string")
+        def text(value):
+            raise error
+
+        def build(frames, params):
+            outputs = whole(frames, params)
+            return outputs | {"records": outputs["records"].withColumn("text", text("text"))}
+
+        monkeypatch.setattr(clean, "build", build)
+        return run_clean(spark, project)
+
+    with pytest.raises(UserError, match="^the pattern is too slow; write another one$"):
+        broken(UserError("the pattern is too slow; write another one"))
+    with pytest.raises(PythonException, match="ValueError: 7"):
+        broken(ValueError("7"))
     assert not snapshots.manifest_path(project, "clean").exists()
 
 

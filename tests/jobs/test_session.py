@@ -1,6 +1,7 @@
 """One JVM serves many stage processes, also after one of them was killed."""
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyspark
 import pytest
 
 from jobs.jars import jar_paths
-from jobs.session import settings, shared_jvm
+from jobs.session import JVM, _ask, settings, shared_jvm
 from lake.errors import UserError
 
 STAGE = """
@@ -17,6 +18,8 @@ import os, signal, sys
 from jobs.session import open_session
 spark = open_session("local[2]", "512m")
 print("rows", spark.range(5).count(), flush=True)
+in_worker = spark.sparkContext.parallelize([0], 1).map(lambda _: os.environ.get("FINELAKE_MASK_KEY")).collect()
+print("key", in_worker, os.environ["FINELAKE_MASK_KEY"], flush=True)
 if sys.argv[1] == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 spark.stop()
@@ -30,13 +33,33 @@ def stage(variables: dict[str, str], how: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_stages_share_a_jvm_and_outlive_a_killed_one(tmp_path):
+def test_stages_share_a_jvm_and_outlive_a_killed_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINELAKE_MASK_KEY", "hidden")
     with shared_jvm("local[2]", "512m", tmp_path / "spark.log") as variables:
         done = [stage(variables, how) for how in ("live", "die", "live")]
-    assert [process.stdout for process in done] == ["rows 5\n"] * 3
+    # A worker's environment, which lasts as long as the JVM, lacks the key.
+    assert [process.stdout for process in done] == ["rows 5\nkey [None] hidden\n"] * 3
     assert [process.returncode for process in done] == [0, -9, 0]
     # The console of the JVM is in the log, not in the stages' output.
     assert [process.stderr for process in done] == [""] * 3
+
+
+@pytest.mark.parametrize("name", ["p", "deep/" * 40, "a,b:c d\"e'f", "中文" * 30])
+def test_the_socket_of_a_shared_jvm_is_reached_in_any_project(tmp_path, name):
+    log = tmp_path / name / ".finelake" / "spark.log"
+    with shared_jvm("local[2]", "512m", log) as variables:
+        address = Path(variables[JVM])
+        assert address.is_socket() and address.is_relative_to(log.parent / "tmp")
+        assert stat.S_IMODE(address.parent.stat().st_mode) == 0o700
+        assert _ask(str(address), "anything") == {}  # and no JVM was started
+    assert [path.name for path in (log.parent / "tmp").iterdir()] == [".lock"]
+
+
+def test_the_folder_of_a_local_run_is_not_the_user_s_to_set(monkeypatch, tmp_path):
+    (tmp_path / "spark.conf").write_text("spark.local.dir /scratch\n")
+    monkeypatch.setenv("FINELAKE_SPARK_PROPERTIES", str(tmp_path / "spark.conf"))
+    with pytest.raises(UserError, match=r"spark.conf sets spark.local.dir, which Finelake sets itself"):
+        settings("local[2]", "1g")
 
 
 def test_a_missing_java_is_named(monkeypatch, tmp_path):

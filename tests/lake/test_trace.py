@@ -100,6 +100,18 @@ def test_a_record_that_was_kept(root):
     }
 
 
+def test_an_annotation_that_mask_rejected_is_shown_with_the_labels(root):
+    tables = chain()
+    tables.connection.execute(
+        f"insert into mask.rejects select '{KEPT}' as record_id, {REJECTS.format('personal_data', 'label: phone')}"
+    )
+    steps = {step["stage"]: step for step in trace(tables, root, None, KEPT)["steps"]}
+    assert (steps["mask"]["outcome"], steps["mask"]["rejects"]) == ("kept", [])
+    assert [(row["reason"], row["detail"]) for row in steps["annotate"]["rejects"]] == [
+        ("personal_data", "label: phone")
+    ]
+
+
 def test_a_duplicate_ends_where_it_was_replaced(root):
     told = trace(chain(), root, None, COPY)
     assert told["source_key"] == "T2"
