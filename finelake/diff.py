@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finelake.table import lines, printable, terminal_width
-from lake import compare, duck
+from lake import compare, digests, duck
 from lake.compare import Columns, Rows
 from lake.drift import LARGE, SOME, Drift, drift
 from lake.errors import UserError
@@ -42,7 +42,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     before, after = (_pinned(options, rev) for rev in (options.before, options.after))
-    columns, rows, drifts = _same(before[1]) if before[1] == after[1] else _compare(options, *after)
+    with digests.kept(options.root):
+        columns, rows, drifts = _same(before[1]) if before[1] == after[1] else _compare(options, *after)
     if options.format == "json":
         answer = {"table": options.table, "before": options.before, "after": options.after}
         parts = {"columns": columns, "rows": rows, "drift": drifts}

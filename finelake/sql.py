@@ -9,7 +9,7 @@ from pathlib import Path
 
 from finelake import shell
 from finelake.table import lines, terminal_width
-from lake import duck
+from lake import digests, duck
 from lake.errors import UserError
 from lake.output import replacing
 from lake.project import settings
@@ -41,10 +41,11 @@ def _here(path: str) -> Path:
 
 def main(options: argparse.Namespace) -> int:
     _check(options)
-    if options.query is None:
-        return shell.run(options.root, lambda query: _answer(query, options), lambda: _print_tables(options))
-    _answer(options.query, options)
-    return 0
+    with digests.kept(options.root):
+        if options.query is None:
+            return shell.run(options.root, lambda query: _answer(query, options), lambda: _print_tables(options))
+        _answer(options.query, options)
+        return 0
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from finelake.table import printable
-from lake import duck
+from lake import digests, duck
 from lake.project import settings
 from lake.trace import Row, Tables, find, trace
 
@@ -25,7 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     pinned = duck.pinned(options.root, options.rev)
-    with duck.connect(options.root, settings(options.root).lake, options.rev) as connection, duck.sentences():
+    lake = settings(options.root).lake
+    with (
+        digests.kept(options.root),
+        duck.connect(options.root, lake, options.rev) as connection,
+        duck.sentences(),
+    ):
         there = duck.views(connection)
         tables = Tables(connection, {name: table for name, table in pinned.items() if name in there})
         told = trace(tables, options.root, options.rev, find(tables, options.record))

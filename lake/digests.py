@@ -15,6 +15,7 @@ from pathlib import Path
 from lake import storage
 from lake.project import write_atomically
 
+FILE = Path(".finelake/digests.json")  # of a project
 SETTLED = 2.0  # seconds after its last change from which a file's identity tells its content
 REMEMBERED = 100_000  # digests in a file of `kept`; the newest stay
 
@@ -34,11 +35,12 @@ def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def kept(file: Path) -> Iterator[None]:
-    """Know what earlier processes wrote to `file`, and write back what this one adds.
+def kept(root: Path) -> Iterator[None]:
+    """Know what earlier processes found in the project at `root`, and keep for later ones what this one adds.
 
     For questions of a person, which read few rows of large files. A stage reads every byte itself.
     """
+    file = root / FILE
     _known.update(_read(file))
     before = len(_known)
     try:
@@ -47,7 +49,7 @@ def kept(file: Path) -> Iterator[None]:
         if len(_known) > before:
             newest = dict(list(_known.items())[-REMEMBERED:])
             with contextlib.suppress(OSError):  # it saves time, nothing else
-                write_atomically(file, json.dumps(newest))
+                write_atomically(file, json.dumps(newest), mode=0o600)
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -65,9 +65,8 @@ def test_a_file_written_a_moment_ago_is_not_remembered(lake, monkeypatch):
 
 def test_what_is_kept_serves_a_later_process(lake, monkeypatch, tmp_path):
     root, read = lake
-    file = tmp_path / ".finelake" / "digests.json"
     for _ in range(2):
-        with digests.kept(file):
+        with digests.kept(tmp_path):
             digests.sha256(root, ["a", "b"])
         monkeypatch.setattr(digests, "_known", {})
     assert read == ["a", "b"]
@@ -76,7 +75,8 @@ def test_what_is_kept_serves_a_later_process(lake, monkeypatch, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{", json.dumps({"1": 2}).encode()])
 def test_a_damaged_file_of_digests_costs_time_and_nothing_else(lake, tmp_path, content):
     root, _ = lake
-    file = tmp_path / "digests.json"
+    file = tmp_path / digests.FILE
+    file.parent.mkdir()
     file.write_bytes(content)
-    with digests.kept(file):
+    with digests.kept(tmp_path):
         assert digests.sha256(root, ["a"]) == {"a": digest(b"a")}
