@@ -26,6 +26,7 @@ from lake.project import write_atomically
 FORMAT = 3
 FOLDER = "snapshots"
 LOG, DATA = "_delta_log", "data"  # folders of a table
+HASH = re.compile("[0-9a-z]{32}")
 TABLE_PATH = re.compile(r"[\w@-]+(/[\w@-]+)+")  # stays below the lake
 OTHER_BYTES = "(other SHA-256)"  # ends a problem that only a look at every byte finds
 EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
@@ -145,7 +146,7 @@ def _tables(content: dict, stage: str) -> dict[str, Table]:
     if content["stage"] != stage or not tables:
         raise ValueError
     for table in tables.values():
-        hashes = re.fullmatch("[0-9a-f]{32}", table.schema) and re.fullmatch("[0-9a-f]{32}", table.content)
+        hashes = HASH.fullmatch(table.schema) and HASH.fullmatch(table.content)
         if not TABLE_PATH.fullmatch(table.path) or not hashes or type(table.rows) is not int or table.rows < 0:
             raise ValueError
     return tables

@@ -12,6 +12,8 @@ import torch.distributed as dist
 from lake.runs import Run
 from training import model as models
 
+STORE = "FINELAKE_STORE"  # the variable that names the file in which the ranks of one machine meet
+
 # Of malloc.h: from how many bytes a block lies outside of the heap, and how many free ones at the heap's end are kept.
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 
@@ -34,7 +36,11 @@ def start_process() -> torch.device:
     if gpu:
         torch.cuda.set_device(local_rank)
     if not dist.is_initialized():
-        if "WORLD_SIZE" in os.environ:
+        if STORE in os.environ:
+            rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            store = dist.FileStore(os.environ[STORE], world_size)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+        elif "WORLD_SIZE" in os.environ:
             dist.init_process_group(backend)
         else:
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # needs no port

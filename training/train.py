@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ from training.checkpoints import (
     save_checkpoint,
     sha256,
 )
-from training.engine import start_engine, start_process, summed
+from training.engine import STORE, start_engine, start_process, summed
 from training.loader import Batch, Loader, Mix, scan
 from training.memory import asked_by_training, memory_told
 from training.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
@@ -307,10 +308,16 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
 
 def _launch(run_name: str, ranks: int) -> None:
     """Start the ranks of a run on this machine, as torchrun does, and wait. UserError when one of them fails."""
-    os.environ |= {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", **os.environ}
-    here = LaunchConfig(1, 1, ranks, run_id=run_name, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
     try:
-        elastic_launch(here, sys.executable)("-m", "training.train", run_name)
+        with tempfile.TemporaryDirectory(prefix="finelake-") as folder:  # which only this user can enter
+            os.environ |= {
+                "OMP_WAIT_POLICY": "passive",
+                "OMP_NUM_THREADS": "1",
+                "GLOO_SOCKET_IFNAME": "lo",
+                **os.environ,
+            }
+            os.environ[STORE] = f"{folder}/ranks"
+            elastic_launch(_on_this_machine(run_name, ranks, folder), sys.executable)("-m", "training.train", run_name)
     except SignalException:  # the ranks are ended by now
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
@@ -319,6 +326,20 @@ def _launch(run_name: str, ranks: int) -> None:
         if killed:
             mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
         raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
+
+
+def _on_this_machine(run_name: str, ranks: int, folder: str) -> LaunchConfig:
+    """The ranks meet in a file: a port would be open to every machine that reaches it, and unpickle what it gets."""
+    return LaunchConfig(
+        1,
+        1,
+        ranks,
+        run_id=run_name,
+        rdzv_backend="c10d",
+        rdzv_endpoint=f"{folder}/launcher",
+        rdzv_configs={"store_type": "file"},
+        max_restarts=0,
+    )
 
 
 def main() -> int:
