@@ -1,0 +1,137 @@
+"""Odd places for a project: folders named with every printable ASCII character, Chinese, a line break, other bytes.
+
+Every command works there or refuses by name, and none deletes a data file.
+"""
+
+import os
+import shutil
+import string
+from pathlib import Path
+
+import pytest
+
+from tests import small
+from tests.faults.outcomes import Around, Ended, Outcome, call, classify, data_files, lost, run
+from tests.faults.sizes import chosen, sizes
+
+# What has misled a parser of URLs, globs, shells or properties somewhere.
+RISKY = [
+    *(
+        "c#-project",
+        "what?",
+        "%20",
+        "a%2Fb",
+        "100%",
+        "back\\slash",
+        "two\nlines",
+        "tab\there",
+        'quo"te',
+        "quo'te",
+        "中文",
+    ),
+    *(
+        "a b",
+        " a ",
+        "${HOME}",
+        "$(x)",
+        "`x`",
+        "a;b",
+        "a&b",
+        "a|b",
+        "[a]",
+        "{a}",
+        "*",
+        "~",
+        "-x",
+        "a:b",
+        "a=b",
+        "a@b",
+        "é",
+    ),
+    *(
+        "file:",
+        "s3a:",
+        "a,b",
+        "e\u0301",
+        "\u202e",
+        "😀",
+        "..a",
+        ".hidden",
+        "a" * 200,
+        "data",
+        "_delta_log",
+        "a+b",
+        "<a>",
+    ),
+]
+BYTES = [b"\xff\xfe", b"caf\xe9", b"\xed\xa0\x80"]  # no UTF-8
+NAMES = [*RISKY, *map(os.fsdecode, BYTES), *(f"a{sign}b" for sign in string.punctuation if sign not in "/")]
+COMMANDS: list[tuple[str, ...]] = [
+    ("verify",),
+    ("verify", "--deep"),
+    ("sql", "--format", "csv", "select count(*) from split.records"),
+    ("quality", "parts_have_rows"),
+    ("history", "mask.records"),
+    ("diff", "HEAD", ".", "clean.records"),
+    ("trace", "notes/1"),
+    ("pull", "notes"),
+    ("vacuum", "--keep-days", "0"),
+    ("vacuum", "--keep-days", "0", "--delete"),
+    ("repair",),
+]
+NO_JAVA = {"JAVA_HOME": "/nowhere"}
+
+
+@pytest.fixture(scope="module")
+def answers(finished) -> dict[tuple[str, ...], str]:
+    """What the commands answer at a usual place."""
+    return {command: call(finished, *command).out.replace(str(finished), "") for command in COMMANDS}
+
+
+@sizes(few=24, many=1000)
+def test_every_command_works_or_refuses_at_an_odd_place(finished, answers, ledger, tmp_path, size):
+    """In one process; the place of the project is all that differs."""
+    for name in [*RISKY[:8], *chosen(NAMES[8:], max(size - 8, 0))]:
+        project = shutil.copytree(finished, tmp_path / name / "project")
+        before = data_files(project)
+        assert before
+        for command in COMMANDS:
+            ended = call(project, *command, **NO_JAVA)
+
+            def right(ended: Ended, expected: str = answers[command], here: str = str(project)) -> bool:
+                return ended.code == 0 and ended.out.replace(here, "") == expected
+
+            ledger.judge(f"{' '.join(command)} in {name!a}", ended, right, lost(project, before))
+        shutil.rmtree(tmp_path / name)
+    ledger.check(size)
+
+
+@sizes(few=3, many=1000)
+def test_repro_has_nothing_to_do_at_an_odd_place(finished, ledger, tmp_path, size):
+    for name in chosen(["c#-pro ject%20?", *NAMES], size, seed=4):
+        project = shutil.copytree(finished, tmp_path / name / "project")
+        before = data_files(project)
+        ended = run(project, "repro", "split", around=Around(variables=NO_JAVA))
+        outcome = classify(ended, lambda ended: ended.code == 0 and "Nothing to do" in ended.out)
+        ledger.add(f"repro in {name!a}", Outcome.LOST if lost(project, before) else outcome, ended.said)
+        shutil.rmtree(tmp_path / name)
+    ledger.check(min(size, 3))
+
+
+@sizes(few=1, many=8)
+def test_a_project_is_made_at_an_odd_place(ledger, tmp_path, size):
+    for name in chosen(["c#-pro ject%20?", *RISKY[2:9]], size, seed=1):
+        place = tmp_path / name / "project"
+        place.parent.mkdir()
+        ended = run(place.parent, "init", "project")
+        ledger.judge(
+            f"init in {name!a}",
+            ended,
+            lambda ended, place=place: ended.code == 0 and Path(place, "params.yaml").exists(),
+        )
+    ledger.check(size)
+
+
+def test_the_small_project_is_whole(finished):
+    """What the other tests compare with."""
+    assert small.manifests(finished).keys() == {f"{stage}.json" for stage in small.STAGES}
