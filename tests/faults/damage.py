@@ -1,4 +1,4 @@
-"""Damage to a file: bits, cuts, absence, a folder in its place, JSON or YAML of other types. All of it repaired after."""
+"""Damage to a file: bits, cuts, absence, a folder in its place, JSON or YAML of other types. All repaired after."""
 
 import contextlib
 import json

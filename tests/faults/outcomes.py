@@ -5,6 +5,7 @@ is recorded, and `python -m tests.faults.report` adds the records up: the figure
 """
 
 import contextlib
+import ctypes
 import hashlib
 import io
 import json
@@ -25,6 +26,8 @@ from tests import small
 
 LONGEST = 4000  # characters of a clear error: a value of a million characters is not repeated in it
 ADDRESSES = 16 << 30  # bytes of address space of a command that is not bounded otherwise; a JVM reserves much of it
+DROP_FROM_BOUNDING_SET = 24  # prctl(2)
+PASSING_OVER_RIGHTS = (1, 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH of capabilities(7)
 SHOWN = 40  # wrong cases that a failing test lists
 
 
@@ -141,7 +144,7 @@ class Around:
     variables: Mapping[str, str | None] = field(default_factory=dict)  # None: not set
     limits: Mapping[int, int] = field(default_factory=dict)  # resource.RLIMIT_… -> bytes or files
     umask: int | None = None
-    user: int | None = None  # id of the user, when this is root's process
+    bound: bool = False  # by the rights of files, even where it is root's process
     stdout: Path | None = None  # instead of a pipe
     closed: tuple[int, ...] = ()  # descriptors that are not open
     prepare: Callable[[Path], None] = lambda project: None  # what is done to the project first
@@ -149,7 +152,7 @@ class Around:
 
 def run(folder: Path, *arguments: str, around: Around | None = None, seconds: int = 300) -> Ended:
     """Run `finelake` in a process of its own, the leader of a group that is killed when the time is over."""
-    around = around or Around()
+    around, libc = around or Around(), ctypes.CDLL(None)
     variables = {name: value for name, value in (small.environment() | around.variables).items() if value is not None}
 
     def before_it_starts() -> None:
@@ -157,10 +160,9 @@ def run(folder: Path, *arguments: str, around: Around | None = None, seconds: in
             resource.setrlimit(limit, (value, value))
         if around.umask is not None:
             os.umask(around.umask)
-        if around.user is not None:
-            os.setgroups([])
-            os.setgid(around.user)
-            os.setuid(around.user)
+        if around.bound and os.geteuid() == 0:
+            for capability in PASSING_OVER_RIGHTS:
+                libc.prctl(DROP_FROM_BOUNDING_SET, capability, 0, 0, 0)
         for descriptor in around.closed:
             os.close(descriptor)
 

@@ -260,8 +260,8 @@ REFUSED = {  # what a file must not be accepted with
     "a run without sections": f"{HEAD}runs: {{x: }}\n",
     "runs is a text": f"{HEAD}runs: abc\n",
     "runs is a list": f"{HEAD}runs: [abc]\n",
-    "a section of a run is a number": f"{HEAD}runs: {{x: {{task: classify, where: a, seed: 0, base: 5, samples: 5, train: 5, "
-    "evaluate: 5}}\n",
+    "a section of a run is a number": HEAD
+    + "runs: {x: {task: classify, where: a, seed: 0, base: 5, samples: 5, train: 5, evaluate: 5}}\n",
 }
 EITHER = {  # as the reader of YAML likes
     "100,000 binary digits": f"{HEAD}split: {{long_text: 0b{'1' * 100_000}}}\n",
