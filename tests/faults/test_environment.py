@@ -1,4 +1,5 @@
-"""The environment: limits, locales, zones, rights, missing folders, odd settings, forms of Git, each with four commands.
+"""The environment: limits, locales, zones, rights, missing folders, odd settings, forms of Git, each with four
+commands.
 
 Each command, a process of its own, answers as in a usual environment or ends in one sentence; no data file is lost.
 """
@@ -227,7 +228,7 @@ def judge(ledger: Ledger, name: str, command: str, ended: Ended, answer: str, go
 @pytest.mark.slow
 @pytest.mark.parametrize("shift", [-30 * YEAR, -3600.0, 3600.0, 30 * YEAR])
 def test_another_time_loses_nothing(finished, ledger, monkeypatch, shift):
-    """time.time as this process sees it, and no clock of the machine: what goes by age deletes nothing that is pinned."""
+    """time.time of this process, not the machine's clock: what goes by age deletes nothing that is pinned."""
     import time
 
     now = time.time
