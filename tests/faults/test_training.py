@@ -26,7 +26,14 @@ TINY = {
     "seed": 0,
     "base": {"kind": "scratch", "vocabulary": 600, "hidden": 32, "layers": 2, "heads": 2, "steps": 30, "context": 64},
     "samples": {"target": "{facts.channel}", "tokens": 96, "shards": 2},
-    "train": {"strategy": "full", "epochs": 2, "batch_size": 8, "accumulation": 1, "checkpoint_steps": 4},
+    "train": {
+        "strategy": "full",
+        "epochs": 4,
+        "batch_size": 8,
+        "accumulation": 1,
+        "learning_rate": 5e-3,
+        "checkpoint_steps": 4,
+    },
     "evaluate": {"new_tokens": 4, "bootstrap": 100},
 }
 CHECKPOINTS = Path(".finelake/checkpoints/tiny")
