@@ -205,7 +205,7 @@ def _sections(path: Path) -> Iterator[Damage]:
         yield Damage(path, f"without {stage}", lambda content, rest=rest: yaml.safe_dump(rest).encode())  # type: ignore[misc]
 
 
-@sizes(few=8, many=80)
+@sizes(few=5, many=80)
 def test_repro_calls_nothing_up_to_date_that_is_not(finished, undamaged, ledger, size):
     """No Java: where a stage has to run, it ends in a sentence. What DVC deleted meanwhile is put back."""
     every = [*dvc_files(finished, random.Random(SEED), size // 4), *manifests(finished, random.Random(SEED), 1)]

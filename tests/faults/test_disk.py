@@ -16,7 +16,6 @@ import pytest
 from tests import small
 from tests.faults import killer
 from tests.faults.outcomes import Around, Ended, Ledger, Outcome, classify, data_files, lost, run
-from tests.faults.sizes import chosen, sizes
 
 DISK = 2 << 20  # bytes
 STAGES = ("mask", "ingest", "clean", "dedup", "annotate", "split")
@@ -86,12 +85,12 @@ def test_a_disk_that_fills(project, small_disk, ledger):
     ledger.check(len(STAGES) * len(FREE))
 
 
-@sizes(few=1, many=9)
-def test_a_lake_that_vanishes(project, ledger, tmp_path, size):
+@pytest.mark.long
+def test_a_lake_that_vanishes(project, ledger, tmp_path):
     program, lake = killer.make(tmp_path / "bin"), project / "lakehouse"
     gone, manifests = lake.with_name("lakehouse.gone"), small.manifests(project)
     cases = [(stage, *point) for stage in STAGES[:3] for point in POINTS]
-    for stage, name, when, nth in cases[:size]:
+    for stage, name, when, nth in cases:
         unpublished(lake, stage)
         before = data_files(project)
         point, command = f"{stage} {name} {when} {nth}", [str(program), "run", stage]
@@ -104,7 +103,7 @@ def test_a_lake_that_vanishes(project, ledger, tmp_path, size):
         ledger.judge(f"{point}, again", run(project, "run", stage))
         assert small.manifests(project) == manifests
     ledger.judge("verify --deep", run(project, "verify", "--deep"))
-    ledger.check(size)
+    ledger.check(len(cases))
 
 
 NARROW = {
@@ -116,15 +115,15 @@ NARROW = {
 }
 
 
-@sizes(few=1, many=20)
-def test_a_narrow_place_for_spark(project, ledger, size):
+@pytest.mark.long
+def test_a_narrow_place_for_spark(project, ledger):
     manifests = small.manifests(project)
     cases = [(name, stage) for stage in ("mask", "ingest") for name in NARROW]
-    for name, stage in chosen(cases, size, seed=2):
+    for name, stage in cases:
         unpublished(project / "lakehouse", stage)
         before = data_files(project)
         ended = run(project, "run", stage, around=NARROW[name])
         judged(ledger, f"{stage}, {name}", project, stage, ended, manifests[f"{stage}.json"], lost(project, before))
         ledger.judge(f"{stage}, {name}, again", run(project, "run", stage))
         assert small.manifests(project) == manifests
-    ledger.check(min(size, len(cases)))
+    ledger.check(len(cases))

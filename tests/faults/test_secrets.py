@@ -23,7 +23,6 @@ from tests.faults import killer
 from tests.faults.outcomes import Outcome, data_files
 from tests.test_nothing_raw import BEFORE, KEY, PLANTED, RAW, plant, written
 
-pytestmark = pytest.mark.slow
 PLACE = "c#-pro ject%20?"
 LABELS = 12  # planted values that stand as a label too
 
@@ -52,13 +51,18 @@ def chain(tmp_path_factory) -> Chain:
     params["mask"] = {"modes": {"phone": "pseudonym", "email": "pseudonym"}, "key_fingerprint": mask.fingerprint(KEY)}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     command = [sys.executable, "-m", "finelake.cli", "repro", "split"]
-    environment = small.environment(FINELAKE_MASK_KEY=KEY, TMPDIR=str(temporary))
+    environment = small.environment(FINELAKE_MASK_KEY=KEY, **temporary_folder(temporary))
     with Watcher(temporary) as watcher, (folder / "output").open("wb") as output:
         code = subprocess.run(
             command, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         ).returncode
     said = (folder / "output").read_text(encoding="utf-8", errors="replace")
     return Chain(project, temporary, code, said, frozenset(watcher.command_lines), frozenset(watcher.open_to_others))
+
+
+def temporary_folder(folder: Path) -> dict[str, str]:
+    """The variables that make Python and Java take a folder for temporary files."""
+    return {"TMPDIR": str(folder), "JAVA_TOOL_OPTIONS": f"{small.QUICK_JAVA} -Djava.io.tmpdir={folder}"}
 
 
 def plant_labels(annotations: Path) -> None:
@@ -119,6 +123,7 @@ def readable_by_others(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
+@pytest.mark.slow
 def test_the_chain_ends_at_an_odd_place(chain, ledger):
     fine = chain.code == 0 and "Traceback" not in chain.output
     ledger.add(f"repro split in {PLACE!a}", Outcome.HELD if fine else Outcome.WRONG, chain.output[-400:])
@@ -130,6 +135,7 @@ def test_the_chain_ends_at_an_odd_place(chain, ledger):
     ledger.check(3)
 
 
+@pytest.mark.slow
 def test_the_key_is_in_no_command_line_and_in_no_file(chain, ledger):
     assert len([line for line in chain.command_lines if b"finelake" in line]) > 1  # it was looked at
     found = [line for line in chain.command_lines if KEY.encode() in line]
@@ -140,6 +146,7 @@ def test_the_key_is_in_no_command_line_and_in_no_file(chain, ledger):
     ledger.check(3)
 
 
+@pytest.mark.slow
 def test_no_raw_value_behind_mask(chain, ledger):
     """By kind of value, in every file but the data, the tables before mask and Git's objects."""
     contents = [content for _, content in written(chain.project)]
@@ -149,6 +156,7 @@ def test_no_raw_value_behind_mask(chain, ledger):
     ledger.check(len(RAW))
 
 
+@pytest.mark.slow
 def test_temporary_folders_are_closed_while_a_chain_runs_and_empty_behind_it(chain, ledger):
     raw = [value.encode() for value in RAW.values()]
     ledger.add(
@@ -156,7 +164,7 @@ def test_temporary_folders_are_closed_while_a_chain_runs_and_empty_behind_it(cha
         Outcome.LEAKED if chain.open_to_others else Outcome.HELD,
         str(sorted(chain.open_to_others)[:3]),
     )
-    left = [str(path.relative_to(chain.temporary)) for path in _files(chain.temporary)]
+    left = [f"{path.relative_to(chain.temporary)}: {path.read_bytes()[:80]!r}" for path in _files(chain.temporary)]
     holding = [str(path) for path in _files(chain.temporary) if any(value in path.read_bytes() for value in raw)]
     ledger.add("raw rows left", Outcome.LEAKED if holding else Outcome.HELD, str(holding[:3]))
     ledger.add("files left", Outcome.WRONG if left else Outcome.HELD, str(left[:3]))
@@ -167,13 +175,14 @@ def test_temporary_folders_are_closed_while_a_chain_runs_and_empty_behind_it(cha
     ledger.check(4)
 
 
+@pytest.mark.long
 def test_a_killed_stage_leaves_no_raw_rows_behind_the_next_run(chain, ledger, tmp_path):
     """SIGKILL of everything while ingest writes; the run after it sweeps what the killed one left."""
     project = shutil.copytree(chain.project, tmp_path / "project")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     point = "dedup lake.commit._write after 1"
-    variables = {"FINELAKE_MASK_KEY": KEY, "TMPDIR": str(temporary)}
+    variables = {"FINELAKE_MASK_KEY": KEY, **temporary_folder(temporary)}
     program = killer.make(tmp_path / "bin")
     killer.die(program, project, point, "all", [str(program), "run", "dedup"], **variables)
     small.run(project, "run", "dedup", **variables)
