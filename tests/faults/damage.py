@@ -46,7 +46,7 @@ def cuts(path: Path, content: bytes) -> Iterator[Damage]:
     yield Damage(path, "empty", lambda content: b"")
     yield Damage(path, "deleted", lambda content: None)
     yield Damage(path, "a folder", lambda content: FOLDER)
-    yield Damage(path, "twice", lambda content: content + content)
+    yield Damage(path, "twice", lambda content: content + b"\n" + content)
     yield Damage(path, "zeros", lambda content: bytes(len(content)))
     yield Damage(path, "bytes of no encoding", lambda content: b"\xff\xfe\x80" + content[3:])
 

@@ -7,7 +7,6 @@ project is written, and what is no regular file (a pipe, a socket, a link) is no
 import argparse
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,15 +96,22 @@ def project(finished) -> Path:
     """The finished project, with things in it that are no regular files, and a neighbour."""
     (finished / "folder").mkdir()
     (finished / "file").write_text("x")
-    os.mkfifo(finished / "pipe")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(finished / "socket")) if len(str(finished)) < 90 else os.mkfifo(finished / "socket")
-    (finished / "dangling").symlink_to("nowhere")
-    (finished / "link").symlink_to("file")
+    for name in ("pipe", "socket", "dangling", "link"):
+        make_irregular(finished, name)
     neighbour = finished.parent / "neighbour"
     neighbour.mkdir()
     (neighbour / "file").write_text("x")
     return finished
+
+
+def make_irregular(project: Path, name: str) -> None:
+    """A named pipe, a socket, a link that leads nowhere, a link to a file."""
+    if name == "pipe":
+        os.mkfifo(project / name)
+    elif name == "socket":
+        os.mknod(project / name, stat.S_IFSOCK | 0o600)
+    else:
+        (project / name).symlink_to({"dangling": "nowhere", "link": "file"}[name])
 
 
 def arguments(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -212,7 +218,7 @@ def test_output_replaces_regular_files_only(project, ledger, command):
 def repair_irregular(project: Path, odd: dict[str, int]) -> None:
     for name in odd.keys() - irregular(project).keys():
         (project / name).unlink()
-        os.symlink("file", project / name) if odd[name] == stat.S_IFLNK else os.mkfifo(project / name)
+        make_irregular(project, name)
 
 
 @pytest.mark.slow

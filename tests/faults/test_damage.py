@@ -116,8 +116,10 @@ def add(
     """Right is the answer of the undamaged project, where nothing that it depends on is damaged, or a refusal."""
 
     def right(ended: Ended) -> bool:
-        # The history of a damaged log is another one, and there is nothing to compare it with.
-        own = case.startswith("history") and "_delta_log" in case
+        # The history of a damaged table is another one, and there is nothing to compare it with.
+        own = case.startswith("history") and "lakehouse" in case
+        # Of a stage that has not run, nothing is checked.
+        own |= case.startswith("quality: snapshots") and case.endswith("deleted")
         return harmless and ended.code == answer[0] and (own or without_seconds(ended.out) == answer[1])
 
     ledger.judge(case, ended, right, gone)
