@@ -118,17 +118,26 @@ def test_repro_has_nothing_to_do_at_an_odd_place(finished, ledger, tmp_path, siz
     ledger.check(min(size, 3))
 
 
-@sizes(few=1, many=8)
-def test_a_project_is_made_at_an_odd_place(ledger, tmp_path, size):
-    for name in chosen(["c#-pro ject%20?", *RISKY[2:9]], size, seed=1):
-        place = tmp_path / name / "project"
-        place.parent.mkdir()
-        ended = run(place.parent, "init", "project")
-        ledger.judge(
-            f"init in {name!a}",
-            ended,
-            lambda ended, place=place: ended.code == 0 and Path(place, "params.yaml").exists(),
-        )
+@sizes(few=1, many=6)
+def test_a_chain_from_nothing_works_or_is_refused(small_project, ledger, tmp_path, size):
+    """`init`, then `repro`; the manifests of a usual place, or a sentence before anything is written."""
+    for place, name in enumerate(
+        ["c#-pro ject%20?", "%20", "back\\slash", "two\nlines", "中文 'a' {b} [c]", "caf\udce9"][:size]
+    ):
+        folder = tmp_path / f"{place} {name}" / "project"
+        try:
+            project = small.make(folder)
+        except AssertionError as refused:  # by `init`, which small.make expects to work
+            said = str(refused).splitlines()[0]
+            outcome = Outcome.REFUSED if said.startswith("finelake: ") else Outcome.TRACEBACK
+            ledger.add(f"init in {name!a}", outcome, said)
+            continue
+        ended = run(project, "repro", "split", seconds=900)
+
+        def right(ended: Ended, project: Path = project) -> bool:
+            return ended.code == 0 and small.manifests(project) == small.manifests(small_project)
+
+        ledger.judge(f"repro split from nothing in {name!a}", ended, right)
     ledger.check(size)
 
 
