@@ -221,6 +221,5 @@ def repair_irregular(project: Path, odd: dict[str, int]) -> None:
         make_irregular(project, name)
 
 
-@pytest.mark.slow
 def test_every_command_has_a_call_that_is_varied():
     assert set(CALLS) == set(cli.COMMANDS)

@@ -139,8 +139,3 @@ def test_a_chain_from_nothing_works_or_is_refused(small_project, ledger, tmp_pat
 
         ledger.judge(f"repro split from nothing in {name!a}", ended, right)
     ledger.check(size)
-
-
-def test_the_small_project_is_whole(finished):
-    """What the other tests compare with."""
-    assert small.manifests(finished).keys() == {f"{stage}.json" for stage in small.STAGES}
