@@ -5,6 +5,7 @@ project is written, and what is no regular file (a pipe, a socket, a link) is no
 """
 
 import argparse
+import importlib
 import os
 import shutil
 import stat
@@ -116,10 +117,10 @@ def make_irregular(project: Path, name: str) -> None:
 
 def arguments(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name of the argument, the command line with {} in its place) of each argument of a command."""
-    top = cli.parser()
-    (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    grammar = argparse.ArgumentParser()
+    importlib.import_module(f"finelake.{command}").arguments(grammar)
     usual = CALLS[command]
-    for action in commands.choices[command]._actions:
+    for action in grammar._actions:
         if isinstance(action, argparse._HelpAction):
             continue
         if not action.option_strings:
@@ -202,9 +203,10 @@ OUTPUTS = ("pipe", "socket", "dangling", "link", "folder", "file", "nowhere/x", 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["sql", "quality"])
 def test_output_replaces_regular_files_only(project, ledger, command):
-    """In processes of their own: whoever opens a pipe without a reader waits for ever, and cannot be called back."""
+    """In processes of their own: who waits for the other end of a pipe cannot be called back."""
     line = {"sql": ("sql", "--format=csv", "select 1 as x"), "quality": ("quality", "parts_have_rows")}[command]
     before, odd = data_files(project), irregular(project)
+    reader = os.open(project / "pipe", os.O_RDWR | os.O_NONBLOCK)  # whoever writes into a pipe waits for a reader
     for name in OUTPUTS:
         ended = run(project, *line, f"--output={name}", seconds=60)
         gone = lost(project, before)
@@ -212,6 +214,7 @@ def test_output_replaces_regular_files_only(project, ledger, command):
         ledger.judge(f"{command} --output={name}", ended, gone=gone)
         repair_irregular(project, odd)
         clear(project, odd)
+    os.close(reader)
     ledger.check(len(OUTPUTS))
 
 
