@@ -109,22 +109,7 @@ SETTINGS = {"LANG": "C", "LC_ALL": "C", "TZ": "Asia/Shanghai", "PYTHONHASHSEED":
 def rows() -> list[list[str]]:
     """Some 600 rows, with equal rows, equal keys of different rows, and near duplicates."""
     dice = random.Random(SEED)
-    words = [
-        "branch",
-        "morning",
-        "letter",
-        "friend",
-        "garden",
-        "window",
-        "train",
-        "coffee",
-        "doctor",
-        "summer",
-        "school",
-        "river",
-        "office",
-        "market",
-    ]
+    words = small.WORDS[False].split()
     found = []
     for number in range(ROWS - 60):
         text = dice.choice(TEXTS) if number % 3 == 0 else " ".join(dice.sample(words, 9)) + f" {number}"
