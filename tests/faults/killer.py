@@ -24,6 +24,11 @@ def family(pid):
     children = [int(child) for task in tasks for child in task.read_text().split()]
     return [one for child in children for one in (child, *family(child))]
 
+def above(pid):
+    while pid > 1:
+        pid = int(Path(f"/proc/{{pid}}/stat").read_text().rpartition(")")[2].split()[1])
+        yield pid
+
 def called(pid):
     try:
         return Path(f"/proc/{{pid}}/cmdline").read_bytes().decode("utf-8", "replace")
@@ -37,8 +42,9 @@ def die():
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "all":
         os.killpg(os.getpgid(0), signal.SIGKILL)
-    if how == "dvc":
-        os.kill(os.getppid(), signal.SIGKILL)
+    for pid in above(os.getpid()) if how == "dvc" else ():
+        if "dvc" in called(pid) and os.getpgid(pid) == os.getpgid(0):
+            os.kill(pid, signal.SIGKILL)
     if how.startswith("gone:"):
         folder = Path(how.removeprefix("gone:"))
         folder.rename(folder.with_name(folder.name + ".gone"))
