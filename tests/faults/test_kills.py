@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -89,17 +90,21 @@ SINGLE = [
 
 
 def test_a_single_process_that_is_killed_costs_its_stage_at_most(tmp_path, small_project, ledger):
-    project, program = small.make(tmp_path / "project"), killer.make(tmp_path / "bin")
+    project = shutil.copytree(small_project, tmp_path / "project")
+    program, undisturbed = killer.make(tmp_path / "bin"), small.manifests(project)
     for point, how in SINGLE:
-        code, log, reached = killer.die(program, project, point, how, REPRO)
+        stage = point.split()[0]
+        shutil.rmtree(project / "lakehouse" / stage)
+        command = [*REPRO[:-1], "--force", "--single-item", stage]
+        code, log, reached = killer.die(program, project, point, how, command)
         assert reached, f"{point}: {log}"
         if "Traceback (most recent call last)" in log:
             outcome = Outcome.TRACEBACK
         else:
             outcome = Outcome.HELD if code == 0 or how == "dvc" else Outcome.REFUSED
-        ledger.add(f"{point}, {how}", Outcome.WRONG if broken(project) else outcome, f"exit {code}: {log[-300:]}")
-    small.run_dvc(project, "repro", "split")
-    assert small.manifests(project) == small.manifests(small_project)
+        ledger.add(f"{point}, {how}", outcome, f"exit {code}: {log[-300:]}")
+        small.run_dvc(project, *command[3:])
+        assert small.manifests(project) == undisturbed and broken(project) == []
     assert left_behind(project) == []
     ledger.check(len(SINGLE))
 
