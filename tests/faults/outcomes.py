@@ -182,9 +182,11 @@ def run(folder: Path, *arguments: str, around: Around | None = None, seconds: in
         )
         try:
             texts = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
+        except BaseException as error:  # too late, or the tests are stopped
             os.killpg(process.pid, signal.SIGKILL)
             texts = process.communicate()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
             return Ended(None, *map(_text, texts))
         return Ended(process.returncode, *map(_text, texts))
 
