@@ -1,13 +1,11 @@
 """Kill a chain at many points, and run it again: the manifests of an undisturbed run, and nothing left behind."""
 
-import os
 import random
 import re
+import shutil
 import signal
-import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,12 @@ from lake.errors import UserError
 from lake.project import settings
 from lake.snapshots import history, manifests, problems
 from tests import small
+from tests.faults import killer
+from tests.faults.outcomes import Outcome
 
 pytestmark = pytest.mark.long
 SEED = 20
+REPRO = [sys.executable, "-m", "dvc", "repro", "split"]
 KILLS_PER_STAGE = 5
 # Where a stage may die: the function, before or after its nth call in the process. Each stage commits three tables.
 POINTS = [
@@ -34,36 +35,6 @@ POINTS = [
     ("os.replace", "after", 1),
     ("lake.snapshots.write_manifest", "after", 1),
 ]
-# `finelake` that dies at a point of the stage it is told to: the whole process group, so DVC and the JVM too, or alone.
-DYING = """#!{python}
-import importlib, os, signal, sys, threading, time
-from finelake.cli import main
-
-def die():
-    if os.environ["KILL_HOW"] == "alone":
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.killpg(os.getpgid(0), signal.SIGKILL)
-
-def arm(name, when, nth):
-    module = importlib.import_module(name.rpartition(".")[0])
-    function, calls = getattr(module, name.rpartition(".")[2]), []
-    def dying(*arguments, **options):
-        calls.append(None)
-        if when == "before" and len(calls) == nth:
-            die()
-        if when.isdigit() and len(calls) == nth:
-            threading.Timer(int(when) / 1000, die).start()
-        result = function(*arguments, **options)
-        if when == "after" and len(calls) == nth:
-            die()
-        return result
-    setattr(module, name.rpartition(".")[2], dying)
-
-stage, name, when, nth = os.environ["KILL"].split()
-if sys.argv[2] == stage:
-    arm(name, when, int(nth))
-main()
-"""
 
 
 def kills() -> list[tuple[str, str]]:
@@ -77,51 +48,65 @@ def kills() -> list[tuple[str, str]]:
     return chosen
 
 
-def test_a_killed_chain_ends_in_the_manifests_of_an_undisturbed_one(tmp_path, small_project):
+def test_a_killed_chain_ends_in_the_manifests_of_an_undisturbed_one(tmp_path, small_project, ledger):
     assert len(kills()) >= 30
-    project = small.make(tmp_path / "project")
-    dying = tmp_path / "bin" / "finelake"
-    dying.parent.mkdir()
-    dying.write_text(DYING.format(python=sys.executable))
-    dying.chmod(0o755)
+    project, program = small.make(tmp_path / "project"), killer.make(tmp_path / "bin")
     with Reader(project) as reader:
         for point, how in kills():
-            killed_at(project, dying.parent, point, how)
-            for tables in manifests(project).values():
-                assert [problem for table in tables.values() for problem in problems(lake(project), table, True)] == []
+            killed_at(project, program, point, how)
+            ledger.add(f"{point}, {how}", Outcome.WRONG if broken(project) else Outcome.HELD, str(broken(project)))
         small.run_dvc(project, "repro", "split")
     assert reader.looks > len(kills()) and reader.wrong == []
     assert small.manifests(project) == small.manifests(small_project)
     assert small.run(project, "verify", "--deep").endswith("rows).\n")
     assert left_behind(project) == []
+    ledger.check(30)
 
 
-def killed_at(project: Path, path: Path, point: str, how: str) -> None:
+def broken(project: Path) -> list[str]:
+    """What is missing or altered of all that is pinned."""
+    pinned = [table for tables in manifests(project).values() for table in tables.values()]
+    return [problem for table in pinned for problem in problems(lake(project), table, True)]
+
+
+def killed_at(project: Path, program: Path, point: str, how: str) -> None:
     """`dvc repro` dies at the point, and with it all that it started."""
-    variables = small.environment(KILL=point, KILL_HOW=how)
-    variables["PATH"] = f"{path}{os.pathsep}{variables['PATH']}"
-    log = project / "killed.log"
-    with log.open("w") as file:
-        command = [sys.executable, "-m", "dvc", "repro", "split"]
-        process = subprocess.Popen(
-            command, cwd=project, env=variables, stdout=file, stderr=file, start_new_session=True
-        )
-        code = process.wait(timeout=600)
-    assert code == (-signal.SIGKILL if how == "all" else 255), f"{point}: {log.read_text()}"
-    wait_for_the_end_of(process.pid)
-    log.unlink()
+    code, log, reached = killer.die(program, project, point, how, REPRO)
+    assert reached, f"{point}: {log}"
+    assert code == (-signal.SIGKILL if how == "all" else 255), f"{point}: {log}"
 
 
-def wait_for_the_end_of(group: int) -> None:
-    """A JVM whose Python process died alone ends by itself, but goes on writing for a moment."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    raise AssertionError("what a killed stage had started did not end")
+# One process of many: its stage fails in a sentence, or computes the same without it.
+SINGLE = [
+    (f"{stage} {name} {when} 1", how)
+    for stage, (name, when) in {
+        "ingest": ("lake.commit._write", "300"),
+        "dedup": ("lake.commit._write", "100"),
+        "mask": ("lake.commit._write", "before"),
+        "split": ("lake.commit._commit_files", "before"),
+    }.items()
+    for how in ("jvm", "worker", "dvc")
+]
+
+
+def test_a_single_process_that_is_killed_costs_its_stage_at_most(tmp_path, small_project, ledger):
+    project = shutil.copytree(small_project, tmp_path / "project")
+    program, undisturbed = killer.make(tmp_path / "bin"), small.manifests(project)
+    for point, how in SINGLE:
+        stage = point.split()[0]
+        shutil.rmtree(project / "lakehouse" / stage)
+        command = [*REPRO[:-1], "--force", "--single-item", stage]
+        code, log, reached = killer.die(program, project, point, how, command)
+        assert reached, f"{point}: {log}"
+        if "Traceback (most recent call last)" in log:
+            outcome = Outcome.TRACEBACK
+        else:
+            outcome = Outcome.HELD if code == 0 or how == "dvc" else Outcome.REFUSED
+        ledger.add(f"{point}, {how}", outcome, f"exit {code}: {log[-300:]}")
+        small.run_dvc(project, *command[3:])
+        assert small.manifests(project) == undisturbed and broken(project) == []
+    assert left_behind(project) == []
+    ledger.check(len(SINGLE))
 
 
 def lake(project: Path) -> str:
