@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import resources
@@ -77,6 +78,8 @@ def _readable(argument: str) -> str:
         raise UserError(f"the argument {argument!a} is not valid UTF-8; correct it") from None
     if "\0" in text:
         raise UserError(f"the argument {argument!a} holds a NUL character; remove it")
+    if re.fullmatch("--[a-z-]+=--", text):  # argparse would make an empty list of it
+        raise UserError(f"{text.removesuffix('=--')} has no value; write one behind the =")
     return text
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from finelake import quality_report as report
+from finelake.verify import pinned_manifests
 from jobs import STAGES
 from lake import quality
 from lake.errors import UserError
@@ -49,7 +50,7 @@ def main(options: argparse.Namespace) -> int:
     if options.list:
         print(report.as_markdown(checks), end="")
         return 0
-    pinned = manifests_at(root, options.rev) if options.rev else manifests(root)
+    pinned = manifests_at(root, options.rev) if options.rev else _manifests(root)
     results = list(quality.run_checks(root, settings(root).lake, checks, pinned, options.rev))
     written = _render(options.format, results, options.rev or "work tree", pinned)
     if options.output:
@@ -60,6 +61,14 @@ def main(options: argparse.Namespace) -> int:
     else:
         print(written, end="")
     return max((EXIT.get(result.status, 0) for result in results), default=0)
+
+
+def _manifests(root: Path) -> quality.Manifests:
+    """Those of the work tree. UserError where one is missing: its tables would be passed over in silence."""
+    missing = [path for path in pinned_manifests(root) if not (root / path).exists()]
+    if missing:
+        raise UserError(f"{', '.join(missing)} is missing, so its tables cannot be checked; run `finelake repro`")
+    return manifests(root)
 
 
 def _render(form: str, results: list[Result], title: str, pinned: quality.Manifests) -> str:

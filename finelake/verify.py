@@ -36,20 +36,22 @@ def main(options: argparse.Namespace) -> None:
 
 def check_manifests(root: Path) -> None:
     """UserError naming every manifest that dvc.lock pins and that is missing, or is another one."""
-    wrong = []
-    for entry in lock(root).values():
-        for path, md5 in outputs(entry).items():
-            if path.startswith(f"{FOLDER}/"):
-                found = (root / path).read_bytes() if (root / path).exists() else None
-                if found is None:
-                    wrong.append(f"{path} is missing")
-                elif hashlib.md5(found).hexdigest() != md5:
-                    wrong.append(f"{path} is not the one that dvc.lock pins")
+    pinned = pinned_manifests(root)
+    wrong = [f"{path} is missing" for path in pinned if not (root / path).exists()]
+    here = [path for path in pinned if (root / path).exists()]
+    other = [path for path in here if hashlib.md5((root / path).read_bytes()).hexdigest() != pinned[path]]
+    wrong += [f"{path} is not the one that dvc.lock pins" for path in other]
     if wrong:
         raise UserError(
             f"{'; '.join(wrong)}: it was lost or altered, or its stage was run by hand; `finelake repro` brings "
             "manifests and dvc.lock together again"
         )
+
+
+def pinned_manifests(root: Path) -> dict[str, str]:
+    """Path -> MD5 of every manifest that dvc.lock names."""
+    found = {path: md5 for entry in lock(root).values() for path, md5 in outputs(entry).items()}
+    return {path: md5 for path, md5 in found.items() if path.startswith(f"{FOLDER}/")}
 
 
 def broken_stages(root: Path, lake: str, deep: bool = False) -> dict[str, list[str]]:

@@ -328,7 +328,7 @@ def _moments(value: np.ndarray, rows: np.ndarray) -> tuple[int, float, float]:
 def _sum(values: np.ndarray) -> float:
     try:
         return math.fsum(values)
-    except OverflowError:
+    except (OverflowError, ValueError):  # too large, or too large in both directions
         return math.inf  # judges nothing
 
 

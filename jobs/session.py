@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -82,6 +83,7 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     A JVM of this process ends with it, and so does its folder beside `log`.
     """
     _prepare_environment(master)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it prints a traceback where the JVM was killed
     chosen = settings(master, memory)
     if os.environ.get(JVM):
         os.environ.update(_ask(os.environ[JVM], "where"))

@@ -133,6 +133,8 @@ class Files(Mapped):
         super().__post_init__()
         if ROW in listed(self.key) and self.format != "csv":
             raise ValueError(f"key {ROW} (the row's place in its file) is for csv alone; name a column")
+        if len(self.delimiter) != 1 or not self.delimiter.isprintable() and self.delimiter != "\t":
+            raise ValueError(f"delimiter is {self.delimiter!r}; write one character, such as ';' or \"\\t\"")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def _unknown(path: str, key: str, known: list[str], where: str) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     prefix = f"{where}." if where else ""
     mend = f"did you mean {prefix}{near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
-    return f"params.yaml: {path} is not a known key; {mend}"
+    return f"params.yaml: {_short(path)} is not a known key; {mend}"
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -103,7 +103,11 @@ def _shown(value: Any) -> str:
         text = repr(value)
     except ValueError:  # a number of thousands of digits
         text = "a very large number"
-    return f"{text if len(text) <= LONGEST else text[:LONGEST] + '…'} ({type(value).__name__})"
+    return f"{_short(text)} ({type(value).__name__})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
@@ -140,7 +144,7 @@ def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
             return choice
     near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
     mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, choices))}"
-    raise UserError(f"params.yaml: {where}: {value!r} is not allowed; {mend}")
+    raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {mend}")
 
 
 def _convert_sequence(value: Any, origin: type, arguments: tuple, where: str) -> Any:

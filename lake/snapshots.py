@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as parquet
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake import digests, storage
@@ -287,11 +288,27 @@ def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> I
             yield f"{named} was altered ({here} bytes, written with {size})"
         else:
             whole.append(name)
+    if deep and whole:
+        yield from _column_problems(lake_root, path, version, whole[0])
     if deep and version.files:  # another writer's commit records no digests
         found_digests = digests.sha256(lake_root, [f"{path}/{name}" for name in whole])
         for name in whole:
             if found_digests[f"{path}/{name}"] != version.files.get(name):
                 yield f"table {path}, version {version.number}: the data file {name} was altered {OTHER_BYTES}"
+
+
+def _column_problems(lake_root: str, path: str, version: Version, file: str) -> Iterator[str]:
+    """A log whose names of columns are not those of the files: Spark would read other columns, as nulls."""
+    with _log_errors(lake_root, path):
+        named = [field.name for field in storage.open_table(lake_root, path, version.number).schema().fields]
+    folders = [name for name, _ in _partition(file)]
+    store, base = storage.filesystem(lake_root)
+    try:
+        written = parquet.read_schema(f"{base}/{path}/{file}", filesystem=store).names
+    except (pa.ArrowInvalid, OSError):
+        return  # its bytes are not what they were: that is named by its digest
+    if sorted(named) != sorted([*written, *folders]):
+        yield f"table {path}, version {version.number}: the columns in its Delta log are not those of its files"
 
 
 def intact(lake_root: str, table: Table, deep: bool = False) -> bool:

@@ -179,16 +179,18 @@ def _require_pins(lake_root: str, table: str, versions: list[Version], pins: Pin
 
 def _kept(lake_root: str, table: str, versions: list[Version], pins: Pins, rules: Rules, since: float) -> Iterator[str]:
     """The data folders of the versions (newest first) that are pinned or that a rule keeps."""
-    satisfied = set()
-    for place, version in enumerate(version for version in versions if version.files):
+    satisfied: set[Pin] = set()
+    newer = 0  # versions with data that were passed
+    for version in versions:
         pin = (table, str(version.schema), str(version.content))
-        # A content that was written again after a loss is read from its newest version.
-        needed = pin in pins and pin not in satisfied
-        satisfied.add(pin)
-        if needed:  # what it is read from, should its commit's own list of files be altered
-            yield from batches(path for path, _ in added(lake_root, table, version.number))
-        if needed or place < rules.versions or version.timestamp / 1000 >= since:
+        if pin in pins and pin not in satisfied:
+            # A content that was written again after a loss is read from its newest version; the files that it is read
+            # from stay, should its commit's own list of them be altered.
+            yield from version.batches | batches(path for path, _ in added(lake_root, table, version.number))
+        elif version.files and (newer < rules.versions or version.timestamp / 1000 >= since):
             yield from version.batches
+        satisfied.add(pin)
+        newer += bool(version.files)
 
 
 def delete(lake_root: str, items: Iterable[Waste]) -> list[Waste]:

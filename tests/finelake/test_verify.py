@@ -86,6 +86,7 @@ def test_a_project_that_pins_nothing_is_not_called_whole(capsys, project):
 def test_a_manifest_that_is_missing_is_named(capsys, project):
     manifest_path(project, "clean").unlink()
     assert "snapshots/clean.json is missing" in refused(capsys, "verify")
+    assert "snapshots/clean.json is missing, so its tables cannot be checked" in refused(capsys, "quality")
 
 
 def test_a_manifest_without_tables_is_named(capsys, project):
@@ -110,6 +111,13 @@ def test_a_flipped_bit_is_found_by_whoever_reads_the_file(capsys, project):
     for arguments in (["verify", "--deep"], ["sql", "from clean.records"], ["run", "dedup"]):
         assert "was altered (other SHA-256)" in refused(capsys, *arguments)
     assert finelake(capsys, "sql", "select count(*) as n from mask.records")[0] == 0
+
+
+def test_a_log_that_names_other_columns_than_the_files_is_found_by_whoever_reads_them(capsys, project):
+    (log,) = project.glob("lakehouse/clean/records/_delta_log/*.json")
+    log.write_text(log.read_text().replace('\\"name\\":\\"id\\"', '\\"name\\":\\"ie\\"'))
+    for arguments in (["verify", "--deep"], ["sql", "from clean.records"], ["run", "dedup"]):
+        assert "the columns in its Delta log are not those of its files" in refused(capsys, *arguments)
 
 
 # ---------------------------------------------------------------- what repro refuses before DVC is asked

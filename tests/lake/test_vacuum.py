@@ -176,16 +176,23 @@ def test_a_pin_that_no_version_satisfies_stops_everything(project, lost):
         waste(lake, pinned(root), NOTHING)
 
 
-def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project):
+@pytest.mark.parametrize("altered", ["the folder", "the key", "all of it"])
+def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project, altered):
     root, lake, tables = project
     log = Path(lake, "clean", "records", "_delta_log", f"{4:020d}.json")
     (batch,) = history(lake, "clean/records")[0].batches
+    old, new = {"the folder": (batch, "f" * 32), "the key": ("files", "fi1es"), "all of it": ("{", "")}[altered]
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
         if "commitInfo" in line:
-            line["commitInfo"]["userMetadata"] = line["commitInfo"]["userMetadata"].replace(batch, "f" * 32)
+            metadata = line["commitInfo"]["userMetadata"].replace(old, new)
+            line["commitInfo"]["userMetadata"] = metadata
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert history(lake, "clean/records")[0].batches == {"f" * 32}
+    if altered == "all of it":  # then nothing says what the version holds
+        with pytest.raises(UserError, match="so nothing is deleted"):
+            waste(lake, pinned(root), NOTHING)
+        return
+    assert history(lake, "clean/records")[0].batches == ({"f" * 32} if altered == "the folder" else set())
     delete(lake, waste(lake, pinned(root), NOTHING))
     assert intact(lake, tables[4])
 
