@@ -14,6 +14,8 @@ from lake.snapshots import FOLDER, Table, expired, manifests, problems
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
 
+NAMED = 15  # problems of a lake that are named at once
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="read every data file and compare its SHA-256")
@@ -78,6 +80,8 @@ def check_tables(root: Path, lake: str, deep: bool = False) -> None:
     """UserError naming all that is missing or altered."""
     broken = broken_stages(root, lake, deep)
     if broken:
-        listed = "; ".join(problem for problems in broken.values() for problem in problems)
+        problems = [problem for found in broken.values() for problem in found]
+        more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
+        listed = "; ".join([*problems[:NAMED], *more])
         how = " --deep" if deep else ""
         raise UserError(f"{listed}; rebuild what is missing or altered with `finelake repair{how}`")
