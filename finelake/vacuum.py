@@ -11,8 +11,8 @@ from typing import Any
 
 from jobs import STAGES
 from lake.errors import UserError
+from lake.lockfile import is_current
 from lake.project import settings
-from lake.revisions import is_current
 from lake.snapshots import expire, intact
 from lake.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
 

@@ -8,8 +8,8 @@ import hashlib
 from pathlib import Path
 
 from lake.errors import UserError
+from lake.lockfile import outputs, work_tree
 from lake.project import settings
-from lake.revisions import lock, outputs
 from lake.snapshots import FOLDER, Table, expired, manifests, problems
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
@@ -52,7 +52,7 @@ def check_manifests(root: Path) -> None:
 
 def pinned_manifests(root: Path) -> dict[str, str]:
     """Path -> MD5 of every manifest that dvc.lock names."""
-    found = {path: md5 for entry in lock(root).values() for path, md5 in outputs(entry).items()}
+    found = {path: md5 for entry in work_tree(root).values() for path, md5 in outputs(entry).items()}
     return {path: md5 for path, md5 in found.items() if path.startswith(f"{FOLDER}/")}
 
 

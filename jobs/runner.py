@@ -20,10 +20,10 @@ from jobs.stage import Frames, Stage
 from jobs.tokenize import load_tokenizer
 from lake import commit, snapshots, storage
 from lake.errors import UserError
+from lake.lockfile import check_output
 from lake.locks import writing
 from lake.params import load, parse, unknown_key
 from lake.project import PARAMS, Settings, mask_key
-from lake.revisions import check_output
 from lake.runs import parse_run, run_entries
 
 LOG = Path(".finelake/spark.log")

@@ -5,19 +5,15 @@ cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) i
 """
 
 import functools
-import hashlib
-import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lake.errors import UserError
+from lake.lockfile import LOCK, digest, outputs, parse, work_tree
 from lake.snapshots import FOLDER, Table, parse_manifest
 
-LOCK = "dvc.lock"
 EXPERIMENTS = "refs/exps/"
 # Where only the newest entry is a ref: the older ones stand in its log.
 STASHES = ("refs/stash", "refs/exps/stash", "refs/exps/celery/stash", "refs/exps/celery/failed")
@@ -64,33 +60,9 @@ def _cached(root: Path, md5: str) -> Path | None:
     path = Path(find(md5)) if find else None
     if path is None or not path.exists():
         return None
-    if _md5(path) != md5:
+    if digest(path) != md5:
         raise UserError(f"{path} of DVC's cache was altered; delete it and run `dvc fetch` or `finelake repro`")
     return path
-
-
-def check_output(root: Path, path: str) -> None:
-    """UserError where a file or folder is not what the work tree's dvc.lock pins.
-
-    What dvc.lock does not name, since its stage was run by hand alone, is not checked.
-    """
-    for stage, entry in lock(root).items():
-        pinned = outputs(entry).get(path)
-        if pinned and (root / path).exists() and _md5(root / path) != pinned:
-            raise UserError(
-                f"{path} is not what dvc.lock pins: it was altered, or {stage} was run by hand; restore it with "
-                f"`dvc checkout --force {path}`, or keep what is there with `dvc commit --force {stage}`"
-            )
-
-
-def _md5(path: Path) -> str:
-    """The hash by which DVC names a file, or a folder: then that of the list of its files and their hashes."""
-    if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
-    files = {file.relative_to(path).as_posix(): _md5(file) for file in path.rglob("*") if file.is_file()}
-    listed = [{"md5": files[name], "relpath": name} for name in sorted(files)]
-    return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
 def _committed(root: Path, commit: str, path: str) -> str | None:
@@ -148,42 +120,13 @@ def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
 
     UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
     """
-    where = "the work tree" if rev is None else rev
-    text = _committed(root, resolve(root, rev), LOCK) if rev is not None else _work_tree_lock(root)
+    if rev is None:
+        return work_tree(root)
+    text = _committed(root, resolve(root, rev), LOCK)
     if text is None:
         fix = "name a commit that was made after `finelake repro`"
-        raise NothingPinned(f"{where} pins no tables: it holds no {LOCK}; {fix}")
-    try:
-        stages = (yaml.load(text, _loader()) or {}).get("stages") or {}
-        for entry in stages.values():
-            outputs(entry)
-        return {str(stage): dict(entry) for stage, entry in stages.items()}
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
-        raise UserError(f"{LOCK} of {where} is not DVC's (it was altered or cut); check it out from Git") from None
-
-
-def _work_tree_lock(root: Path) -> bytes:
-    try:
-        return (root / LOCK).read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
-def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
-    """path -> MD5 of a stage's outputs."""
-    return {str(out["path"]): str(out["md5"]) for out in entry.get("outs") or [] if "md5" in out}
-
-
-def is_current(stages: Mapping[str, Any], stage: str) -> bool:
-    """Whether dvc.lock's `stages` name a stage, and what it read is what the stages before it wrote."""
-    made = {path: md5 for entry in stages.values() for path, md5 in outputs(entry).items()}
-    deps = stages.get(stage, {}).get("deps") or []
-    return stage in stages and all(made.get(dep["path"], dep.get("md5")) == dep.get("md5") for dep in deps)
-
-
-def _loader() -> Any:
-    """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        raise NothingPinned(f"{rev} pins no tables: it holds no {LOCK}; {fix}")
+    return parse(text, rev)
 
 
 @functools.cache

@@ -11,8 +11,8 @@ from transformers import AutoTokenizer
 
 from lake import snapshots
 from lake.errors import UserError
+from lake.lockfile import check_output
 from lake.project import Settings, write_atomically
-from lake.revisions import check_output
 from lake.runs import Run, render, value
 from training import baselines, metrics, report
 from training.answers import MODEL, Answers

@@ -25,8 +25,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from lake import params, project
 from lake.errors import UserError, exit_code
+from lake.lockfile import check_output
 from lake.project import PARAMS, Settings, flush
-from lake.revisions import check_output
 from lake.runs import Run, parse_run
 from training import model as models
 from training import strategies

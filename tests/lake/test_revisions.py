@@ -130,47 +130,6 @@ def test_a_broken_repository_is_an_error_and_not_an_empty_one(tmp_path):
         revisions.revisions(tmp_path)
 
 
-@pytest.mark.parametrize(("read", "current"), [("1", True), ("0", False)])
-def test_a_stage_is_current_when_it_read_what_was_written_last(read, current):
-    made = {"outs": [{"path": "snapshots/dedup.json", "md5": "1"}]}
-    deps = [{"path": "snapshots/dedup.json", "md5": read}, {"path": "jobs/mask.py", "md5": "2"}]
-    assert revisions.is_current({"dedup": made, "mask": {"deps": deps}}, "mask") is current
-    assert not revisions.is_current({"dedup": made}, "mask")
-
-
-@pytest.fixture
-def outputs(repository, tmp_path):
-    """A project in which DVC pins a folder of files and a file."""
-    root = tmp_path / "project"
-    for name in ("model/weights", "model/deep/more", "scores"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
-    (root / "dvc.yaml").write_text("stages:\n  train:\n    cmd: x\n    outs: [model, scores]\n")
-    for command in (["init", "--quiet", "--no-scm"], ["commit", "--quiet", "--force"]):
-        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=root, check=True)
-    return root
-
-
-def test_an_output_is_what_dvc_pins(outputs):
-    for path in ("model", "scores", "not/known"):
-        revisions.check_output(outputs, path)
-
-
-@pytest.mark.parametrize("change", ["altered", "gone", "new"])
-def test_an_output_that_was_altered_is_named(outputs, change):
-    path = outputs / "model" / ("other" if change == "new" else "deep/more")
-    path.unlink() if change == "gone" else path.write_text("model/deep/m0re")
-    with pytest.raises(
-        UserError, match="model is not what dvc.lock pins: .* `dvc checkout --force model`.*force train`"
-    ):
-        revisions.check_output(outputs, "model")
-    subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "model"], cwd=outputs, check=True)
-    revisions.check_output(outputs, "model")
-    (outputs / "scores").write_text("5cores")
-    with pytest.raises(UserError, match="scores is not what dvc.lock pins"):
-        revisions.check_output(outputs, "scores")
-
-
 def test_a_manifest_altered_in_the_cache_is_named(repository):
     root, first, _ = repository
     md5 = revisions.outputs(revisions.lock(root, "old")["clean"])["snapshots/clean.json"]
@@ -183,12 +142,3 @@ def test_a_manifest_altered_in_the_cache_is_named(repository):
     cached.write_text(content)
     cached.chmod(mode)
     assert revisions.manifests_at(root, "old") == {"clean": {"records": OLD}}
-
-
-@pytest.mark.parametrize(
-    "text", ["stages: 3", "stages: {a: 1}", "stages: {a: {outs: [1]}}", "[1]", "{", b"\xff", "[" * 9999]
-)
-def test_a_lock_of_the_work_tree_that_is_not_dvcs_is_named(tmp_path, text):
-    (tmp_path / "dvc.lock").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match="dvc.lock of the work tree is not DVC's"):
-        revisions.lock(tmp_path)
