@@ -6,7 +6,7 @@ A rebuilt table has the content that its manifest pins, so no later stage reruns
 import argparse
 
 from finelake.repro import reproduce
-from finelake.verify import broken_stages, check_tables, expired_stages
+from finelake.verify import broken_stages, check_manifests, check_tables, describe, expired_stages
 from jobs import STAGES
 from lake.errors import UserError
 from lake.project import settings
@@ -34,5 +34,6 @@ def main(options: argparse.Namespace) -> None:
     for stage in chosen:
         print(f"Rebuilding {stage}")
         reproduce(options.root, [stage], ("--force", "--single-item"))
+    check_manifests(options.root)
     check_tables(options.root, lake, options.deep)
-    print("Every pinned table is whole.")
+    describe(options.root, lake)

@@ -16,6 +16,7 @@ from lake.project import settings
 from lake.snapshots import expire, intact
 from lake.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
 
+WRITERS = (*STAGES, "tokenize")  # folders of the lake; what else lies there is not Finelake's
 EXAMPLE = """  finelake vacuum
   finelake vacuum --keep-days 30 --keep-versions 2 --delete
   finelake vacuum --unmasked --delete"""
@@ -42,12 +43,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> None:
-    if options.keep_days < 0 or options.keep_versions < 0:
-        raise UserError("--keep-days and --keep-versions cannot be negative; use 0 to keep nothing by that rule")
+    if not options.keep_days >= 0 or options.keep_versions < 0:
+        raise UserError("--keep-days and --keep-versions are numbers of 0 or more; 0 keeps nothing by that rule")
     lake = settings(options.root).lake
     rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
     raw = private_stages() if options.unmasked else ()
-    found = waste(lake, pinned(options.root, rules.every_commit, options.without, masked(lake, raw)), rules)
+    pins = pinned(options.root, rules.every_commit, options.without, masked(lake, raw))
+    found = [item for item in waste(lake, pins, rules) if item.stage.partition("/")[0] in WRITERS]
     for item in found:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
     if options.delete:

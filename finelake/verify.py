@@ -25,11 +25,16 @@ def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     check_manifests(options.root)
     check_tables(options.root, lake, options.deep)
-    pinned = manifests(options.root)
+    describe(options.root, lake)
+
+
+def describe(root: Path, lake: str) -> None:
+    """Print what is whole, after it was checked, and what was expired on purpose."""
+    pinned = manifests(root)
     if not pinned:
         print("Nothing is pinned yet; `finelake repro` runs the stages.")
         return
-    gone = expired_stages(options.root, lake)
+    gone = expired_stages(root, lake)
     tables = [table for stage in pinned.keys() - gone.keys() for table in pinned[stage].values()]
     print(f"{len(tables)} tables of {len(pinned) - len(gone)} stages are whole ({sum(t.rows for t in tables):,} rows).")
     if gone:

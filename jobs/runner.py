@@ -152,7 +152,7 @@ def _pinned(root: Path, stage: Stage, lake_root: str) -> dict[str, snapshots.Tab
         if key == "sources":
             continue
         source, _, table = key.partition(".")
-        tables[key] = snapshots.read_manifest(root, source)[table]
+        tables[key] = snapshots.read_table(root, source, table)
         snapshots.require(lake_root, source, tables[key])
     return tables
 

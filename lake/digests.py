@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lake import storage
-from lake.project import write_atomically
+from lake.errors import UserError
+from lake.project import read_file, write_atomically
 
 FILE = Path(".finelake/digests.json")  # of a project
 SETTLED = 2.0  # seconds after its last change from which a file's identity tells its content
@@ -54,8 +55,8 @@ def kept(root: Path) -> Iterator[None]:
 
 def _read(file: Path) -> dict[str, str]:
     try:
-        known = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        known = json.loads(read_file(file))
+    except (OSError, ValueError, RecursionError, UserError):
         return {}
     return {str(identity): str(digest) for identity, digest in known.items()} if isinstance(known, dict) else {}
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lake.errors import UserError
+from lake.project import read_file
 
 LOCK = "dvc.lock"
 
@@ -16,7 +19,7 @@ LOCK = "dvc.lock"
 def work_tree(root: Path) -> dict[str, Any]:
     """The stages that the work tree's dvc.lock names; none where there is no such file yet. UserError as `parse`."""
     try:
-        text = (root / LOCK).read_bytes()
+        text = read_file(root / LOCK)
     except FileNotFoundError:
         return {}
     return parse(text, "the work tree")
@@ -57,18 +60,32 @@ def check_output(root: Path, path: str) -> None:
     """
     for stage, entry in work_tree(root).items():
         pinned = outputs(entry).get(path)
-        if pinned and (root / path).exists() and digest(root / path) != pinned:
+        if pinned and (root / path).exists() and not _is(root / path, pinned):
             raise UserError(
                 f"{path} is not what dvc.lock pins: it was altered, or {stage} was run by hand; restore it with "
                 f"`dvc checkout --force {path}`, or keep what is there with `dvc commit --force {stage}`"
             )
 
 
-def digest(path: Path) -> str:
+def _is(path: Path, pinned: str) -> bool:
+    """Whether a file or folder has the hash that DVC pinned; what .dvcignore leaves out of a folder does not count."""
+    return digest(path) == pinned or path.is_dir() and digest(path, _ignored(path)) == pinned
+
+
+def _ignored(folder: Path) -> set[str]:
+    """The files below a folder that DVC ignores, as DVC itself says."""
+    files = [str(file) for file in folder.rglob("*") if file.is_file()]
+    command = [sys.executable, "-m", "dvc", "check-ignore", "--stdin"]
+    done = subprocess.run(command, cwd=folder, input="\n".join(files) + "\n\n", capture_output=True, text=True)
+    return {*done.stdout.splitlines()}
+
+
+def digest(path: Path, ignored: Collection[str] = ()) -> str:
     """The hash by which DVC names a file, or a folder: then that of the list of its files and their hashes."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "md5").hexdigest()
-    files = {file.relative_to(path).as_posix(): digest(file) for file in path.rglob("*") if file.is_file()}
+    found = [file for file in path.rglob("*") if file.is_file() and str(file) not in ignored]
+    files = {file.relative_to(path).as_posix(): digest(file) for file in found}
     listed = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, Union
 import yaml
 
 from lake.errors import UserError
+from lake.project import read_file
 
 T = TypeVar("T")
 LONGEST = 200  # characters of a value that a message shows
@@ -37,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 def load(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. UserError when it cannot be read or is no mapping."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content = yaml.load(read_file(path).decode("utf-8"), _Loader)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; create it with `finelake init`") from None
     except NOT_YAML as error:

@@ -13,10 +13,15 @@ def keep_dvc_private() -> None:
     They may hold pickles (CVE-2025-69872), and DVC's own choice is a folder of /var/tmp where every user can write.
     Without a home folder that can be written, as in a container, that choice stands.
     """
-    if DVC_DATABASES in os.environ:
+    if os.environ.get(DVC_DATABASES):
         return
     with contextlib.suppress(OSError, RuntimeError):
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finelake"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "")
+        if not cache.is_absolute():  # the specification has relative ones ignored
+            cache = Path.home() / ".cache"
+        if not cache.parent.is_dir():
+            return
+        folder = cache / "finelake"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         os.environ[DVC_DATABASES] = str(folder / "dvc")

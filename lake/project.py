@@ -6,6 +6,7 @@ Settings change where and how fast a stage runs, never what it computes, so no s
 import os
 import re
 import shutil
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,18 @@ def _project_of(root: Path) -> Path:
     """The project itself, where `root` is one of the copies in which DVC runs queued experiments."""
     place = root.as_posix().find("/.dvc/tmp/exps/")
     return root if place < 0 else Path(root.as_posix()[:place])
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a regular file. UserError for a pipe or a device, which would be waited for without end.
+
+    OSError where it is not there or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UserError(f"{path} is not a regular file; move it away or correct it")
+        return file.read()
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:

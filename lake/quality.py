@@ -21,6 +21,7 @@ import yaml
 from lake.duck import confine, connect, create_view, schema_name, views
 from lake.errors import UserError
 from lake.params import unknown_key
+from lake.project import read_file
 from lake.quoting import quoted
 from lake.revisions import manifests_at
 from lake.snapshots import Table, files
@@ -145,7 +146,7 @@ def read_checks(folder: Path, root: Path) -> list[Check]:
     except FileNotFoundError:
         return []
     paths = [folder / name for name in names]
-    return [parse_check(path.read_text(encoding="utf-8"), path.stem, _named(path, root)) for path in paths]
+    return [parse_check(read_file(path).decode("utf-8"), path.stem, _named(path, root)) for path in paths]
 
 
 def _named(path: Path, root: Path) -> str:

@@ -4,7 +4,9 @@ A manifest is an output that DVC caches: a revision's dvc.lock names the MD5 of 
 cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) is read from there.
 """
 
+import contextlib
 import functools
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import Any
 
 from lake.errors import UserError
 from lake.lockfile import LOCK, digest, outputs, parse, work_tree
-from lake.snapshots import FOLDER, Table, parse_manifest
+from lake.snapshots import FOLDER, OtherFormat, Table, parse_manifest
 
 EXPERIMENTS = "refs/exps/"
+REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
 # Where only the newest entry is a ref: the older ones stand in its log.
 STASHES = ("refs/stash", "refs/exps/stash", "refs/exps/celery/stash", "refs/exps/celery/failed")
 
@@ -35,6 +38,27 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
             if path.startswith(f"{FOLDER}/"):
                 found[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
     return dict(sorted(found.items()))
+
+
+def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
+    """The tables that the work tree's dvc.lock pins and its manifests do not: one was lost, altered or written anew.
+
+    UserError for such a manifest that DVC's cache lacks.
+    """
+    found = {}
+    for stage, entry in work_tree(root).items():
+        for path, md5 in outputs(entry).items():
+            here = root / path
+            if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
+                cached = _cached(root, md5)
+                if cached is None and not here.is_file():
+                    raise UserError(
+                        f"{path}, which dvc.lock pins, is missing here and in DVC's cache; run `finelake repro`"
+                    )
+                if cached is not None:
+                    with contextlib.suppress(OtherFormat):
+                        found[stage] = parse_manifest(cached.read_bytes(), f"{path} in DVC's cache", stage)
+    return found
 
 
 def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
@@ -147,16 +171,23 @@ def _has_git(root: Path) -> bool:
 
 def _try_git(root: Path, *arguments: str) -> str:
     """What git prints; nothing when it fails."""
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True).stdout
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, env=_environment()).stdout
 
 
 def _git(root: Path, *arguments: str, stdin: str = "") -> str:
     """What git prints. UserError when it fails."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, input=stdin, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, input=stdin, capture_output=True, text=True, check=True, env=_environment()
+        )
     except FileNotFoundError:
         raise UserError("git is not installed; install it and run this again") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())
         raise UserError(f"git {arguments[0]} failed in {root} ({reason}); repair the repository") from None
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Without what Git hands to a hook: GIT_DIR and its like would lead to another repository than the project's."""
+    return {name: value for name, value in os.environ.items() if name not in REPOSITORY}

@@ -22,7 +22,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake import digests, storage
 from lake.errors import UserError
-from lake.project import write_atomically
+from lake.project import read_file, write_atomically
 
 FORMAT = 3
 FOLDER = "snapshots"
@@ -74,6 +74,7 @@ class Version:
     schema: str | None
     content: str | None
     files: Mapping[str, str]  # SHA-256 by path relative to the table, data/BATCH/…
+    named: bool = True  # the commit says which files it wrote; every commit of Finelake does
 
     @property
     def batches(self) -> set[str]:
@@ -116,10 +117,20 @@ def read_manifest(root: Path, stage: str) -> dict[str, Table]:
     path = manifest_path(root, stage)
     name = str(path.relative_to(root))
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         raise UserError(f"{name} does not exist: the stage {stage} has not run yet; run `dvc repro {stage}`") from None
     return parse_manifest(content, name, stage)
+
+
+def read_table(root: Path, stage: str, name: str) -> Table:
+    """One table that a stage pinned. UserError as `read_manifest`, and for a manifest that does not name it."""
+    tables = read_manifest(root, stage)
+    if name not in tables:
+        path = manifest_path(root, stage).relative_to(root)
+        fix = f"run `dvc repro --force --single-item {stage}`"
+        raise AlteredManifest(f"{path} names no table {name} (it was altered); {fix}")
+    return tables[name]
 
 
 def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Table]:
@@ -132,7 +143,7 @@ def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Tab
         if found["format"] == FORMAT:
             return _tables(found, stage)
         other = int(found["format"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         fix = f"run `dvc repro --force --single-item {stage}`"
         raise AlteredManifest(f"{name} is not a snapshot manifest of {stage} (it was altered or cut); {fix}") from None
     raise OtherFormat(
@@ -184,6 +195,9 @@ def history(lake_root: str, path: str) -> list[Version]:
         with _log_errors(lake_root, path):
             commits = storage.open_table(lake_root, path).history()
     except TableNotFoundError:
+        if storage.is_local(lake_root):
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(storage.location(lake_root, path))  # a folder that may not be entered is not an absent one
         return []
     return [_version(commit) for commit in commits]
 
@@ -229,6 +243,7 @@ def _version(commit: dict) -> Version:
         schema=metadata.get("schema"),
         content=metadata.get("content"),
         files=_files(metadata.get("files")),
+        named=isinstance(metadata.get("files"), dict),
     )
 
 
@@ -277,6 +292,9 @@ def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
 
 def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> Iterator[str]:
     paths = added(lake_root, path, version.number)
+    if not version.named or version.files and {name for name, _ in paths} != version.files.keys():
+        yield f"table {path}, version {version.number}: its Delta log names other files than its commit wrote"
+        return
     found = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in paths])
     whole = []
     for name, size in paths:
@@ -292,7 +310,10 @@ def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> I
         yield from _column_problems(lake_root, path, version, whole[0])
     if deep and version.files:  # another writer's commit records no digests
         found_digests = digests.sha256(lake_root, [f"{path}/{name}" for name in whole])
-        for name in whole:
+        other = [name for name in whole if found_digests[f"{path}/{name}"] != version.files.get(name)]
+        # What is remembered of a file may be damaged as well: it is read again before it is called altered.
+        found_digests |= storage.sha256(lake_root, [f"{path}/{name}" for name in other])
+        for name in other:
             if found_digests[f"{path}/{name}"] != version.files.get(name):
                 yield f"table {path}, version {version.number}: the data file {name} was altered {OTHER_BYTES}"
 

@@ -216,12 +216,23 @@ def delete_files(lake_root: str, paths: Iterable[str]) -> None:
 
 
 def folders(lake_root: str, folder: str = "") -> Iterator[str]:
-    """The names of the folders right below a folder of the lake."""
+    """The names of the folders right below a folder of the lake; links are not followed."""
     store, base = filesystem(lake_root)
     root = f"{base}/{folder}".rstrip("/")
+    if is_local(lake_root):
+        yield from _local_folders(root)
+        return
     for info in store.get_file_info(fs.FileSelector(root, allow_not_found=True)):
         if info.type == fs.FileType.Directory:
             yield info.base_name
+
+
+def _local_folders(root: str) -> list[str]:
+    try:
+        with os.scandir(root) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
 
 
 def filesystem(place: str) -> tuple[fs.FileSystem, str]:

@@ -15,7 +15,8 @@ from typing import Any
 from lake import storage
 from lake.errors import UserError
 from lake.locks import alone, marked, unnamed
-from lake.revisions import NothingPinned, commits, lock, manifests_at, revisions
+from lake.project import read_file
+from lake.revisions import NothingPinned, commits, last_manifests, lock, manifests_at, revisions
 from lake.snapshots import (
     DATA,
     FOLDER,
@@ -79,6 +80,7 @@ def pinned(
     Manifests of another snapshot format pin data outside the data folders, which are not touched.
     """
     found = {pin: WORK_TREE for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
+    found |= dict.fromkeys(_pins(last_manifests(root), given_up, root), WORK_TREE)
     refs = revisions(root)
     for name in without:
         if name not in refs:
@@ -119,9 +121,9 @@ def _folders(folder: Path) -> list[Path]:
 
 def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
     try:
-        return parse_manifest(path.read_bytes(), str(path.relative_to(root)), stage_of(path))
-    except (FileNotFoundError, OtherFormat):
-        return {}  # an experiment that has just ended; data that is not touched
+        return parse_manifest(read_file(path), str(path.relative_to(root)), stage_of(path))
+    except FileNotFoundError:
+        return {}  # an experiment that has just ended
 
 
 def waste(lake_root: str, pins: Pins, rules: Rules, now: float | None = None) -> list[Waste]:

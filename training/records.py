@@ -14,7 +14,7 @@ COLUMNS = (*conditions.TEXTS, "facts", "numbers")  # what labels and templates m
 
 def read_records(root: Path, lake_root: str, where: str, part: str) -> list[dict[str, Any]]:
     """The records of `part` (train, validation, test) that satisfy `where`, sorted by record_id; facts are a dict."""
-    table = snapshots.read_manifest(root, "split")["records"]
+    table = snapshots.read_table(root, "split", "records")
     return select(snapshots.files(lake_root, "split", table), where, part)
 
 
