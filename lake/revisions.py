@@ -6,6 +6,7 @@ cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) i
 
 import contextlib
 import functools
+import hashlib
 import os
 import subprocess
 from collections.abc import Callable
@@ -43,22 +44,29 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
 def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
     """The tables that the work tree's dvc.lock pins and its manifests do not: one was lost, altered or written anew.
 
-    UserError for such a manifest that DVC's cache lacks.
+    UserError for such a manifest that neither DVC's cache nor Git's HEAD has.
     """
     found = {}
     for stage, entry in work_tree(root).items():
         for path, md5 in outputs(entry).items():
             here = root / path
             if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
-                cached = _cached(root, md5)
-                if cached is None and not here.is_file():
-                    raise UserError(
-                        f"{path}, which dvc.lock pins, is missing here and in DVC's cache; run `finelake repro`"
-                    )
-                if cached is not None:
-                    with contextlib.suppress(OtherFormat):
-                        found[stage] = parse_manifest(cached.read_bytes(), f"{path} in DVC's cache", stage)
+                with contextlib.suppress(OtherFormat):
+                    found |= {stage: parse_manifest(text, path, stage) for text in _last(root, path, md5)}
     return found
+
+
+def _last(root: Path, path: str, md5: str) -> list[str]:
+    """The text of a manifest that dvc.lock pins; none where the stage was only run by hand since."""
+    cached = _cached(root, md5)
+    if cached is not None:
+        return [cached.read_text(encoding="utf-8")]
+    committed = _try_git(root, "show", f"HEAD:./{path}") if _has_git(root) else ""
+    if hashlib.md5(committed.encode()).hexdigest() == md5:
+        return [committed]
+    if (root / path).is_file():
+        return []
+    raise UserError(f"{path}, which dvc.lock pins, is missing here and in DVC's cache; run `finelake repro`")
 
 
 def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,53 @@ def test_a_flipped_bit_is_found_by_whoever_reads_the_file(capsys, project):
     for arguments in (["verify", "--deep"], ["sql", "from clean.records"], ["run", "dedup"]):
         assert "was altered (other SHA-256)" in refused(capsys, *arguments)
     assert finelake(capsys, "sql", "select count(*) as n from mask.records")[0] == 0
+
+
+@pytest.mark.parametrize("altered", ["adt", None])
+def test_a_log_that_names_other_files_than_its_commit_is_found_by_whoever_reads_them(capsys, project, altered):
+    (log,) = project.glob("lakehouse/clean/records/_delta_log/*.json")
+    lines = log.read_text().splitlines(keepends=True)
+    kept = [
+        line.replace('"add"', f'"{altered}"') if altered else line for line in lines if altered or '"add"' not in line
+    ]
+    log.write_text("".join(kept))
+    for arguments in (["verify"], ["sql", "from clean.records"], ["run", "dedup"]):
+        assert "its Delta log names other files than its commit wrote" in refused(capsys, *arguments)
+
+
+def test_a_damaged_memory_of_digests_condemns_nothing(capsys, project):
+    memory = project / ".finelake" / "digests.json"
+    for file in project.glob("lakehouse/*/records/data/*/*"):
+        os.utime(file, (1, 1))
+    assert finelake(capsys, "sql", "from clean.records")[0] == 0
+    if memory.exists():
+        memory.write_text(memory.read_text().replace("a", "b"))
+    assert finelake(capsys, "sql", "from clean.records")[0] == 0
+
+
+def test_a_named_pipe_is_not_waited_for(capsys, project):
+    for name in ("quality/a.sql", "snapshots/split.json", ".finelake/digests.json"):
+        (project / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(project / name)
+    assert "a.sql is not a regular file" in refused(capsys, "quality")
+    (project / "quality" / "a.sql").unlink()
+    for arguments in (["verify"], ["quality"], ["sql", "select 1"], ["vacuum"]):
+        assert "split.json is not a regular file" in refused(capsys, *arguments)
+    (project / "snapshots" / "split.json").unlink()
+    assert finelake(capsys, "sql", "from clean.records")[0] == 0
+
+
+def test_repair_calls_nothing_whole_whose_manifest_is_gone(capsys, project):
+    manifest_path(project, "clean").unlink()
+    assert "snapshots/clean.json is missing" in refused(capsys, "repair")
+
+
+@pytest.mark.parametrize("days", ["nan", "-1"])
+@pytest.mark.usefixtures("project")
+def test_vacuum_keeps_a_number_of_days(capsys, days):
+    assert "--keep-days and --keep-versions are numbers of 0 or more" in refused(
+        capsys, "vacuum", f"--keep-days={days}"
+    )
 
 
 def test_a_log_that_names_other_columns_than_the_files_is_found_by_whoever_reads_them(capsys, project):

@@ -172,6 +172,7 @@ def test_a_pin_that_no_version_satisfies_stops_everything(project, lost):
     with pytest.raises(UserError, match=message):
         waste(lake, pinned(root), NOTHING)
     (root / "snapshots" / "clean.json").unlink()
+    (root / "dvc.lock").unlink()
     with pytest.raises(UserError, match="or ignore what (HEAD|main|old|released) pins with --without"):
         waste(lake, pinned(root), NOTHING)
 
@@ -193,8 +194,43 @@ def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project, alt
             waste(lake, pinned(root), NOTHING)
         return
     assert history(lake, "clean/records")[0].batches == ({"f" * 32} if altered == "the folder" else set())
+    assert list(problems(lake, tables[4])) == [
+        "table clean/records, version 4: its Delta log names other files than its commit wrote"
+    ]
     delete(lake, waste(lake, pinned(root), NOTHING))
-    assert intact(lake, tables[4])
+    assert list(Path(lake, "clean", "records", "data", batch).glob("*.parquet"))
+
+
+def test_what_dvc_lock_pins_stays_where_its_manifest_is_gone(project):
+    root, lake, tables = project
+    for damage in (lambda path: path.write_text(path.read_text().replace('"format": 3', '"format": 2')), Path.unlink):
+        damage(manifest_path(root, "clean"))
+        if manifest_path(root, "clean").exists():
+            with pytest.raises(UserError, match="has snapshot format 2"):
+                pinned(root)
+    assert freed(root, lake, NOTHING) == [3, 2]
+    git(root, "rm", "--cached", "--quiet", "snapshots/clean.json")
+    git(root, "commit", "--quiet", "--message", "no manifest in Git")
+    with pytest.raises(UserError, match="clean.json, which dvc.lock pins, is missing here and in DVC's cache"):
+        pinned(root)
+
+
+def test_links_and_other_folders_of_a_lake_are_left_alone(project, tmp_path):
+    root, lake, tables = project
+    Path(lake, "clean_old").symlink_to("clean")
+    Path(lake, "loop").symlink_to(".")
+    assert [item.table for item in waste(lake, pinned(root), NOTHING)] == ["clean/records"] * 2
+    Path(lake, "clean").rename(tmp_path / "elsewhere")
+    Path(lake, "clean").symlink_to(tmp_path / "elsewhere")
+    assert waste(lake, pinned(root), NOTHING) == []
+    assert intact(lake, tables[4], deep=True)
+
+
+def test_a_hook_of_git_does_not_lead_to_other_pins(project, tmp_path, monkeypatch):
+    root, lake, _ = project
+    git(tmp_path, "init", "--quiet", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    assert freed(root, lake, NOTHING) == [3, 2]
 
 
 def test_manifests_that_cannot_be_listed_stop_everything(project):
