@@ -46,26 +46,27 @@ def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
 
     UserError for such a manifest that neither DVC's cache nor Git's HEAD has.
     """
-    found = {}
+    found: dict[str, dict[str, Table]] = {}
     for stage, entry in work_tree(root).items():
         for path, md5 in outputs(entry).items():
             here = root / path
             if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
+                text = _last(root, path, md5)
                 with contextlib.suppress(OtherFormat):
-                    found |= {stage: parse_manifest(text, path, stage) for text in _last(root, path, md5)}
+                    found |= {stage: parse_manifest(text, path, stage)} if text else {}
     return found
 
 
-def _last(root: Path, path: str, md5: str) -> list[str]:
-    """The text of a manifest that dvc.lock pins; none where the stage was only run by hand since."""
+def _last(root: Path, path: str, md5: str) -> str | None:
+    """The text of a manifest that dvc.lock pins; None where the stage was only run by hand since."""
     cached = _cached(root, md5)
     if cached is not None:
-        return [cached.read_text(encoding="utf-8")]
+        return cached.read_text(encoding="utf-8")
     committed = _try_git(root, "show", f"HEAD:./{path}") if _has_git(root) else ""
     if hashlib.md5(committed.encode()).hexdigest() == md5:
-        return [committed]
+        return committed
     if (root / path).is_file():
-        return []
+        return None
     raise UserError(f"{path}, which dvc.lock pins, is missing here and in DVC's cache; run `finelake repro`")
 
 
