@@ -104,6 +104,8 @@ def _pull_pages(fetch: "Fetch", landing: Path, state: State) -> PullResult:
             seen[_mark(state.cursor)] = f"page {state.page}"
         page = checked(fetch(state.cursor), name, source, state.page)
         following = dig(page, source.cursor)
+        if isinstance(following, float):  # 1.0, which JSON's schema takes for a whole number
+            following = int(following)
         more = following is not None and following != state.cursor
         if more and (why := unusable(following)):
             raise UserError(

@@ -19,7 +19,7 @@ from types import FrameType
 FULL = ("No space left on device", "Disk quota exceeded")
 LITTLE = 16 << 20  # bytes; a disk with less free is a full one
 LONGEST = 2000  # characters of a sentence that came from elsewhere
-LONGEST_LINE = 4000  # characters of a line: a value of a million characters is not repeated in it
+LONGEST_LINE = 3000  # characters of a line: a value of a million characters is not repeated in it
 AGAIN = "run the same command again"
 
 # errno -> what is wrong with the file, and the fix. None of them says that anything is damaged.

@@ -98,13 +98,20 @@ def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, say: Callab
     writer, engine.checkpoint_engine = engine.checkpoint_engine, _Data()
     try:
         _, content = engine.load_checkpoint(str(folder), tag, load_module_strict=False)
+        return State(**content["state"])
     except pickle.UnpicklingError:
         raise UserError(
             f"the checkpoint {folder / tag} holds more than data, which could run code; delete {folder} to start afresh"
         ) from None
+    except (RuntimeError, AssertionError, LookupError, TypeError, ValueError, EOFError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise
+        raise UserError(
+            f"the checkpoint {folder / tag} cannot be read ({type(error).__name__}), though it has the digests of its "
+            f"record; delete {folder / tag} to go on from the one before"
+        ) from None
     finally:
         engine.checkpoint_engine = writer
-    return State(**content["state"])
 
 
 class _Data(TorchCheckpointEngine):

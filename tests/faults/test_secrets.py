@@ -48,7 +48,11 @@ def chain(tmp_path_factory) -> Chain:
     plant(project / "data" / "notes.csv")
     plant_labels(project / "data" / "annotations.csv")
     params = yaml.safe_load((project / "params.yaml").read_text())
-    params["mask"] = {"modes": {"phone": "pseudonym", "email": "pseudonym"}, "key_fingerprint": mask.fingerprint(KEY)}
+    params["mask"] = {
+        "modes": {"phone": "pseudonym", "email": "pseudonym"},
+        "key_fingerprint": mask.fingerprint(KEY),
+        "patterns": {"badge": r"B\d{7}"},
+    }
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     command = [sys.executable, "-m", "finelake.cli", "repro", "split"]
     environment = small.environment(FINELAKE_MASK_KEY=KEY, **temporary_folder(temporary))

@@ -146,21 +146,33 @@ def interrupted(trained, tmp_path_factory) -> Path:
     command = [str(program), "run", "train@tiny"]
     code, log, _ = killer.die(program, project, "train@tiny training.train.set_rates after 18", "all", command)
     assert code == -9, log
-    assert list((project / CHECKPOINTS).rglob("latest"))
+    assert list((project / CHECKPOINTS).rglob("step-*.json"))
     return project
 
 
 def damages(project: Path) -> Iterator[Damage]:
-    """Every file of the checkpoints by bit, cut and absence, and what `latest` may hold."""
+    """Every file of the checkpoints by bit, cut and absence, and what the newest record may hold."""
     dice = random.Random(SEED)
     for path in sorted((project / CHECKPOINTS).rglob("*")):
         if path.is_file():
             content, name = path.read_bytes(), path.relative_to(project)
             yield from flips(name, content, 2, dice)
             yield from cuts(name, content)
-    (latest,) = (project / CHECKPOINTS).rglob("latest")
-    for text in (b"", b"step-99999999", b"../../../..", b"/etc", b"step-*", b"\xff", b"best.safetensors", b"a\nb"):
-        yield Damage(latest.relative_to(project), f"holds {text!r}", lambda content, text=text: text)  # type: ignore[misc]
+    newest = newest_record(project).relative_to(project)
+    for text in (
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"files": {"../x": "0"}}',
+        b'{"files": {}, "best_epoch": null}',
+    ):
+        yield Damage(newest, f"holds {text!r}", lambda content, text=text: text)  # type: ignore[misc]
+
+
+def newest_record(project: Path) -> Path:
+    return max((project / CHECKPOINTS).rglob("step-*.json"))
 
 
 @sizes(few=3, many=40)
@@ -197,7 +209,7 @@ def resumed(project: Path, trained: Trained, case: str, ledger: Ledger) -> None:
 def test_what_stands_in_an_altered_checkpoint_never_runs(trained, interrupted, tmp_path, ledger, size):
     """The file is a pickle that makes a folder where it is loaded."""
     names = [path.relative_to(interrupted) for path in sorted((interrupted / CHECKPOINTS).rglob("*.pt"))]
-    (newest,) = {latest.read_text() for latest in (interrupted / CHECKPOINTS).rglob("latest")}
+    newest = newest_record(interrupted).stem
     for name in [name for name in names if name.parent.name == newest][:size]:
         project = shutil.copytree(interrupted, tmp_path / "project", symlinks=True)
         ran = tmp_path / "ran"

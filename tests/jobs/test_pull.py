@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+import jobs.pull
 from jobs.pull import MOST_LEVELS, PullResult, canonical, locked, pull, retry_after
 from jobs.sources import Api
 from lake.errors import UserError
@@ -456,3 +457,16 @@ def test_canonical_bytes():
     assert canonical({"b": 1, "a": "额"}) == '{"a":"额","b":1}\n'.encode()
     with pytest.raises(ValueError):
         canonical(float("nan"))
+
+
+def test_a_cursor_that_is_a_whole_number_with_a_point_is_that_number(tmp_path, service, monkeypatch):
+    whole = jobs.pull.checked
+
+    def pointed(*arguments):
+        page = whole(*arguments)
+        return page | {"next_cursor": float(page["next_cursor"])} if page.get("next_cursor") else page
+
+    monkeypatch.setattr(jobs.pull, "checked", pointed)
+    for _ in range(2):  # what was saved is read again
+        pull(tmp_path, "complaints", api(service))
+    assert json.loads((tmp_path / "landing" / "_cursor.json").read_text()) == {"cursor": 4, "page": 3}
