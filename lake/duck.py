@@ -267,25 +267,22 @@ def _sentence(error: duckdb.Error) -> UserError:
 
 def check_reads(query: str) -> None:
     """UserError unless the query is one statement that only reads. Nothing of it is run for that."""
-    with sentences():
-        refuse_acting(query)
+    with sentences(), open_parser() as parser:
+        refuse_acting(parser, query)
 
 
-def refuse_acting(query: str) -> None:
+def refuse_acting(parser: duckdb.DuckDBPyConnection, query: str) -> None:
     """`check_reads`, with the error of DuckDB for a query that it does not understand."""
     if "\0" in query or any("\ud800" <= character <= "\udfff" for character in query):
         raise UserError("the query holds bytes that are not UTF-8 text; write it in UTF-8")
-    with _parser() as parser:
-        for statement in _asked(parser, query):
-            _refuse_kinds(_kinds(parser, statement))
-            for name in _called(parser, statement):
-                if name in ACTING or name.startswith(SWITCHES):
-                    raise UserError(
-                        f"the function {name} is refused: it does more than read; write a select without it"
-                    )
+    for statement in _asked(parser, query):
+        _refuse_kinds(_kinds(parser, statement))
+        for name in _called(parser, statement):
+            if name in ACTING or name.startswith(SWITCHES):
+                raise UserError(f"the function {name} is refused: it does more than read; write a select without it")
 
 
-def _parser() -> duckdb.DuckDBPyConnection:
+def open_parser() -> duckdb.DuckDBPyConnection:
     """A DuckDB that only parses: `import database` is replaced by the statements of its files as it is parsed."""
     connection = _empty()
     confine(connection)
@@ -349,7 +346,7 @@ def _kinds(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
 
 def _called(parser: duckdb.DuckDBPyConnection, statement: str) -> Iterable[str]:
     """The names of the functions that a statement calls, in lower case, as DuckDB understands it."""
-    tree = _tree(parser, statement, "function_name")
+    tree = named_in_tree(parser, statement, "function_name")
     if tree is not None:
         return [name.lower() for name in tree["function_name"]]
     # DuckDB shows no tree of it: whatever stands before a bracket may be a function.
@@ -357,16 +354,11 @@ def _called(parser: duckdb.DuckDBPyConnection, statement: str) -> Iterable[str]:
     return [name.strip('"').lower() for name, behind in itertools.pairwise(tokens) if behind == "("]
 
 
-def named_in_tree(query: str, *keys: str) -> dict[str, list[str]] | None:
+def named_in_tree(parser: duckdb.DuckDBPyConnection, query: str, *keys: str) -> dict[str, list[str]] | None:
     """What DuckDB's own tree of a query has under each key, at any depth, as in schema_name, table_name, function_name.
 
     None where DuckDB shows no tree: for a pivot without its values, and for a statement that is not a select.
     """
-    with _parser() as parser:
-        return _tree(parser, query, *keys)
-
-
-def _tree(parser: duckdb.DuckDBPyConnection, query: str, *keys: str) -> dict[str, list[str]] | None:
     listed = ", ".join(f"json_extract_string(tree, {literal(f'$..{key}')})" for key in keys)
     asked = f"select tree ->> 'error', {listed} from (select json_serialize_sql(?::varchar) as tree)"
     error, *found = parser.execute(asked, [query]).fetchall()[0]

@@ -25,6 +25,7 @@ from lake.duck import (
     connect,
     create_view,
     named_in_tree,
+    open_parser,
     refuse_acting,
     schema_name,
     views,
@@ -374,8 +375,10 @@ def _reads_unmasked(sql: str) -> bool:
 
     Decided by what DuckDB understands. UserError for a query that does more than read, or hides what it reads.
     """
-    refuse_acting(sql)
-    found = named_in_tree(sql, "catalog_name", "schema_name", "table_name", "function_name", "function.function_name")
+    keys = ("catalog_name", "schema_name", "table_name", "function_name", "function.function_name")
+    with open_parser() as parser:
+        refuse_acting(parser, sql)
+        found = named_in_tree(parser, sql, *keys)
     if found is None:
         raise UserError(f"a pivot without its values, or an explain, is refused in a check; {VALUES_OF_A_PIVOT}")
     if "query_table" in map(str.lower, found["function_name"]):

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from lake.drift import psi
+from lake.duck import named_in_tree, open_parser, refuse_acting
 from lake.errors import UserError
 from lake.quality import MACROS, Limit, Params, ask, judge, load_checks, matching, parse_check, run_checks, skipped
 from lake.snapshots import Table, write_manifest
@@ -242,6 +243,13 @@ def test_of_tables_before_mask_only_ids_are_shown(database, table, sql, shown):
     result = ask(database, check(sql), table)
     assert result.failing == 9
     assert [list(row) for row in result.examples] == ([shown] * 5 if shown else [])
+
+
+def test_the_shipped_checks_only_read(project):
+    with open_parser() as parser:
+        for shipped in load_checks(project, Params()):
+            refuse_acting(parser, shipped.sql)
+            assert named_in_tree(parser, shipped.sql, "table_name")
 
 
 def test_a_file_of_a_table_is_not_shown_as_a_table(database, tmp_path):
