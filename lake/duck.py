@@ -7,6 +7,7 @@ import platform
 import re
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -34,6 +35,10 @@ ACTING = {
     *("copy_database", "import_database", "add_parquet_key"),
 }
 SWITCHES = ("enable_", "disable_", "verify_")
+# The first token of some bytes: a text in dollars with what is behind it, a quoted name, a word, a character.
+TOKEN = re.compile(rb'\$.*|"(?:[^"]|"")*"|[\w\x80-\xff][\w$\x80-\xff]*|.', re.DOTALL)
+EXPLAINED_PIVOT = ["TRANSACTION", "CREATE", "EXPLAIN", "TRANSACTION"]  # what DuckDB makes of it
+VALUES_OF_A_PIVOT = "write its values, as in `pivot clean.records on lang in ('en', 'zh')`"
 FORMATS = {"csv": "format csv, header true", "json": "format json", "parquet": "format parquet"}
 
 
@@ -262,41 +267,124 @@ def _sentence(error: duckdb.Error) -> UserError:
 
 def check_reads(query: str) -> None:
     """UserError unless the query is one statement that only reads. Nothing of it is run for that."""
+    with sentences(), open_parser() as parser:
+        refuse_acting(parser, query)
+
+
+def refuse_acting(parser: duckdb.DuckDBPyConnection, query: str) -> None:
+    """`check_reads`, with the error of DuckDB for a query that it does not understand."""
     if "\0" in query or any("\ud800" <= character <= "\udfff" for character in query):
         raise UserError("the query holds bytes that are not UTF-8 text; write it in UTF-8")
-    kinds = _kinds(query)
-    if kinds[:1] == ["EXPLAIN"]:
-        # `explain analyze` runs the statement it explains.
-        kinds = _kinds(re.sub(r"^\s*explain\s+(analyze\b|\([^)]*\))?", "", query, flags=re.IGNORECASE))
+    for statement in _asked(parser, query):
+        _refuse_kinds(_kinds(parser, statement))
+        for name in _called(parser, statement):
+            if name in ACTING or name.startswith(SWITCHES):
+                raise UserError(f"the function {name} is refused: it does more than read; write a select without it")
+
+
+def open_parser() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that only parses: `import database` is replaced by the statements of its files as it is parsed."""
+    connection = _empty()
+    confine(connection)
+    return connection
+
+
+def _asked(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    """The query; for an explain, each text that may be the statement that it explains: `explain analyze` runs that."""
+    kinds = _kinds(parser, query)
+    if kinds == EXPLAINED_PIVOT:
+        raise UserError(f"an explain of a pivot without its values is refused; {VALUES_OF_A_PIVOT}")
+    if kinds != ["EXPLAIN"]:
+        return [query]
+    found = [text for text in _explained(query) if _parses(parser, text)]
+    return found or [query]
+
+
+def _explained(query: str) -> Iterator[str]:
+    """What stands behind the word explain, behind analyze, and behind a first bracket (the options, or a select)."""
+    content, tokens = query.encode(), _tokens(query)
+    behind = 1
+    yield content[tokens[behind][0] :].decode()
+    if tokens[behind][1].lower() in ("analyze", "analyse"):
+        behind += 1
+        yield content[tokens[behind][0] :].decode()
+    depth = 0
+    for (_, token), (place, _) in itertools.pairwise(tokens[behind:]):
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if not depth:
+            if token == ")":
+                yield content[place:].decode()
+            return
+
+
+def _parses(parser: duckdb.DuckDBPyConnection, text: str) -> bool:
+    try:
+        return bool(parser.extract_statements(text))
+    except duckdb.Error:
+        return False
+
+
+def _refuse_kinds(kinds: list[str]) -> None:
     for kind in kinds:
         if kind != "SELECT":
             name = kind.lower().replace("_", " ")
             raise UserError(f"a statement of type {name} is refused: questions only read; write a select")
     if len(kinds) != 1:
         raise UserError(f"the query holds {len(kinds)} statements; ask one at a time")
-    for name in _called(query):
-        if name in ACTING or name.startswith(SWITCHES):
-            raise UserError(f"the function {name} is refused: it does more than read; write a select without it")
 
 
-def _called(query: str) -> Iterator[str]:
-    """The names in a query that stand before an opening bracket, in lower case and without quotes."""
-    content = query.encode()
-    tokens = [(place, kind) for place, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
-    for (place, _), (behind, _) in itertools.pairwise(tokens):
-        if content[behind : behind + 1] == b"(":
-            name = re.match(rb'"(?:[^"]|"")*"|[^\s("/-]+', content[place:])
-            yield name[0].decode().strip('"').lower() if name else ""
-
-
-def _kinds(query: str) -> list[str]:
+def _kinds(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     """The types of the statements in a query, such as SELECT."""
-    # `import database` is replaced by the statements of its files as it is parsed.
-    with sentences(), _empty() as connection:
-        confine(connection)
-        found = connection.extract_statements(query)
+    try:
+        found = parser.extract_statements(query)
+    except duckdb.PermissionException:
+        return ["IMPORT"]  # its files are what the parser may not open
     # DuckDB turns a pivot into a select and, before it, a temporary type that has no text in the query.
-    return [statement.type.name for statement in found if statement.type.name != "CREATE" or statement.query]
+    pivot = "SELECT" in [statement.type.name for statement in found]
+    return [s.type.name for s in found if not (pivot and s.type.name == "CREATE" and not s.query)]
+
+
+def _called(parser: duckdb.DuckDBPyConnection, statement: str) -> Iterable[str]:
+    """The names of the functions that a statement calls, in lower case, as DuckDB understands it."""
+    tree = named_in_tree(parser, statement, "function_name")
+    if tree is not None:
+        return [name.lower() for name in tree["function_name"]]
+    # DuckDB shows no tree of it: whatever stands before a bracket may be a function.
+    tokens = [token for _, token in _tokens(statement)]
+    return [name.strip('"').lower() for name, behind in itertools.pairwise(tokens) if behind == "("]
+
+
+def named_in_tree(parser: duckdb.DuckDBPyConnection, query: str, *keys: str) -> dict[str, list[str]] | None:
+    """What DuckDB's own tree of a query has under each key, at any depth, as in schema_name, table_name, function_name.
+
+    None where DuckDB shows no tree: for a pivot without its values, and for a statement that is not a select.
+    """
+    listed = ", ".join(f"json_extract_string(tree, {literal(f'$..{key}')})" for key in keys)
+    asked = f"select tree ->> 'error', {listed} from (select json_serialize_sql(?::varchar) as tree)"
+    error, *found = parser.execute(asked, [query]).fetchall()[0]
+    return None if error != "false" else dict(zip(keys, found, strict=True))
+
+
+def _tokens(query: str) -> list[tuple[int, str]]:
+    """The place (in bytes) and the text of each token; of a text in apostrophes only the first character.
+
+    UserError for a Unicode space outside of quotes: DuckDB's parser takes it for a space, its tokenizer for a letter.
+    """
+    content = query.encode()
+    places = [place for place, _ in duckdb.tokenize(query)]
+    found = []
+    for place, end in itertools.pairwise([*places, len(content)]):
+        match = TOKEN.match(content, place, end)
+        token = match[0].decode() if match else ""
+        odd = next((letter for letter in token if _looks_like_a_space(letter)), None)
+        if odd and not token.startswith('"'):
+            raise UserError(f"the query holds the space U+{ord(odd):04X} outside of quotes; write plain spaces")
+        found.append((place, token))
+    return found
+
+
+def _looks_like_a_space(letter: str) -> bool:
+    return not letter.isascii() and (letter.isspace() or unicodedata.category(letter) == "Cf")
 
 
 def split(text: str) -> tuple[list[str], str]:

@@ -5,6 +5,7 @@ same table as it was pinned before; tables of its own stage need no prefix, and 
 """
 
 import difflib
+import functools
 import os
 import re
 import time
@@ -18,7 +19,17 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
-from lake.duck import confine, connect, create_view, schema_name, views
+from lake.duck import (
+    VALUES_OF_A_PIVOT,
+    confine,
+    connect,
+    create_view,
+    named_in_tree,
+    open_parser,
+    refuse_acting,
+    schema_name,
+    views,
+)
 from lake.errors import UserError
 from lake.params import unknown_key
 from lake.project import read_file
@@ -43,12 +54,15 @@ create or replace temp macro psi(now, before) as list_sum(list_transform(
 ));
 """
 
-# Tables in which personal data stand as they came; of their rows only these columns are shown.
-UNMASKED = re.compile(r'\b(ingest|clean|dedup)("?\s*\.|/)', re.IGNORECASE)
+# Stages in whose tables personal data stand as they came; of their rows only these columns are shown.
+UNMASKED = {"ingest", "clean", "dedup"}
 SHOWN = {
     *("record_id", "removed", "kept", "cluster", "source", "stage", "layer", "role", "lang", "reason", "column"),
     *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),
 }
+
+# Functions in the place of a table that read none; others may read what the query does not name.
+GENERATING = {"range", "generate_series", "unnest"}
 
 # Errors of a query or of the machine; all others may name the values of a row.
 TELLING = (
@@ -340,16 +354,39 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
     started = time.monotonic()
     stage, _, name = table.partition(".")
     try:
+        hidden = _reads_unmasked(check.sql) or stage in UNMASKED
         connection.execute("set timezone = 'UTC'")
         _name_tables(connection, schema_name(stage), name, check.compares)
         connection.execute(MACROS)
         connection.execute(f"create or replace temp table failing as\n{check.sql}", dict(check.values))
         (rows,), (failing,) = _one(connection, "this"), _one(connection, "failing")
-        examples = _examples(connection, table, check) if failing else []
+        examples = _examples(connection, hidden) if failing else []
+    except UserError as error:
+        raise UserError(f"{check.file}: {error}") from None
     except duckdb.Error as error:
         raise UserError(f"{check.file}: the query failed on {table} ({_told(error)}); correct it") from None
     status, reason = judge(check, failing, rows)
     return Result(check, table, status, reason, rows, failing, examples, time.monotonic() - started)
+
+
+@functools.cache
+def _reads_unmasked(sql: str) -> bool:
+    """Whether a query names, beside the tables of its own stage, one that is not masked, or may read a file of one.
+
+    Decided by what DuckDB understands. UserError for a query that does more than read, or hides what it reads.
+    """
+    keys = ("catalog_name", "schema_name", "table_name", "function_name", "function.function_name")
+    with open_parser() as parser:
+        refuse_acting(parser, sql)
+        found = named_in_tree(parser, sql, *keys)
+    if found is None:
+        raise UserError(f"a pivot without its values, or an explain, is refused in a check; {VALUES_OF_A_PIVOT}")
+    if "query_table" in map(str.lower, found["function_name"]):
+        raise UserError("the function query_table is refused in a check: it hides which table is read; name the table")
+    schemas = {name.lower().removeprefix(f"{PREVIOUS}_") for name in found["schema_name"]}
+    names = {*found["catalog_name"], *found["table_name"], *(schema.replace("-", "_") for schema in schemas)}
+    files = any(not re.fullmatch(r"\w*", name) for name in names)  # DuckDB opens "a/b.parquet", "a/b".parquet too
+    return bool(schemas & UNMASKED) or files or not GENERATING.issuperset(found["function.function_name"])
 
 
 def _name_tables(connection: duckdb.DuckDBPyConnection, schema: str, name: str, compares: bool) -> None:
@@ -380,10 +417,10 @@ def judge(check: Check, failing: int, rows: int) -> tuple[Status, str]:
     return "passed", ""
 
 
-def _examples(connection: duckdb.DuckDBPyConnection, table: str, check: Check) -> list[dict[str, Any]]:
-    """The first failing rows in the order of their values; of tables that are not masked yet only what is SHOWN."""
+def _examples(connection: duckdb.DuckDBPyConnection, hidden: bool) -> list[dict[str, Any]]:
+    """The first failing rows in the order of their values; with `hidden` only what is SHOWN of them."""
     columns = [row[0] for row in connection.execute("describe failing").fetchall()]
-    if UNMASKED.search(f"{table} {check.sql}"):
+    if hidden:
         columns = [column for column in columns if column in SHOWN]
     if not columns:
         return []

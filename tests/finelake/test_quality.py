@@ -217,7 +217,6 @@ def test_a_mistake_is_one_sentence(capsys, arguments, message):
         "from read_text('params.yaml')",
         "from read_blob('/proc/self/environ')",
         "from 'data/notes.csv'",
-        "select 1; copy (select 1) to 'made'",
         "from glob('*')",
     ],
 )
@@ -226,6 +225,25 @@ def test_a_check_reads_the_pinned_tables_only(capsys, project, query):
     code, out, err = finelake(capsys, "quality", "holds")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "quality/holds.sql: the query failed on mask.records (Permission Error: Cannot access file" in err
+    assert not list(project.glob("made*"))
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("select 1; copy (select 1) to 'made'", "a statement of type copy is refused"),
+        (
+            "from enable_logging(level='trace', storage='file', storage_path='made', storage_buffer_size=0), this, "
+            "(select write_log('any text', level := 'error')) x",
+            "the function ",
+        ),
+    ],
+)
+def test_nothing_of_a_check_that_does_more_than_read_is_run(capsys, project, query, reason):
+    (project / "quality" / "holds.sql").write_text(f"-- Acts.\n-- table: mask.records\n{query}")
+    code, out, err = finelake(capsys, "quality", "holds")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"quality/holds.sql: {reason}" in err and "is refused" in err
     assert not list(project.glob("made*"))
 
 

@@ -50,6 +50,35 @@ def test_the_owner_reads_files_and_another_program_the_tables_only(finelake, rev
     assert (revised / "a.csv").read_text() == "rows\n5\n"
 
 
+@pytest.mark.parametrize("space", ["", "\u00a0", "\u3000", "/**/"])
+@pytest.mark.parametrize("options", [(), ("--tables-only",)])
+def test_a_query_that_logs_into_a_file_is_refused(finelake, revised, options, space):
+    logging = f"enable_logging{space}(level='trace', storage='file', storage_path='logged', storage_buffer_size=0)"
+    query = f"from {logging}, clean.records, (select write_log{space}('any text', level := 'error')) x"
+    code, out, err = finelake("sql", *options, query)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the function" in err and "is refused: it does more than read" in err
+    assert not (revised / "logged").exists()
+
+
+def test_an_output_keeps_its_mode_or_is_read_only(finelake, revised):
+    path = revised / "kept.csv"
+    path.touch()
+    path.chmod(0o600)
+    assert finelake("sql", "--format", "csv", "--output", "kept.csv", "select 1 as a") == (0, "", "")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("a\n1\n", 0o600)
+    path.chmod(0o444)
+    code, out, err = finelake("sql", "--format", "csv", "--output", "kept.csv", "select 2 as a")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "kept.csv is read-only; make it writable" in err
+    assert path.read_text() == "a\n1\n"
+
+
+def test_an_import_is_a_statement_that_does_not_read(finelake):
+    for options in ((), ("--tables-only",)):
+        err = finelake("sql", *options, "import database 'x'")[2]
+        assert "a statement of type import is refused: questions only read" in err
+
+
 def test_a_table_shows_its_first_rows(finelake):
     _, out, _ = finelake("sql", "--limit", "2", "from range(3)")
     assert out.splitlines() == [

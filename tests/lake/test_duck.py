@@ -69,6 +69,9 @@ def test_a_wrong_query_is_one_sentence(project):
         ("call pragma_version()", "call"),
         ("explain analyze copy (select 1) to 'x.csv'", "copy"),
         ("explain (analyze, format json) delete from clean.records", "delete"),
+        ("/* a */ explain /* b */ analyze -- c\n copy (select 1) to 'x.csv'", "copy"),
+        ("explain analyse (select 1); drop schema clean", "explain"),
+        ("import database 'there'", "import"),
     ],
 )
 def test_a_statement_that_does_not_read_is_refused(project, statement, kind):
@@ -110,9 +113,69 @@ def test_nothing_of_a_statement_is_run_before_it_is_refused(project, tmp_path, m
     assert os.listdir(tmp_path) == ["there"]
 
 
-def test_words_that_only_look_like_such_functions_are_fine(project):
-    query = "select 'enable_profiling(' as query, count(*) from clean.records group by query order by (query)"
-    assert ask(connect(*project, query=query), query).fetchall() == [("enable_profiling(", 2)]
+@pytest.mark.parametrize(
+    "space", ["", " ", "\n", "/* ( */", "-- (\n", "\u00a0", "\u2003", "\u200b", "\u3000", "\ufeff"]
+)
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("from enable_logging{}(level = 'trace', storage = 'file', storage_path = 'made')", "enable_logging"),
+        ("select write_log{}('text', level := 'error')", "write_log"),
+        ("select \"WRITE_log\"{}('text')", "write_log"),
+        ("from system{0}.{0}main{0}.{0}query{0}('select 1')", "query"),
+        ("select * from (select 1) order by (select count(*) from checkpoint{}())", "checkpoint"),
+        ("with recursive a as (from json_execute_serialized_sql{}('{{}}')) from a", "json_execute_serialized_sql"),
+        ("explain analyze from enable_profiling{}()", "enable_profiling"),
+        ("/* a */ explain (analyze, format json) (from enable_profiling{}())", "enable_profiling"),
+        ("pivot (from enable_profiling{}()) on a", "enable_profiling"),
+        ("from (pivot (select 1 as a, '\u3000' as b) on a) join write_log{}('text') on true", "write_log"),
+    ],
+)
+def test_a_function_that_acts_is_refused_however_it_is_written(query, name, space):
+    with pytest.raises(
+        UserError, match=rf"the function {name} is refused|the query holds the space U\+[0-9A-F]+ outside"
+    ):
+        duck.check_reads(query.format(space))
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("select 'enable_profiling(' as query, count(*) from clean.records group by query order by (query)", 2),
+        ("with query(checkpoint) as (select 5) select checkpoint, 6 from query", 6),
+        ("with a (write_log) as (select 7) select write_log, (write_log) from a", 7),
+        ("select\u00a01,\u30002", 2),
+        ('pivot (select \'a\u3000\' as "x\u3000", 3 as b) -- \u3000\n on "x\u3000" using sum(b), sum(b)', 3),
+        ("select 0, " + " || ".join(["'a'"] * 500), "a" * 500),
+    ],
+)
+def test_words_that_only_look_like_such_functions_are_fine(project, query, answer):
+    assert ask(connect(*project, query=query), query).fetchall()[0][1] == answer
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "explain select 1",
+        "-- a\nexplain select 1",
+        "explain analyze select 1",
+        "/* a */ explain /* b */ analyse (select 1)",
+        "explain (select 1) limit 1",
+        "explain (format json) select 1",
+        "explain (analyze, format json) (((select 1)))",
+        "explain pivot clean.records on name in ('a', 'b')",
+        "describe clean.records",
+        "summarize clean.records",
+        "show all tables",
+    ],
+)
+def test_what_tells_of_a_query_reads(project, query):
+    assert ask(connect(*project, query=query), query).fetchall()
+
+
+def test_an_explain_of_a_pivot_without_its_values_is_named():
+    with pytest.raises(UserError, match="an explain of a pivot without its values is refused; write its values, as in"):
+        duck.check_reads("explain pivot clean.records on name")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """A file that a person names: replaced whole, or left as it was."""
 
+import fcntl
 import os
+import re
 import socket
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -25,6 +29,78 @@ def test_a_new_file_has_the_mode_of_any_other_and_an_old_one_is_replaced(tmp_pat
     write(tmp_path / "a", "newer")
     assert (tmp_path / "a").read_text() == "newer"
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_a_file_keeps_its_mode_and_nobody_else_reads_it_before_it_is_whole(tmp_path, mode):
+    path = tmp_path / "a"
+    path.touch()
+    path.chmod(mode)
+    with replacing(path) as part:
+        part.write_text("new")
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", mode)
+
+
+def test_a_new_file_is_its_owners_alone_before_it_is_whole(tmp_path):
+    with replacing(tmp_path / "a") as part:
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("made", ["before", "meanwhile"])
+def test_a_file_that_its_owner_made_read_only_is_left_alone(tmp_path, made):
+    path = tmp_path / "a"
+
+    def make():
+        path.write_text("old")
+        path.chmod(0o444)
+
+    if made == "before":
+        make()
+    refused = pytest.raises(UserError, match=r"a is read-only; make it writable \(chmod u\+w\) or name another file")
+    with refused, replacing(path) as part:
+        part.write_text("new")
+        make()
+    assert (path.read_text(), os.listdir(tmp_path)) == ("old", ["a"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lake.output import replacing
+with replacing(Path(sys.argv[1])) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_writers_is_not(tmp_path):
+    path = tmp_path / "a[1]"
+    for target in (path, tmp_path / "other"):
+        subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
+    (tmp_path / ".a[1].mine.part").write_text("kept")
+    (tmp_path / f".a[1].{'0' * 16}.part").symlink_to("other")
+    left = sorted(tmp_path.glob(".*.part"))
+    assert sorted(stat.S_IMODE(part.lstat().st_mode) for part in left if not part.is_symlink())[:2] == [0o600, 0o600]
+    with replacing(path) as living:
+        living.write_text("whole")
+        write(path)
+    assert path.read_text() == "whole"
+    names = sorted(re.sub("[0-9a-f]{16}", "#", name) for name in os.listdir(tmp_path))
+    assert names == [".a[1].#.part", ".a[1].mine.part", ".other.#.part", "a[1]"]
+
+
+def test_a_file_that_was_taken_for_abandoned_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    lock, locked = fcntl.flock, []
+
+    def late(file, how):
+        if not locked:
+            next(tmp_path.iterdir()).unlink()
+        locked.append(lock(file, how))
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write(tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "new" and len(locked) == 2
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -86,5 +162,6 @@ def test_a_folder_that_is_not_there_and_a_loop_of_links_are_named(tmp_path):
 
 
 def test_a_long_name_fits(tmp_path):
-    write(tmp_path / ("x" * 250))
-    assert os.listdir(tmp_path) == ["x" * 250]
+    for name in ("x" * 250, "中" * 85):
+        write(tmp_path / name)
+        assert (tmp_path / name).read_text() == "new"

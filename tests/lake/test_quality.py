@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from lake.drift import psi
+from lake.duck import named_in_tree, open_parser, refuse_acting
 from lake.errors import UserError
 from lake.quality import MACROS, Limit, Params, ask, judge, load_checks, matching, parse_check, run_checks, skipped
 from lake.snapshots import Table, write_manifest
@@ -179,8 +180,8 @@ def test_a_table_that_is_not_there_is_a_reason_to_skip():
 @pytest.fixture
 def database():
     connection = duckdb.connect()
-    connection.execute("create schema clean; create schema mask")
-    for stage in ("clean", "mask"):
+    for stage in ("clean", "mask", "previous_ingest"):
+        connection.execute(f"create schema {stage}")
         connection.execute(
             f"create table {stage}.records as select 'id ' || n as record_id, 'secret ' || n as text from range(9) t(n)"
         )
@@ -217,12 +218,68 @@ def test_a_table_of_the_same_stage_needs_no_prefix(database):
         ("mask.records", "select record_id, text from clean.records", ["record_id"]),
         ("mask.records", 'select record_id, text from "clean"."records"', ["record_id"]),
         ("mask.records", "select record_id, text from CLEAN .records", ["record_id"]),
+        ("mask.records", 'select record_id, text from "clean"/**/."records"', ["record_id"]),
+        ("mask.records", "select record_id, text from\u00a0clean\u3000.\u3000records", ["record_id"]),
+        ("mask.records", "select record_id, text from memory.clean.records", ["record_id"]),
+        ("mask.records", "select r.record_id, r.text from this join clean.records r using (record_id)", ["record_id"]),
+        ("mask.records", "with a as (from clean.records) select record_id, text from a", ["record_id"]),
+        ("mask.records", "select record_id, (select any_value(text) from clean.records) as t from this", ["record_id"]),
+        ("mask.records", "select record_id, text from previous_ingest.records", ["record_id"]),
+        (
+            "mask.records",
+            "pivot clean.records on text in ('secret 1') using count(*) group by record_id",
+            ["record_id"],
+        ),
+        (
+            "mask.records",
+            "select record_id, text from this, histogram_values(clean.records, text) limit 9",
+            ["record_id"],
+        ),
+        ("mask.records", "select record_id, text as clean from this -- clean.records", ["record_id", "clean"]),
+        ("mask.records", "select record_id, 'clean.records' as a from this, range(1)", ["record_id", "a"]),
     ],
 )
 def test_of_tables_before_mask_only_ids_are_shown(database, table, sql, shown):
     result = ask(database, check(sql), table)
     assert result.failing == 9
     assert [list(row) for row in result.examples] == ([shown] * 5 if shown else [])
+
+
+def test_the_shipped_checks_only_read(project):
+    with open_parser() as parser:
+        for shipped in load_checks(project, Params()):
+            refuse_acting(parser, shipped.sql)
+            assert named_in_tree(parser, shipped.sql, "table_name")
+
+
+def test_a_file_of_a_table_is_not_shown_as_a_table(database, tmp_path):
+    path = tmp_path / "part.parquet"
+    database.execute(f"copy clean.records to '{path}'")
+    for read in (f"read_parquet('{path}')", f'"{path}"', f'"{path.with_suffix("")}".parquet'):
+        result = ask(database, check(f"select record_id, text from {read}"), "mask.records")
+        assert result.failing == 9 and [list(row) for row in result.examples] == [["record_id"]] * 5
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("from enable_logging(level = 'trace', storage = 'file')", "the function enable_logging is refused"),
+        ("select write_log\u00a0('text') from this", "the function write_log is refused"),
+        ("from query('select ' || '1')", "the function query is refused"),
+        ("from query_table(['cle' || 'an.records'])", "the function query_table is refused in a check"),
+        ("from QUERY_TABLE/**/('this')", "the function query_table is refused in a check"),
+        ("pivot this on text", "a pivot without its values, or an explain, is refused in a check; write its values"),
+        ("select 1; drop table clean.records", "a statement of type drop is refused"),
+        ("select 1; select 2", "the query holds 2 statements"),
+        ("copy (select 1) to 'made'", "a statement of type copy is refused"),
+    ],
+)
+def test_a_check_only_reads_and_names_what_it_reads(database, tmp_path, monkeypatch, sql, reason):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^quality/c.sql: {reason}"):
+        ask(database, check(sql), "mask.records")
+    assert list(tmp_path.iterdir()) == []
+    assert database.execute("select count(*) from clean.records").fetchall() == [(9,)]
 
 
 @pytest.mark.parametrize(
