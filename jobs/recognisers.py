@@ -396,14 +396,15 @@ def _is_order(match: re.Match) -> bool:
 def _is_code(match: re.Match) -> bool:
     """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash.
 
-    More than PREFIX capitals are a word that lost the space behind it, as in <b>URGENT</b>138….
+    More than PREFIX capitals are a word that lost the space behind it, as in <b>URGENT</b>138…, and X stands for
+    redacted characters.
     """
     if _is_order(match):
         return True
     letters = _letters_before(match)
     if not letters or _LABEL.search(letters):
         return False
-    return _is_in_letters(match) or letters.isupper() and len(letters) <= PREFIX
+    return _is_in_letters(match) or letters.isupper() and len(letters) <= PREFIX and {*letters} != {"X"}
 
 
 PREFIX = 4  # capitals of a code, as TX, SN or ORD

@@ -79,6 +79,7 @@ PAIRS = [
     ("收货地在123 Main Street旁", "收货地在<ADDRESS>旁"),
     ("URGENT13812345678", "URGENT<PHONE>"),
     ("XX4111111111111111", "XX<CARD>"),
+    ("XXXX13812345678", "XXXX<PHONE>"),
     ("PLEASE HELP4111111111111111", "PLEASE HELP<CARD>"),
     ("卡号4111 1111\n1111 1111，", "卡号<CARD>，"),
     ("pay 4111-1111-\n1111-1111 now", "pay <CARD> now"),
