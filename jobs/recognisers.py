@@ -19,6 +19,7 @@ from functools import lru_cache
 from io import StringIO
 from itertools import groupby
 from math import prod
+from string import ascii_letters
 from types import MappingProxyType
 
 import phonenumbers
@@ -315,6 +316,7 @@ def canonical(kind: str, value: str) -> str:
 _AT = re.compile("@")
 _LINK = re.compile("://")
 _NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
+_WRAPPED = re.compile(r"\n(?:(?<=\d\n)|(?<=\d-\n))\d")
 _DOTS = re.compile(r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
 _PLATES = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}"
@@ -411,7 +413,8 @@ PREFIX = 4  # capitals of a code, as TX, SN or ORD
 
 
 def _letters_before(match: re.Match) -> str:
-    return re.findall(r"[A-Za-z]*\Z", _before(match))[0]
+    before = _before(match)
+    return before[len(before.rstrip(ascii_letters)) :]
 
 
 def _is_in_letters(match: re.Match) -> bool:
@@ -659,6 +662,23 @@ RECOGNISERS = (
         # Right behind @ a label may mix scripts; later ones do not, so that a sentence behind an address stays.
         rf"[{_WORD}Ѐ-ӿ.%+-]{{1,64}}@[\w-]{{1,63}}\.(?:(?:[A-Za-z0-9À-ɏ-]{{1,63}}|[^\W\d_A-Za-z]{{1,63}})\.){{0,7}}{_TOP}",
     ),
+    # Before the others of its kinds, which would find a part of it.
+    _of("card", _WRAPPED, rf"{_WRAPPED_CARD}{_BREAK_OR_GAP}\d{{1,3}}(?![ -]?\d)", _wrapped_card),
+    _of("card", _WRAPPED, rf"{_WRAPPED_CARD}(?![ -]?\d)", _wrapped_card),
+    _of(
+        "card",
+        _WRAPPED,
+        rf"(?<!\d)(?<!\d[ -])\d{{4}}{_BREAK_OR_GAP}\d{{6}}{_BREAK_OR_GAP}\d{{4,5}}(?![ -]?\d)",
+        _wrapped_card,
+    ),
+    _of("card", _WRAPPED, r"(?<!\d)(?=[\d\n]{14,20}(?!\d))\d{1,18}\n\d{1,18}(?!\d)", _wrapped_card, _CARD_CONTEXT),
+    _of(
+        "phone",
+        _WRAPPED,
+        r"(?<!\d)(?<!\d[ -])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]\d{4}-?\n|-?\n\d{4}[ -])\d{4}(?![ -]?\d)(?!\.\d)",
+        _mobile,
+    ),
+    _of("phone", _WRAPPED, r"(?<!\d)1(?=[\d\n]{11}(?!\d))\n?[3-9]\d*\n?\d+(?!\d)", _wrapped_mobile, _PHONE_CONTEXT),
     _of("resident_id", _NUMBER, r"(?<!\d)\d{6}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}[ -]?[\dXx](?!\d)", _resident_id),
     _of("credit_code", _NUMBER, r"(?<![A-Za-z0-9])[159][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![A-Za-z0-9])", _credit_code),
     _of("iban", _NUMBER, r"(?i:(?<![a-z0-9])[a-z]{2}\d{2}[a-z0-9]{11,30}(?![a-z0-9]))", _iban),
@@ -669,15 +689,6 @@ RECOGNISERS = (
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}\1\d{1,3}(?!\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)(?:\d{4}[ -]\d{6}[ -]\d{4,5}|\d{6}[ -]\d{10,13})(?!\d)", _card),
-    _of("card", _NUMBER, rf"{_WRAPPED_CARD}{_BREAK_OR_GAP}\d{{1,3}}(?![ -]?\d)", _wrapped_card),
-    _of("card", _NUMBER, rf"{_WRAPPED_CARD}(?![ -]?\d)", _wrapped_card),
-    _of(
-        "card",
-        _NUMBER,
-        rf"(?<!\d)(?<!\d[ -])\d{{4}}{_BREAK_OR_GAP}\d{{6}}{_BREAK_OR_GAP}\d{{4,5}}(?![ -]?\d)",
-        _wrapped_card,
-    ),
-    _of("card", _NUMBER, r"(?<!\d)(?=[\d\n]{14,20}(?!\d))\d{1,18}\n\d{1,18}(?!\d)", _wrapped_card, _CARD_CONTEXT),
     _of("ssn", _NUMBER, rf"(?<![{_WORD}-])\d{{3}}-\d{{2}}-\d{{4}}(?![{_WORD}-])", _ssn),
     _of("ssn", _NUMBER, r"(?<!\d)\d{3} ?\d{2} ?\d{4}(?!\d)", _ssn, _SSN_CONTEXT),
     _of("passport", _NUMBER, r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2}\d{7,8}|\d{9})(?![A-Za-z0-9])", _PASSPORT_CONTEXT),
@@ -687,13 +698,6 @@ RECOGNISERS = (
         rf"(?<!\d)(?<!\d\.)(?<![¥$€£])(?:(?:\+|00)?86[ -]?|\(\+?86\) ?)?(?:{_MOBILE})(?!\d)(?!\.\d)",
         _mobile,
     ),
-    _of(
-        "phone",
-        _NUMBER,
-        r"(?<!\d)(?<!\d[ -])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]\d{4}-?\n|-?\n\d{4}[ -])\d{4}(?![ -]?\d)(?!\.\d)",
-        _mobile,
-    ),
-    _of("phone", _NUMBER, r"(?<!\d)1(?=[\d\n]{11}(?!\d))\n?[3-9]\d*\n?\d+(?!\d)", _wrapped_mobile, _PHONE_CONTEXT),
     _of("phone", _NUMBER, r"(?<!\d)\(?0(?:10|2\d|[3-9]\d{2})\)?[ -]?[2-8]\d{2,3}[ -]?\d{4}(?!\d)", _landline),
     _of("phone", _NUMBER, r"(?<![\d+])(?:\+ ?|00)[1-9](?:[ .()/-]{0,2}\d){6,14}(?!\d)", _international),
     _of(
