@@ -1,10 +1,14 @@
 """Mask: personal data in texts, facts, source keys and quotes give way to the name of their kind.
 
 jobs/recognisers.py says what is found; here is what becomes of it: a tag, a keyed pseudonym, a part of the value that
-names nobody, or the whole record is rejected. An annotation whose label or annotator holds personal data is rejected:
-<PHONE> is not a class, and two annotators who both became <EMAIL> would count as one.
+names nobody, or the whole record is rejected.
+
+An annotation whose label holds personal data is rejected: <PHONE> is not a class. A label is the name of a class, so it
+is judged by the PROVEN kinds and the user's patterns only: `Name: Change` and `Unit 3` are classes. An annotator who is
+named by personal data becomes a code, so that no label is lost and two people stay two.
 """
 
+import functools
 import hashlib
 import hmac
 import importlib
@@ -12,7 +16,7 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -37,6 +41,16 @@ PARTS = {
     "iban": slice(2),
     "plate": slice(2),
 }
+# What a token may hold of a value in mode `partial`: also of the rest of a value around another one.
+SHAPES = {
+    "card": r"[\da-z]{1,4}",
+    "phone": r"[\da-z]{1,4}",
+    "resident_id": r"[\dx]{1,2}",
+    "iban": r"[\da-z]{1,2}",
+    "plate": r"\w{1,2}",
+}
+# The kinds that a form or a check digit proves; the others (names, addresses, chats, IPs) are guessed from words.
+PROVEN = ("url", "email", "resident_id", "credit_code", "iban", "card", "ssn", "passport", "phone", "plate")
 SHORTEST = 32  # characters of a key: pseudonyms whose key can be guessed can be undone
 LETTERS = 12  # of a pseudonym, 56 bits: two values in a hundred million meet by chance once in ten times
 
@@ -49,8 +63,8 @@ FOUND = struct(
     counts=ArrayType(IntegerType()),
     columns=StringType(),
 )
-QUOTE = struct(quote=StringType(), start=IntegerType(), personal=StringType())
-OF_ANNOTATIONS = "^(label|annotator): "  # how the detail of a rejected annotation begins
+QUOTE = struct(quote=StringType(), start=IntegerType(), annotator=StringType(), personal=StringType())
+OF_ANNOTATIONS = "^label: "  # how the detail of a rejected annotation begins
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """Records and annotations without personal data, counts by kind.
 
     Rejected are the records that hold a kind whose mode is `drop` or that have a column named by a personal value, the
-    annotations whose label or annotator holds one, and the annotations whose record is gone.
+    annotations whose label holds one, and the annotations whose record is gone.
     """
     records, annotations = frames["dedup.records"], frames["ingest.annotations"]
     masked = mask_records(records, params).persist()
@@ -208,7 +222,7 @@ def load_ner(name: str) -> Ner:
 
 def _unfit(found: Any) -> str | None:
     """Why an object does not do as a model; None where it does."""
-    home = getattr(found, "__module__", None)
+    home = getattr(_innermost(found), "__module__", None)
     if not callable(found) or not isinstance(home, str):
         return "is not a function"
     if _is_python_s_own(home):
@@ -222,6 +236,13 @@ def _unfit(found: Any) -> str | None:
     return None
 
 
+def _innermost(found: Any) -> Any:
+    """What a partial calls: the module of a partial itself is functools."""
+    while isinstance(found, functools.partial):
+        found = found.func
+    return found
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
@@ -233,7 +254,7 @@ def mask_records(records: DataFrame, params: Params) -> DataFrame:
     def masked(
         texts: pd.Series, keys: pd.Series, businesses: pd.Series, values: pd.Series, names: pd.Series
     ) -> pd.DataFrame:
-        named = cache(lambda name: kinds_in(name, params))
+        named = cache(lambda name: kinds_in(name, params, params.kinds))
         rows = [
             (*_mask_row(row, params), _joined(kind for name in columns for kind in named(name)))
             for *row, columns in zip(texts, keys, businesses, values, names, strict=True)
@@ -282,20 +303,17 @@ def count(masked: DataFrame) -> DataFrame:
 
 
 def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params) -> DataFrame:
-    """The annotations of `records`; quotes as they stand in the masked text, `start` = their offset there, and
-    `personal`: which of label and annotator hold personal data and of what kinds, null for none."""
+    """The annotations of `records`; quotes as they stand in the masked text, `start` = their offset there, annotators
+    as `annotator_code` gives them, and `personal`: the kinds that the label holds (`label: phone`), null for none."""
 
     @F.pandas_udf(QUOTE)  # type: ignore[call-overload]
     def masked(
         quotes: pd.Series, starts: pd.Series, texts: pd.Series, labels: pd.Series, annotators: pd.Series
     ) -> pd.DataFrame:
-        # A model of `ner` takes any name for a person's, and annotators have names.
-        judges = {
-            "label": cache(lambda value: kinds_in(value, params, params.ner)),
-            "annotator": cache(lambda value: kinds_in(value, params)),
-        }
+        coded = cache(lambda annotator: annotator_code(annotator, params))
+        judged = cache(lambda label: _personal(label, params))
         rows = [
-            (*_optional(quote, start, text, params), _personal({"label": label, "annotator": annotator}, judges))
+            (*_optional(quote, start, text, params), coded(annotator), judged(label))
             for quote, start, text, label, annotator in zip(quotes, starts, texts, labels, annotators, strict=True)
         ]
         frame = pd.DataFrame(rows, columns=QUOTE.fieldNames())
@@ -308,10 +326,22 @@ def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params)
     return found.withColumns(new).select(*ANNOTATIONS.fieldNames(), "personal")
 
 
-def _personal(values: Mapping[str, str | None], judges: Mapping[str, Callable[[str], set[str]]]) -> str | None:
+def annotator_code(annotator: str | None, params: Params) -> str | None:
+    """The annotator; where the value holds personal data, `annotator-` and 12 letters that follow from the value.
+
+    Exactly equal values get equal codes, in every row and run. Without a key (no mode is `pseudonym`) whoever guesses
+    the value can confirm it. A model of `ner` is not called: it takes any name for a person's.
+    """
+    if not annotator or not kinds_in(annotator, params, params.kinds):
+        return annotator
+    return f"annotator-{pseudonym('annotator', annotator, params.key)}"
+
+
+def _personal(label: str | None, params: Params) -> str | None:
     """Such as `label: phone`."""
-    found = {name: _joined(judges[name](value)) for name, value in values.items() if value}
-    return "; ".join(f"{name}: {kinds}" for name, kinds in found.items() if kinds) or None
+    proven = tuple(kind for kind in params.kinds if kind in PROVEN)
+    kinds = _joined(kinds_in(label, params, proven)) if label else None
+    return f"label: {kinds}" if kinds else None
 
 
 def _optional(quote: str | None, start: float | None, text: str | None, params: Params) -> tuple:
@@ -355,14 +385,25 @@ def mask_text(text: str, params: Params) -> str:
 
 def find_in(text: str, params: Params) -> list[Span]:
     """The personal data of the kinds that are masked, also those that the model of `ner` and the patterns find."""
-    return find(text, params.kinds, load_ner(params.ner) if params.ner else None, params.patterns)
+    return find(text, params.kinds, load_ner(params.ner) if params.ner else None, params.patterns, tags(params))
 
 
-def kinds_in(value: str, params: Params, ner: str | None = None) -> set[str]:
-    """The kinds of personal data in a value that is kept or rejected as a whole, as it is and as a text would be."""
-    model = load_ner(ner) if ner else None
+def kinds_in(value: str, params: Params, kinds: tuple[str, ...]) -> set[str]:
+    """Which of `kinds` and of the patterns a value holds that is not masked in part, unchanged or normalised."""
     written = {value, normalise(value) or ""}
-    return {kind for text in written for _, _, kind in find(text, params.kinds, model, params.patterns)}
+    return {kind for text in written for _, _, kind in find(text, kinds, None, params.patterns, tags(params))}
+
+
+def tags(params: Params) -> re.Pattern:
+    """What `token` can give with these parameters. Whatever else looks like a tag is text, and may hold a value."""
+    return _tags(tuple((kind, params.modes.get(kind, "tag")) for kind in params.masked))
+
+
+@lru_cache
+def _tags(modes: tuple[tuple[str, Mode], ...]) -> re.Pattern:
+    held = {"pseudonym": lambda kind: f"(?::[a-z]{{{LETTERS}}})?", "partial": lambda kind: f"(?::{SHAPES[kind]})?"}
+    named = "|".join(kind.upper() + (held[mode](kind) if mode in held else "") for kind, mode in modes)
+    return re.compile(f"<(?:{named})>")
 
 
 def mask_spans(text: str, spans: Sequence[Span], params: Params) -> str:

@@ -2,18 +2,24 @@
 
 A compiled pattern proposes, a check in Python decides (check digits, dates, numbering plans, the words before it), so
 amounts, order numbers and dates survive. Patterns look at neighbouring digits, never at `\\b`: a Chinese character is
-a word character, so there is no word boundary between it and a digit.
+a word character, so there is no word boundary between it and a digit. For the same reason they look at Latin words by
+_WORD, never by `\\w` or `\\b`.
 """
 
 import ipaddress
 import re
+import time
 import unicodedata
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from io import StringIO
 from itertools import groupby
 from math import prod
+from string import ascii_letters
 from types import MappingProxyType
 
 import phonenumbers
@@ -55,6 +61,7 @@ def find(
     kinds: tuple[str, ...] | None = None,
     ner: Ner | None = None,
     patterns: Mapping[str, str] = MappingProxyType({}),
+    tags: re.Pattern | None = None,
 ) -> list[Span]:
     """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
 
@@ -62,10 +69,10 @@ def find(
     expressions. `ner` is called once for a text. What these find beyond the recognisers' spans is theirs.
 
     The text is searched again without what was found, until nothing is: a value may hide behind the one it touches.
-    Tags of a masked text are not searched, so that masking a masked text changes nothing.
+    What `tags` matches is not searched (None: <PHONE> and its like), so that masking a masked text changes nothing.
     """
     folded = text if text.isascii() else text.translate(FOLD)
-    search = _Search(folded, kinds, tuple(patterns.items()))
+    search = _Search(folded, kinds, tuple(patterns.items()), tags or _PLAIN_TAGS)
     spans = search.look(0, len(text))
     if ner:
         named = [span for span in ner(text) if kinds is None or span[2] in kinds or span[2] in patterns]
@@ -100,10 +107,13 @@ def _around(spans: list[Span], length: int) -> Iterator[tuple[int, int]]:
 class _Search:
     """A folded text and which of its characters are claimed, one byte each."""
 
-    def __init__(self, text: str, kinds: tuple[str, ...] | None, patterns: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, text: str, kinds: tuple[str, ...] | None, patterns: tuple[tuple[str, str], ...], tags: re.Pattern
+    ) -> None:
         self.text, self.kinds, self.patterns = text, kinds, patterns
         self.taken, self.claimed = bytearray(len(text)), False
-        for tag in _tags(tuple(kind for kind, _ in patterns)).finditer(text) if "<" in text else ():
+        self.seconds: defaultdict[str, float] = defaultdict(float)  # that the patterns took so far, by kind
+        for tag in tags.finditer(text) if "<" in text else ():
             self._take(*tag.span())
 
     def look(self, start: int, end: int) -> list[Span]:
@@ -126,7 +136,7 @@ class _Search:
         # Of two recognisers whose finds overlap the first has it; a find around a claimed value has what is left.
         recognised = [list(self._free(span)) for span in within(seen)]
         found = [piece for pieces in recognised for piece in pieces if self._claim(piece)]
-        own = within(_matched(view, self.patterns))
+        own = within(_matched(view, self.patterns, self.seconds))
         return found + [piece for span in own for piece in self.claim_rest(span)]
 
     def claim_rest(self, span: Span) -> list[Span]:
@@ -177,13 +187,6 @@ _RUNS = re.compile(rb"\x00+|\x01+")
 _FREE = re.compile(rb"\x00+")
 
 
-@lru_cache
-def _tags(own: tuple[str, ...]) -> re.Pattern:
-    """What stands for a masked value: <PHONE>, a pseudonym of 12 letters, a part of up to 4 characters."""
-    named = "|".join(kind.upper() for kind in (*KINDS, *own))
-    return re.compile(rf"<(?:{named})(?::(?:[a-z]{{12}}|\w{{1,4}}))?>")
-
-
 def _recognised(folded: str, kinds: tuple[str, ...] | None) -> list[Span]:
     spoken = folded if folded.isascii() else _RUN.sub(_read_out, folded)
     spans: list[Span] = []
@@ -211,12 +214,25 @@ def compiled(pattern: str) -> regex.Pattern:
         raise ValueError(f"has counts whose product is above {MOST_REPEATED:,}: compiled, it takes too much memory")
     try:
         found = regex.compile(pattern)
+        unbounded = _unbounded(pattern)
         empty = found.search("", timeout=SECONDS)
     except (regex.error, ValueError, OverflowError, RecursionError, MemoryError, TimeoutError) as error:
         raise ValueError(f"is not a regular expression ({error})") from None
+    if unbounded:
+        raise ValueError(f"{unbounded}, whose time and memory have no bound; write it without")
     if empty:
         raise ValueError("matches the empty text; let it ask for at least one character")
     return found
+
+
+def _unbounded(pattern: str) -> str | None:
+    """What in a pattern can take any time and memory: regex shows the parts of a pattern that it compiles."""
+    with redirect_stdout(StringIO()) as parts:
+        regex.compile(pattern, regex.DEBUG)
+    names = set(re.findall(r"^ *([A-Z_]+)", parts.getvalue(), re.MULTILINE))
+    if "FUZZY" in names:
+        return "has fuzzy matching, such as {e<=1} (a brace of the text is written \\{)"
+    return "calls itself or a group, such as (?R), (?1) or (?&name)" if "GROUP_CALL" in names else None
 
 
 LONGEST_PATTERN = 1000  # characters
@@ -224,13 +240,13 @@ MOST_REPEATED = 1_000_000  # (a{1000}){1000} is written out when it is compiled
 SECONDS = 10  # of processor time that a pattern may take for a text
 
 
-def _matched(folded: str, patterns: tuple[tuple[str, str], ...]) -> Iterator[Span]:
-    """What the user's patterns find: their group `value`, or else the whole match."""
+def _matched(folded: str, patterns: tuple[tuple[str, str], ...], seconds: defaultdict[str, float]) -> Iterator[Span]:
+    """What the user's patterns find: their group `value`, or else the whole match. `seconds`: by kind, counted on."""
     for kind, pattern in patterns:
         one = compiled(pattern)
         group = "value" if "value" in one.groupindex else 0
         try:
-            for match in one.finditer(folded, timeout=SECONDS):
+            for match in _timed(one, folded, kind, seconds):
                 # The words before `value` speak of what follows them, not of what follows the next masked value.
                 if TAKEN not in folded[match.start() : match.start(group)]:
                     yield *match.span(group), kind
@@ -239,6 +255,20 @@ def _matched(folded: str, patterns: tuple[tuple[str, str], ...]) -> Iterator[Spa
                 f"mask.patterns.{kind} took more than {SECONDS} s for one text; write it without repetitions in "
                 "repetitions, such as (a+)+"
             ) from None
+
+
+def _timed(one: regex.Pattern, folded: str, kind: str, seconds: defaultdict[str, float]) -> Iterator[regex.Match]:
+    """The matches of a pattern. TimeoutError where it has taken SECONDS: the limit of regex is for each match."""
+    matches = one.finditer(folded, timeout=max(SECONDS - seconds[kind], 0.001))
+    while True:
+        started = time.process_time()
+        match = next(matches, None)
+        seconds[kind] += time.process_time() - started
+        if seconds[kind] > SECONDS:
+            raise TimeoutError
+        if match is None:
+            return
+        yield match
 
 
 # --- numerals in other dress -----------------------------------------------------------------------------------------
@@ -286,6 +316,7 @@ def canonical(kind: str, value: str) -> str:
 _AT = re.compile("@")
 _LINK = re.compile("://")
 _NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
+_WRAPPED = re.compile(r"\n(?:(?<=\d\n)|(?<=\d-\n))\d")
 _DOTS = re.compile(r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]:[0-9A-Fa-f:]*:")
 _PLATES = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[A-Za-z][·•. -]?[0-9A-Za-z]{5}"
@@ -305,28 +336,41 @@ _NAMED = re.compile(
     "|EGARDS|incerely|am called"
 )
 
+# --- Latin words -----------------------------------------------------------------------------------------------------
+
+# Letters, digits and _ that make one word with a Latin word or number beside them; Chinese beside it does not.
+_WORD = "A-Za-z0-9_À-ɏ"
+_START = f"(?<![{_WORD}])"
+
 # --- the words before ------------------------------------------------------------------------------------------------
 
 _ORDER = re.compile(
     r"(?:订单|单号|流水|编号|交易号|参考号|合同号|凭证|案件|工单|运单|票号|批次"
-    r"|\border|\bref|\breference|\binvoice|\btransaction|\bcase|\bticket|\btracking|\bconfirmation|\bcomplaint)"
+    rf"|{_START}(?:order|ref|reference|invoice|transaction|case|ticket|tracking|confirmation|complaint))"
     r"\s?(?:号码?|no|nr|number|id)?[^\w]{0,4}(?:是|为|is)?[^\w]{0,3}\Z",
     re.IGNORECASE,
 )
-_CARD_CONTEXT = re.compile(r"(?:卡号?|账号|\bcard|\bcc|visa|mastercard)[^\d]{0,20}\Z", re.IGNORECASE)
+_CARD_CONTEXT = re.compile(rf"(?:卡号?|账号|{_START}(?:card|cc)|visa|mastercard)[^\d]{{0,20}}\Z", re.IGNORECASE)
 _PHONE_CONTEXT = re.compile(
-    r"(?:phone|mobile|\bcell|\btel|\bfax|\bdesk|whatsapp|\b(?:call|text|reach|ring)(?:ed|ing)? (?:\w+ )?(?:on|at|back)"
+    rf"(?:phone|mobile|whatsapp|{_START}(?:cell|tel|fax|desk)"
+    rf"|{_START}(?:call|text|reach|ring)(?:ed|ing)? (?:\w+ )?(?:on|at|back)"
     r"|answering at|messages? (?:to|on|at))[^\d]{0,12}\Z"
     r"|(?:手机|电话|座机|传真|联系方式|致电|拨打)(?:号码?)?[是为]?[^\w]{0,4}\Z",
     re.IGNORECASE,
 )
 _PASSPORT_CONTEXT = re.compile(
-    r"(?:护照|通行证|\bpassport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}\Z", re.IGNORECASE
+    rf"(?:护照|通行证|{_START}passport)(?:号码?| ?(?:no|nr|number|id))?[^\w]{{0,3}}(?:[是为]|is)?[^\w]{{0,3}}\Z",
+    re.IGNORECASE,
 )
 _SSN_CONTEXT = re.compile(
-    r"(?:\bssn|social security|\bsocial)(?: ?(?:no|nr|number))?[^\w]{0,3}(?:is)?[^\w]{0,3}\Z", re.I
+    rf"(?:{_START}(?:ssn|social security|social)|社会安全号码?|社会保障号码?|社安号码?)"
+    r"(?: ?(?:no|nr|number))?[^\w]{0,3}(?:[是为]|is)?[^\w]{0,3}\Z",
+    re.IGNORECASE,
 )
-_DATE = re.compile(r"(?:19|20)\d\d[-. ]\d{1,2}[-. ]\d{1,2}|\d{1,2}[-. ]\d{1,2}[-. ](?:19|20)?\d\d|(?:19|20)\d{6}")
+# Also with the hour of a time behind it.
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d[-. ]\d{1,2}[-. ]\d{1,2}|\d{1,2}[-. ]\d{1,2}[-. ](?:19|20)?\d\d|(?:19|20)\d{6})(?: \d{1,2})?"
+)
 _AMOUNT = re.compile(r" ?(?:元|块|万|美元|人民币|%|dollars|usd|rmb|cny)", re.IGNORECASE)
 _BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)\Z", re.IGNORECASE)
@@ -352,13 +396,30 @@ def _is_order(match: re.Match) -> bool:
 
 
 def _is_code(match: re.Match) -> bool:
-    """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash."""
+    """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash.
+
+    More than PREFIX capitals are a word that lost the space behind it, as in <b>URGENT</b>138…, and X stands for
+    redacted characters.
+    """
     if _is_order(match):
         return True
-    letters = re.search(r"[A-Za-z]+\Z", _before(match))
-    if letters is None or _LABEL.search(letters.group()):
+    letters = _letters_before(match)
+    if not letters or _LABEL.search(letters):
         return False
-    return letters.group().isupper() or bool(re.match("[A-Za-z]", _after(match)))
+    return _is_in_letters(match) or letters.isupper() and len(letters) <= PREFIX and {*letters} != {"X"}
+
+
+PREFIX = 4  # capitals of a code, as TX, SN or ORD
+
+
+def _letters_before(match: re.Match) -> str:
+    before = _before(match)
+    return before[len(before.rstrip(ascii_letters)) :]
+
+
+def _is_in_letters(match: re.Match) -> bool:
+    """Letters on both sides, as in a hash."""
+    return bool(_letters_before(match) and re.match("[A-Za-z]", _after(match)))
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -398,9 +459,19 @@ _BRAND = re.compile(
 
 def _card(match: re.Match) -> bool:
     number = _digits(match)
-    if not luhn.is_valid(number) or _is_code(match):
+    if not luhn.is_valid(number) or _is_order(match) or _is_in_hash(match):
         return False
-    return bool(_BRAND.fullmatch(number) or _CARD_CONTEXT.search(_before(match)))
+    # What a network issues is proven by its digits, whatever capitals stand before it.
+    return bool(_BRAND.fullmatch(number)) or bool(_CARD_CONTEXT.search(_before(match))) and not _is_code(match)
+
+
+def _is_in_hash(match: re.Match) -> bool:
+    return _is_in_letters(match) and not _LABEL.search(_letters_before(match))
+
+
+def _wrapped_card(match: re.Match) -> bool:
+    """Over two lines: groups with one line break among them, of a number that a network issues."""
+    return match.group().count("\n") == 1 and bool(_BRAND.fullmatch(_digits(match))) and _card(match)
 
 
 def _ssn(match: re.Match) -> bool:
@@ -409,6 +480,11 @@ def _ssn(match: re.Match) -> bool:
 
 def _mobile(match: re.Match) -> bool:
     return not _is_code(match)
+
+
+def _wrapped_mobile(match: re.Match) -> bool:
+    """Over two lines, behind a word for telephone: two numbers in two lines may look the same."""
+    return match.group().count("\n") == 1 and len(_digits(match)) == 11 and not _is_code(match)
 
 
 def _landline(match: re.Match) -> bool:
@@ -452,7 +528,7 @@ def _qq(match: re.Match) -> bool:
     return not _AMOUNT.match(_after(match)) and not re.match("[年月]", _after(match))
 
 
-_IP_CONTEXT = re.compile(r"(?:\bip|address|地址)[^\w]{0,3}(?:is|[是为])?[^\w]{0,3}\Z", re.IGNORECASE)
+_IP_CONTEXT = re.compile(rf"(?:{_START}ip|address|地址)[^\w]{{0,3}}(?:is|[是为])?[^\w]{{0,3}}\Z", re.IGNORECASE)
 
 
 def _ip(match: re.Match) -> bool:
@@ -491,10 +567,10 @@ _EN_NAME = (
 )
 _EN_TITLES = r"(?:Mrs?|Ms|Miss|Mx|Dr|Prof(?:essor)?)"
 _EN_LABELS = (
-    r"(?i:\b(?:my|his|her|their) (?:full |first |last |maiden |family |sur)?name(?: is|'s|’s)|\bi am called"
-    r"|\b(?:(?:card|account) ?holder|customer|beneficiary|recipient|full|first|last|billing)(?: name)?\s?:"
-    r"|(?<!account )(?<!creditor )(?<!company )(?<!product )(?<!bank )(?<!file )\bname\s?:"
-    r"|\bregards,?|\bsincerely,?)"
+    rf"(?i:{_START}(?:(?:my|his|her|their) (?:full |first |last |maiden |family |sur)?name(?: is|'s|’s)|i am called)"
+    rf"|{_START}(?:(?:card|account) ?holder|customer|beneficiary|recipient|full|first|last|billing)(?: name)?\s?:"
+    r"|(?<!account )(?<!creditor )(?<!company )(?<!product )(?<!bank )(?<!file )"
+    rf"{_START}name\s?:|{_START}(?:regards|sincerely),?)"
 )
 _EN_NOBODY = {
     "Sir", "Sirs", "Madam", "Customer", "Team", "All", "Manager", "Client", "Member", "Valued", "Support", "Service",
@@ -519,7 +595,7 @@ _ZH_ROAD = (
     rf"(?:路|街|大道|巷|胡同|弄|村|小区|花园|公寓|大厦|苑){_ZH_NUMBER}{_ZH_UNIT}(?!线)"
     rf"(?:(?:{_ZH_PLACE}){{0,8}}?{_ZH_NUMBER}{_ZH_UNIT})*(?:\d{{3,4}}(?!\d))?"
 )
-_EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?!\w)"
+_EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?![A-Za-z0-9_])"
 
 
 def _zh_name(match: re.Match) -> bool:
@@ -556,6 +632,15 @@ _MOBILE = (
     r"|1[ -][3-9](?:[ -]\d){9}"
 )
 
+# The ends of mail domains: Latin, encoded, Cyrillic, and the Chinese ones by name, since sentences go on in Chinese.
+_TOP = (
+    r"(?:xn--[A-Za-z0-9-]{2,59}|[A-Za-z]{2,24}|[Ѐ-ӿ]{2,10}"
+    "|中国|中國|公司|网络|網絡|网址|在线|集团|政务|公益|香港|台湾|台灣)"
+)
+# Numbers in groups over two lines, as in the text of a PDF: a space or hyphen, or the end of a line.
+_BREAK_OR_GAP = r"(?:[ -]|-?\n)"
+_WRAPPED_CARD = rf"(?<!\d)(?<!\d[ -])\d{{4}}(?:{_BREAK_OR_GAP}\d{{4}}){{3}}"
+
 
 def _of(kind: str, gate: re.Pattern, pattern: str, *how: Callable[[re.Match], bool] | re.Pattern) -> Recogniser:
     """A recogniser with a check, with words that must stand before it, with both or neither."""
@@ -571,7 +656,29 @@ RECOGNISERS = (
         _LINK,
         rf"(?i:://[^\s?#]{{1,500}}[?#](?:[^\s#]{{0,500}}?&)?(?:{_SECRETS})=)(?P<value>[^\s&#\"'<>，。）{HAN}]{{4,4096}})",
     ),
-    _of("email", _AT, r"[A-Za-z0-9À-ɏ_.%+-]{1,64}@(?:[A-Za-z0-9À-ɏ-]{1,63}\.){1,8}[A-Za-z]{2,24}"),
+    _of(
+        "email",
+        _AT,
+        # Right behind @ a label may mix scripts; later ones do not, so that a sentence behind an address stays.
+        rf"[{_WORD}Ѐ-ӿ.%+-]{{1,64}}@[\w-]{{1,63}}\.(?:(?:[A-Za-z0-9À-ɏ-]{{1,63}}|[^\W\d_A-Za-z]{{1,63}})\.){{0,7}}{_TOP}",
+    ),
+    # Before the others of its kinds, which would find a part of it.
+    _of("card", _WRAPPED, rf"{_WRAPPED_CARD}{_BREAK_OR_GAP}\d{{1,3}}(?![ -]?\d)", _wrapped_card),
+    _of("card", _WRAPPED, rf"{_WRAPPED_CARD}(?![ -]?\d)", _wrapped_card),
+    _of(
+        "card",
+        _WRAPPED,
+        rf"(?<!\d)(?<!\d[ -])\d{{4}}{_BREAK_OR_GAP}\d{{6}}{_BREAK_OR_GAP}\d{{4,5}}(?![ -]?\d)",
+        _wrapped_card,
+    ),
+    _of("card", _WRAPPED, r"(?<!\d)(?=[\d\n]{14,20}(?!\d))\d{1,18}\n\d{1,18}(?!\d)", _wrapped_card, _CARD_CONTEXT),
+    _of(
+        "phone",
+        _WRAPPED,
+        r"(?<!\d)(?<!\d[ -])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]\d{4}-?\n|-?\n\d{4}[ -])\d{4}(?![ -]?\d)(?!\.\d)",
+        _mobile,
+    ),
+    _of("phone", _WRAPPED, r"(?<!\d)1(?=[\d\n]{11}(?!\d))\n?[3-9]\d*\n?\d+(?!\d)", _wrapped_mobile, _PHONE_CONTEXT),
     _of("resident_id", _NUMBER, r"(?<!\d)\d{6}[ -]?\d{4}[ -]?\d{2}[ -]?\d{2}[ -]?\d{3}[ -]?[\dXx](?!\d)", _resident_id),
     _of("credit_code", _NUMBER, r"(?<![A-Za-z0-9])[159][1-9]\d{6}[0-9A-HJ-NPQRTUWXY]{10}(?![A-Za-z0-9])", _credit_code),
     _of("iban", _NUMBER, r"(?i:(?<![a-z0-9])[a-z]{2}\d{2}[a-z0-9]{11,30}(?![a-z0-9]))", _iban),
@@ -582,7 +689,7 @@ RECOGNISERS = (
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}\1\d{1,3}(?!\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?!\d)", _card),
     _of("card", _NUMBER, r"(?<!\d)(?:\d{4}[ -]\d{6}[ -]\d{4,5}|\d{6}[ -]\d{10,13})(?!\d)", _card),
-    _of("ssn", _NUMBER, r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", _ssn),
+    _of("ssn", _NUMBER, rf"(?<![{_WORD}-])\d{{3}}-\d{{2}}-\d{{4}}(?![{_WORD}-])", _ssn),
     _of("ssn", _NUMBER, r"(?<!\d)\d{3} ?\d{2} ?\d{4}(?!\d)", _ssn, _SSN_CONTEXT),
     _of("passport", _NUMBER, r"(?<![A-Za-z0-9])(?:[A-Za-z]{1,2}\d{7,8}|\d{9})(?![A-Za-z0-9])", _PASSPORT_CONTEXT),
     _of(
@@ -599,7 +706,7 @@ RECOGNISERS = (
         r"(?<![\d.-])(?:\+?1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[.-]\d{4}"
         r"(?:(?: ?x| ext\.? )\d{1,5})?(?![\d-])",
     ),
-    _of("phone", _NUMBER, r"(?<![\w.,¥$€£])\(?\d(?:[ .()-]{0,2}\d){6,14}(?![\w]|[.,]\d)", _told_phone),
+    _of("phone", _NUMBER, rf"(?<![{_WORD}.,¥$€£])\(?\d(?:[ .()-]{{0,2}}\d){{6,14}}(?![{_WORD}]|[.,]\d)", _told_phone),
     _of(
         "plate",
         _PLATES,
@@ -624,7 +731,7 @@ RECOGNISERS = (
         _qq,
     ),
     _of("ip", _DOTS, r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)", _ip),
-    _of("ip", _DOTS, r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])", _ip),
+    _of("ip", _DOTS, rf"(?<![{_WORD}:.])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}[0-9A-Fa-f]{{0,4}}(?![{_WORD}:])", _ip),
     _of("address", _PLACES, rf"(?:{_PROVINCES})(?:{_ZH_PLACE}){{1,24}}?{_ZH_ROAD}"),
     _of("address", _PLACES, rf"(?:{_ZH_PLACE}){{1,8}}?{_ZH_ROAD}"),
     _of(
@@ -637,16 +744,17 @@ RECOGNISERS = (
     _of(
         "address",
         _STREETS,
-        rf"(?<![\w.,$])\d{{1,6}} (?:[NSEW]\.? )?(?:[A-Z][\w'’-]*\.? ){{1,4}}(?:{_EN_STREETS})(?![A-Za-z])\.?"
+        rf"(?<![{_WORD}.,$])\d{{1,6}} (?:[NSEW]\.? )?(?:[A-Z][\w'’-]*\.? ){{1,4}}(?:{_EN_STREETS})(?![A-Za-z])\.?"
         rf"(?:,?\s{{1,3}}{_EN_ROOM})?"
         r"(?:,?\s{1,3}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2},?\s{1,3}[A-Z]{2}(?:,?\s{1,3}\d{5}(?:-\d{4})?(?!\d))?)?",
     ),
-    _of("address", _STREETS, rf"(?<!\w){_EN_ROOM}"),
-    _of("address", _STREETS, r"(?i:(?<!\w)p\.? ?o\.? ?box \d{1,6}(?!\d)|(?<!\w)psc \d{1,4},? box \d{1,6}(?!\d))"),
+    _of("address", _STREETS, rf"{_START}{_EN_ROOM}"),
+    _of("address", _STREETS, rf"(?i:{_START}(?:p\.? ?o\.? ?box \d{{1,6}}|psc \d{{1,4}},? box \d{{1,6}})(?!\d))"),
     _of(
         "address",
         _STREETS,
-        r"(?i:(?<!\w)(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)",
+        rf"(?i:{_START}(?:zip(?: ?code)?|post(?:al )?code)(?: is)?\s?:?\s?)"
+        r"(?P<value>\d{3,5}(?:[ -]\d{2,4})?)(?!\d)",
     ),
     _of("name", _NAMED, rf"(?P<value>{_ZH_FAMILY}[{HAN}]{{0,2}}?)(?:{_ZH_TITLES})", _zh_name),
     _of(
@@ -659,3 +767,4 @@ RECOGNISERS = (
     _of("name", _NAMED, rf"(?<![A-Za-z])Dear {_EN_NAME}(?=[,:\n])", _en_name),
 )
 KINDS = tuple(dict.fromkeys(one.kind for one in RECOGNISERS))
+_PLAIN_TAGS = re.compile(f"<(?:{'|'.join(KINDS).upper()})>")

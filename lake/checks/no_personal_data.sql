@@ -1,5 +1,6 @@
 -- After masking, no text, fact, key, business, label, annotator, quote or detail holds personal data. A second look,
--- with rules of its own, which are narrower: what they find is surely there.
+-- with rules of its own, which are narrower: what they find is surely there. In labels, which are names of classes, only
+-- what a form or a check digit proves.
 -- table: mask.records, mask.annotations, mask.rejects, annotate.gold, annotate.rejects, split.records, split.rejects
 -- values: {personal: [url, email, resident_id, credit_code, iban, card, ssn, passport, phone, plate, wechat, qq, ip, address, name]}
 with
@@ -8,12 +9,19 @@ bodies as (
         chr(10), *columns(lambda name: name in (
             'text', 'facts', 'source_key', 'business', 'label', 'annotator', 'quote', 'detail'
         ))
-    ) as body
+    ) as body,
+    -- Every table has a record_id; without it no column might be left.
+    concat_ws(
+        chr(10), *columns(lambda name: name in (
+            'record_id', 'text', 'facts', 'source_key', 'business', 'annotator', 'quote', 'detail'
+        ))
+    ) as prose
     from this
 ),
 -- Few texts hold a sign or figures enough to be worth a closer look.
 suspects as materialized (
-    select record_id, translate(body, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as body
+    select record_id, translate(body, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as body,
+        translate(prose, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as prose
     from bodies
     where regexp_matches(
         body, '[@＠]|[0-9０-９①-⑨⓪][0-9０-９①-⑨⓪ ．－　.()-]{8}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|://|[0-9A-Z]{15}'
@@ -123,7 +131,7 @@ others as (
     where regexp_matches(body, '[A-Za-z0-9._%+-]@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}')
     union all
     select record_id, 'ip' from (
-        select record_id, unnest(regexp_extract_all(body, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
+        select record_id, unnest(regexp_extract_all(prose, '[0-9]+(?:\.[0-9]+)+')) as chain from suspects
     )
     where regexp_full_match(chain || '.', '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){4}')
         and regexp_matches(chain, '(?:^|\.)(?:3[2-9]|[4-9][0-9]|[12][0-9]{2})(?:\.|$)') -- 3.2.1.10 is a section
@@ -150,22 +158,22 @@ others as (
     )
     union all
     select record_id, 'wechat' from suspects
-    where regexp_matches(body, '微信号(?:是|为)?[:：]?[A-Za-z][A-Za-z0-9_-]{5,19}(?:$|[^A-Za-z0-9_-])')
+    where regexp_matches(prose, '微信号(?:是|为)?[:：]?[A-Za-z][A-Za-z0-9_-]{5,19}(?:$|[^A-Za-z0-9_-])')
     union all
     select record_id, 'qq' from suspects
-    where regexp_matches(body, 'QQ(?:号码?)?(?:是|为)?[:：]?[1-9][0-9]{5,10}(?:$|[\n，。、；,;])')
+    where regexp_matches(prose, 'QQ(?:号码?)?(?:是|为)?[:：]?[1-9][0-9]{5,10}(?:$|[\n，。、；,;])')
     union all
     select record_id, 'address' from (
         select record_id, unnest(regexp_extract_all(
-            body, '[省市区县]\p{Han}{1,6}(?:路|街|大道)[0-9]{1,5}号(?:$|[^线])|(?i:p\.?o\.? box [0-9]{1,6}(?:$|[^0-9]))'
+            prose, '[省市区县]\p{Han}{1,6}(?:路|街|大道)[0-9]{1,5}号(?:$|[^线])|(?i:p\.?o\.? box [0-9]{1,6}(?:$|[^0-9]))'
         )) as place from suspects
     )
     where not regexp_matches(place, '[在到是为我的住址寄送请往去]')
     union all
     select record_id, 'name' from suspects
-    where regexp_matches(body, '(?:我叫|姓名[:：])[王李张刘陈杨赵黄周吴徐孙马朱胡郭林罗郑梁]\p{Han}{1,2}(?:$|[，。,\s])')
-        or regexp_matches(body, '(?i:my name is) [A-Z][a-z]{2,} [A-Z][a-z]{2,}')
-            and not regexp_matches(body, '(?i:my name is) (?:Not|The|All|Sir|Madam|Customer|Team|Manager)')
+    where regexp_matches(prose, '(?:我叫|姓名[:：])[王李张刘陈杨赵黄周吴徐孙马朱胡郭林罗郑梁]\p{Han}{1,2}(?:$|[，。,\s])')
+        or regexp_matches(prose, '(?i:my name is) [A-Z][a-z]{2,} [A-Z][a-z]{2,}')
+            and not regexp_matches(prose, '(?i:my name is) (?:Not|The|All|Sir|Madam|Customer|Team|Manager)')
 ),
 failing as (
     select record_id, kind, count(*) as "values" from (from judged union all from others)

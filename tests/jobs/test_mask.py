@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import mask, recognisers
+from jobs import annotate, mask, recognisers
 from jobs.stage import ANNOTATIONS, CLUSTERED
 from lake.errors import UserError
 from lake.params import parse
@@ -49,6 +49,10 @@ LABELS = [
 ]
 
 
+# HMAC-SHA256 of annotator and c@d.org under the empty key: no mode makes pseudonyms.
+CODED = "annotator-" + mask.pseudonym("annotator", "c@d.org", "")
+
+
 def shape(schema):
     return [(field.name, field.dataType.simpleString()) for field in schema]
 
@@ -84,13 +88,11 @@ def test_every_column_with_text_is_masked(spark):
         "annotations": [
             ("1", "a", "entity", "ann", "annotator", "contact", "<PHONE>", 2),
             ("1", "a", "scene", "ann", "annotator", "lost_card", None, None),
+            ("1", "a", "scene", CODED, "annotator", "lost_card", None, None),
             ("2", "a", "scene", "ann", "annotator", None, None, None),
         ],
         "rejects": [
-            ("1", "a", "mask", "personal_data", "annotator: email"),
-            ("1", "a", "mask", "personal_data", "label: phone"),
-            ("1", "a", "mask", "personal_data", "label: phone"),
-            ("1", "a", "mask", "personal_data", "label: phone; annotator: email"),
+            *[("1", "a", "mask", "personal_data", "label: phone")] * 3,
             ("gone", "a", "mask", "record_gone", "entity"),
         ],
     }  # fmt: skip
@@ -121,6 +123,112 @@ def test_a_value_has_one_pseudonym_however_it_is_written():
     assert len(set(phones)) == len(set(mails)) == 1
     assert re.fullmatch("<PHONE:[a-z]{12}>", phones[0]) and re.fullmatch("<EMAIL:[a-z]{12}>", mails[0])
     assert mask.mask_text(written, params) == written
+
+
+@pytest.mark.parametrize("annotator", ["ann", "7", "annotator_a", "65f1c0ffee", "annotator-abcdefghijkl", None, ""])
+def test_an_annotator_who_is_named_by_no_value_keeps_the_name(annotator):
+    assert mask.annotator_code(annotator, mask.Params()) == annotator
+
+
+def test_an_annotator_who_is_named_by_a_value_becomes_a_code():
+    people = ["li.wei@b.cn", "Li.Wei@b.cn", "wang@b.cn", "13812345678", "李先生", "4111111111111111", "li@例子.com"]
+    codes = [mask.annotator_code(one, mask.Params()) for one in people]
+    assert len(set(codes)) == len(people)
+    assert all(re.fullmatch("annotator-[a-z]{12}", code) for code in codes)
+    assert codes == [mask.annotator_code(code, mask.Params()) for code in codes]  # which stays
+    assert codes == [mask.annotator_code(one, mask.Params()) for one in people]
+    # HMAC-SHA256 (RFC 2104) of "annotator", U+001F and the value, here under the empty key.
+    assert codes[2] == "annotator-kekrdsdtnnck"
+    params = keyed(modes={"phone": "pseudonym"})
+    assert mask.annotator_code("wang@b.cn", params) == "annotator-" + mask.pseudonym("annotator", "wang@b.cn", KEY)
+    assert mask.annotator_code("wang@b.cn", mask.Params(kinds=("phone",))) == "wang@b.cn"
+    assert mask.annotator_code("B1234567", mask.Params(patterns={"badge": r"B\d{7}"})).startswith("annotator-")
+
+
+def test_names_of_annotators_change_nothing_of_what_is_decided(spark):
+    """Agreement, arbitration and gold of people named by e-mail addresses are those of people named a, b and c."""
+    records = spark.createDataFrame(
+        [(f"{n}", "s", f"k{n}", WHEN, "x", "en", f"call {n} now", {}, {}, [], f"{n}") for n in range(6)], CLUSTERED
+    )
+
+    def decided(people):
+        a, b, c = people
+        said = [(f"{n}", person, "annotator", label) for n in range(6)
+                for person, label in ((a, "x" if n % 2 else "y"), (b, "x" if n % 2 else "yx"[n == 0]))]  # fmt: skip
+        said.append(("0", c, "arbitrator", "y"))
+        marks = [(record, "s", "scene", person, role, label, None, None) for record, person, role, label in said]
+        frames = {"dedup.records": records, "ingest.annotations": spark.createDataFrame(marks, ANNOTATIONS)}
+        outputs = mask.build(frames, mask.Params())
+        assert outputs["rejects"].count() == 0
+        kept = {"mask.records": outputs["records"], "mask.annotations": outputs["annotations"]}
+        made = annotate.build(kept, annotate.Params(gate=0.5))
+        return {name: sorted(map(str, made[name].collect())) for name in ("gold", "units", "agreement", "todo")}
+
+    by_mail = decided(("li.wei@example.com", "wang@example.com", "zhao@example.com"))
+    assert by_mail == decided(("a", "b", "c"))
+    assert len(by_mail["gold"]) == 6
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Name: Change", "Customer: Complaint", "Billing: Refund", "First Name: Typo", "Account holder: Deceased"]
+    + ["Miss Payment", "Mr Cooper", "Prof. Services Fee", "Unit 3", "version 10.15.7.33", "微信12345", "高先生投诉"]
+    + ["<PHONE>", "lost_card", "QQ:123456789", "PO Box 1234", "姓名：王小明", None, ""],
+)
+def test_a_class_named_by_words_is_kept(label):
+    assert mask._personal(label, mask.Params()) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("call 13812345678", "phone"),
+        ("138\u200b12345678", "phone"),
+        ("<PHONE:13812345678>", "phone"),
+        ("a@b.cn", "email"),
+        ("li@例子.com", "email"),
+        ("11010519491231002X", "resident_id"),
+        ("4111 1111 1111 1111", "card"),
+        ("GB29NWBK60161331926819", "iban"),
+        ("社会安全号码123-45-6789", "ssn"),
+        ("91110108551385082Q", "credit_code"),
+        ("https://ann:s3cret@e.com", "url"),
+        ("京A12345", "plate"),
+        ("护照E12345678", "passport"),
+        ("case B1234567", "badge"),
+    ],
+)
+def test_a_label_with_a_proven_value_is_rejected(label, kind):
+    assert mask._personal(label, mask.Params(patterns={"badge": r"B\d{7}"})) == f"label: {kind}"
+
+
+def test_labels_are_judged_by_the_kinds_that_are_masked_and_by_no_model(own_model):
+    assert mask._personal("13812345678", mask.Params(kinds=("email",))) is None
+    assert mask._personal("Ann", mask.Params(ner="own_model:finds_ann")) is None
+
+
+@pytest.mark.parametrize(
+    ("modes", "kept", "searched"),
+    [
+        ({}, ["<PHONE>", "<NAME>"], ["<PHONE:1381>", "<EMAIL:johnsmithabc>", "<NAME:王小明>", "<PLANET>", "<BADGE>"]),
+        ({"email": "pseudonym"}, ["<EMAIL>", "<EMAIL:johnsmithabc>"], ["<EMAIL:john>", "<PHONE:johnsmithabc>"]),
+        ({"phone": "partial"}, ["<PHONE>", "<PHONE:1381>"], ["<PHONE:王小明>", "<CARD:1381>", "<PHONE:johnsmithabc>"]),
+        ({"plate": "partial"}, ["<PLATE:京a>"], ["<PLATE:京a1>"]),
+        ({"resident_id": "partial"}, ["<RESIDENT_ID:11>"], ["<RESIDENT_ID:1101>", "<RESIDENT_ID:王>"]),
+        ({"card": "drop"}, ["<CARD>"], ["<CARD:1111>"]),
+    ],
+)
+def test_only_what_the_parameters_give_is_a_tag(modes, kept, searched):
+    """What is not a tag is searched: a pattern that finds everything finds it."""
+    params = mask.Params(modes=modes, patterns={"all": r"[^<>]+|<[^<>]*>"}, key="k" * 32)
+    assert [mask.mask_text(tag, params) for tag in kept] == kept
+    assert [mask.mask_text(text, params) for text in searched] == ["<ALL>"] * len(searched)
+
+
+def test_a_value_in_what_looks_like_a_tag_is_found():
+    assert mask.mask_text("<NAME:a@b.cn><x>13812345678", mask.Params()) == "<NAME:<EMAIL>><x><PHONE>"
+    assert mask.mask_text("<IP:1381><PHONE>", mask.Params()) == "<IP:1381><PHONE>"
+    assert mask.mask_text("客户<NAME:我叫王小明，>来电", mask.Params()) == "客户<NAME:我叫<NAME>，>来电"
 
 
 def test_another_key_gives_other_pseudonyms_and_a_kind_is_part_of_them():
@@ -218,6 +326,29 @@ def test_an_own_pattern_frees_what_the_second_look_finds():
     assert failing(mask.mask_text(text, own)) == []
 
 
+def test_the_time_of_a_pattern_is_that_of_all_its_matches_in_a_text(monkeypatch):
+    """Each match takes a second of a clock that stands still otherwise; ten are within the limit, eleven are not."""
+
+    class Matches:
+        groupindex = {}
+
+        def finditer(self, text, timeout):
+            for match in re.finditer("ab", text):
+                clock[0] += 1
+                limits.append(timeout)
+                yield match
+
+    clock, limits = [0.0], []
+    monkeypatch.setattr(recognisers, "compiled", lambda pattern: Matches())
+    monkeypatch.setattr(recognisers.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(recognisers, "SECONDS", 10)
+    assert len(recognisers.find("ab " * 5, patterns={"slow": "ab"})) == 5
+    assert limits[0] == 10
+    # The last look at what is left continues the count of the first.
+    with pytest.raises(UserError, match="mask.patterns.slow took more than 10 s for one text"):
+        recognisers.find("ab " * 11, patterns={"slow": "ab"})
+
+
 def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
     monkeypatch.setattr(recognisers, "SECONDS", 0.05)
     params = mask.Params(patterns={"slow": r"(?:a|a|aa)+b(?=c)"})
@@ -256,6 +387,14 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ),
         ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; let it ask for at least one"),
         ({"patterns": {"badge": "x" * 1001}}, "mask: patterns.badge has 1001 characters; 1000 are allowed"),
+        *[
+            ({"patterns": {"badge": fuzzy}}, "mask: patterns.badge has fuzzy matching, such as {e<=1} (a brace of")
+            for fuzzy in (r"(?b)(?:badge number nine){e<=9}", "(?x)(?:a b){ e <= 1 }", "ab{e}", "(?:ab){1i+1d<=2}")
+        ],
+        *[
+            ({"patterns": {"badge": own}}, "mask: patterns.badge calls itself or a group, such as (?R), (?1) or")
+            for own in ("a(?R)?b", "(a(?1)?b)", "(?P<x>a(?&x)?)", "(?P<x>a)(?P>x)")
+        ],
         ({"patterns": {"badge": 7}}, "mask.patterns.badge must be text"),
         ({"patterns": {"badge": "x"}, "kinds": ["badge"]}, "mask: badge is one of patterns, which are always masked"),
         ({"patterns": {"badge": "x"}, "modes": {"badge": "partial"}}, "mask: badge has no part that names nobody"),
@@ -306,6 +445,8 @@ def wrapped(text):
 
 number = 7
 part = functools.partial(finds_ann)
+part_of_part = functools.partial(functools.partial(part))
+part_of_system = functools.partial(os.system)
 
 
 class Model:
@@ -325,7 +466,9 @@ def own_model(monkeypatch):
 def test_a_model_of_one_s_own_finds_names(own_model):
     params = mask.ready(mask.Params(ner="own_model:finds_ann", modes={"name": "tag"}), None)
     assert mask.mask_text("Ann wrote to a@b.cn", params) == "<NAME> wrote to <EMAIL>"
-    assert mask.mask_text("Ann Ann", mask.ready(mask.Params(ner="own_model:model"), None)) == "<NAME> <NAME>"
+    for name in ("model", "part", "part_of_part"):
+        params = mask.ready(mask.Params(ner=f"own_model:{name}"), None)
+        assert mask.mask_text("Ann Ann", params) == "<NAME> <NAME>"
     with pytest.raises(UserError, match="^own_model:fails failed on a text: ValueError; correct that function$"):
         mask.mask_text("secret", mask.Params(ner="own_model:fails"))
 
@@ -335,7 +478,7 @@ def test_a_model_of_one_s_own_finds_names(own_model):
     [
         ("system", "is a part of Python itself (posix)"),  # imported into the user's module
         ("wrapped", "is a part of Python itself (posix)"),
-        ("part", "is a part of Python itself (functools)"),
+        ("part_of_system", "is a part of Python itself (posix)"),
         ("sys", "is not a function"),
         ("number", "is not a function"),
         ("without_text", "cannot be called with one text"),

@@ -224,6 +224,15 @@ BROKEN = {
         "from dedup.rejects union all from clean.rejects union all from clean.rejects)",
         [{"rejected": 3, "kept": 8, "share": 0.273}],
     ),
+    "few_labels_are_personal": (
+        "mask.annotations",
+        "insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'label: phone' "
+        "from mask.annotations limit 5; "
+        # What is gone with its record or is a record itself does not count.
+        "insert into mask.rejects select record_id, source, 'mask', 'record_gone', 'scene' from mask.annotations; "
+        "insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'card' from mask.annotations",
+        [{"source": "annotations", "rejected": 5, "kept": 18, "share": 0.217}],
+    ),
     "few_records_are_duplicates": (
         "dedup.rejects",
         "insert into dedup.rejects from dedup.rejects union all from dedup.rejects union all from dedup.rejects",
@@ -662,6 +671,31 @@ def test_personal_data_by_kind(project, text):
 def test_personal_data_are_found_wherever_text_stands(project, table, column):
     project.execute(f"update {table} set {column} = 'x 13812345678'")
     assert ask(project, CHECKS["no_personal_data"], table).failing > 0
+
+
+CLASSES = [
+    "Name: Change", "Customer: Complaint", "Billing: Refund", "First Name: Typo", "Account holder: Deceased",
+    "Miss Payment", "Mr Cooper", "Prof. Services Fee", "Unit 3", "version 10.15.7.33", "微信12345", "高先生投诉",
+    "微信号zhang_san", "QQ:123456789", "PO Box 1234", "姓名：王小明", "My name is John Smith",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", CLASSES)
+@pytest.mark.parametrize("table", ["mask.annotations", "annotate.gold"])
+def test_a_class_named_by_words_stops_no_chain(project, table, label):
+    """What mask keeps as a label (see tests/jobs/test_mask.py) passes its second look too."""
+    project.execute(f"update {table} set label = $label", {"label": label})
+    assert ask(project, CHECKS["no_personal_data"], table).status == "passed"
+
+
+def test_all_labels_of_a_source_rejected_stop_the_chain(project):
+    project.execute(
+        "insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'label: email' "
+        "from mask.annotations; delete from mask.annotations"
+    )
+    result = ask(project, CHECKS["few_labels_are_personal"], "mask.annotations")
+    assert result.status == "error"
+    assert result.examples == [{"source": "annotations", "rejected": 18, "kept": 0, "share": 1.0}]
 
 
 def test_a_record_dropped_for_its_personal_data_is_accounted_for(project):
