@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -19,7 +20,7 @@ from pyspark.sql import SparkSession
 from jobs.cluster import cluster_settings, is_cluster, properties, worker_python
 from jobs.jars import jar_paths, java
 from jobs.scratch import UMASK, Scratch, open_private, private, scratch
-from lake.errors import UserError
+from lake.errors import UserError, sentence
 from lake.project import MASK_KEY
 from lake.storage import REGION
 
@@ -143,15 +144,21 @@ def _serve(listener: Listener, gateways: list[Any], start: Callable[[], Any]) ->
         with listener.accept() as connection:
             try:
                 asked = connection.recv()
-                if asked == "where" and not gateways:
-                    gateways.append(start())
-                connection.send(_way(gateways[0]) if asked == "where" else {})
+                connection.send(_answer(gateways, start) if asked == "where" else {})
             except (EOFError, OSError):
                 continue  # the stage was killed while it asked
-            except UserError as error:
-                connection.send(error)
         if asked == "end":
             return
+
+
+def _answer(gateways: list[Any], start: Callable[[], Any]) -> dict[str, str] | UserError:
+    """The address of the JVM, which is started where there is none yet, or why it cannot be."""
+    try:
+        if not gateways:
+            gateways.append(start())
+    except (UserError, OSError) as error:
+        return UserError(sentence(error))
+    return _way(gateways[0])
 
 
 def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
@@ -162,7 +169,8 @@ def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
     _prepare_environment(master)
     conf = SparkConf(loadDefaults=False)
     conf.setAll(list(settings(master, memory).items()))
-    with _variables({**room.environment(), MASK_KEY: None}), _stderr_to(log):
+    variables = {**room.environment(), MASK_KEY: None}
+    with _variables(variables), _temporary_files_in(room.folder), _stderr_to(log):
         return launch_gateway(conf, {"umask": UMASK, "pass_fds": (room.lock,)})
 
 
@@ -181,6 +189,16 @@ def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
         yield
     finally:
         _set(before)
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Have Python's tempfile take a folder for the time of a call: it remembers TMPDIR, also when the folder is gone."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _set(variables: Mapping[str, str | None]) -> None:

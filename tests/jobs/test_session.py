@@ -1,14 +1,18 @@
 """One JVM serves many stage processes, also after one of them was killed."""
 
+import io
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyspark
 import pytest
 
+from jobs import session
 from jobs.jars import jar_paths
 from jobs.session import JVM, _ask, settings, shared_jvm
 from lake.errors import UserError
@@ -84,3 +88,28 @@ def test_keys_stand_in_no_setting_of_spark(monkeypatch):
     assert chosen["spark.hadoop.fs.s3a.path.style.access"] == "true"
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "spark.hadoop.fs.s3a.path.style.access" not in settings("local[2]", "1g")
+
+
+def test_one_process_may_share_a_jvm_again_and_again(tmp_path, monkeypatch):
+    """As `finelake repair` does, a stage at a time; a start that fails is reported to the stage."""
+    made = []
+
+    def launch(conf, options):
+        made.append(tempfile.mkdtemp())
+        if len(made) == 3:
+            raise PermissionError(13, "Permission denied", "java")
+        process = SimpleNamespace(stdin=io.BytesIO(), wait=lambda timeout: 0)
+        parameters = SimpleNamespace(port=len(made), auth_token="x")
+        return SimpleNamespace(gateway_parameters=parameters, proc=process, shutdown=lambda: None)
+
+    monkeypatch.setattr(session, "launch_gateway", launch)
+    for number in (1, 2):
+        with session.shared_jvm("local[1]", "1g", tmp_path / ".finelake" / "spark.log") as variables:
+            assert session._ask(variables[session.JVM], "where")[session.PORT] == str(number)
+            assert Path(made[-1]).is_relative_to(tmp_path / ".finelake" / "tmp")
+    assert not Path(tempfile.gettempdir()).is_relative_to(tmp_path / ".finelake")
+    with (
+        session.shared_jvm("local[1]", "1g", tmp_path / ".finelake" / "spark.log") as variables,
+        pytest.raises(UserError, match="java: permission denied"),
+    ):
+        session._ask(variables[session.JVM], "where")
