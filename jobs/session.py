@@ -193,7 +193,7 @@ def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Have Python's tempfile take a folder for the time of a call: it remembers TMPDIR, also when the folder is gone."""
+    """Have Python's tempfile take a folder for the time of a call: it would remember TMPDIR for ever."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
         yield
