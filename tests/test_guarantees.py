@@ -123,8 +123,8 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_one_sentence_and_the_lake_still_works(finished, tmp_path, small_disk):
     project = tmp_path / "project"
     shutil.copytree(finished, project, ignore=shutil.ignore_patterns("lakehouse", "snapshots"))
-    for name in ("params.yaml", "dvc.lock"):
-        small.git(project, "checkout", "--quiet", "--", name)
+    small.git(project, "checkout", "--quiet", "--", "params.yaml")
+    (project / "dvc.lock").unlink()  # it would name manifests that are not there yet
     lake = str(small_disk / "lake")
     small.run(project, "run", "ingest", FINELAKE_LAKE=lake)
     (small_disk / "other").write_bytes(bytes(free(small_disk) - 8192))
