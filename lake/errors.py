@@ -185,6 +185,8 @@ def one_line(text: str) -> str:
     Colours, which some libraries give their messages, are left out.
     """
     words = " ".join(COLOUR.sub("", text).split())
+    if len(words) > LONGEST_LINE:
+        words = f"{words[: LONGEST_LINE // 2]} … {words[-LONGEST_LINE // 2 :]}"
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in words)
 
 

@@ -21,10 +21,10 @@ from jobs import mask
 from tests import small
 from tests.faults import killer
 from tests.faults.outcomes import Outcome, data_files
-from tests.test_nothing_raw import BEFORE, KEY, PLANTED, RAW, plant, written
+from tests.test_nothing_raw import BEFORE, KEY, LABELS, RAW, plant, written
 
 PLACE = "中文 pro'ject"
-LABELS = 12  # planted values that stand as a label too
+LABELLED = 12  # notes whose label is a planted value
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def plant_labels(annotations: Path) -> None:
         header, *rows = csv.reader(file)
     for row in rows:
         number = int(row[header.index("id")])
-        if number < LABELS:
-            row[header.index("label")] = list(PLANTED.values())[number]
+        if number < LABELLED:
+            row[header.index("label")] = list(LABELS.values())[number % len(LABELS)]
     with annotations.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
 

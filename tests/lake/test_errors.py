@@ -280,3 +280,8 @@ def test_a_file_without_permission_is_named(tmp_path, ordinary_rights):
     with ordinary_rights():
         error = raised(secret.read_text)
     assert sentence(error).startswith(f"{secret}: permission denied; give this user access to it")
+
+
+def test_a_value_of_any_size_leaves_a_line_that_can_be_read():
+    line = one_line(f"params.yaml: x is {'a' * 10**6}; correct it")
+    assert line.startswith("params.yaml: x is aaa") and line.endswith("; correct it") and len(line) < 4000
