@@ -4,11 +4,10 @@ Names each manifest, table, version or file that is missing or altered, and the 
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 from lake.errors import UserError
-from lake.lockfile import outputs, work_tree
+from lake.lockfile import digest, outputs, work_tree
 from lake.project import settings
 from lake.snapshots import FOLDER, Table, expired, manifests, problems
 
@@ -46,7 +45,7 @@ def check_manifests(root: Path) -> None:
     pinned = pinned_manifests(root)
     wrong = [f"{path} is missing" for path in pinned if not (root / path).exists()]
     here = [path for path in pinned if (root / path).exists()]
-    other = [path for path in here if hashlib.md5((root / path).read_bytes()).hexdigest() != pinned[path]]
+    other = [path for path in here if digest(root / path) != pinned[path]]
     wrong += [f"{path} is not the one that dvc.lock pins" for path in other]
     if wrong:
         raise UserError(

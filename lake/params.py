@@ -91,8 +91,8 @@ def unknown_key(mapping: Any, known: typing.Iterable[str], where: str) -> None:
 def _unknown(path: str, key: str, known: list[str], where: str) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     prefix = f"{where}." if where else ""
-    mend = f"did you mean {prefix}{near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
-    return f"params.yaml: {_short(path)} is not a known key; {mend}"
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
+    return f"params.yaml: {_short(path)} is not a known key; {hint}"
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -144,8 +144,8 @@ def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
     near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
-    mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, choices))}"
-    raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {mend}")
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, choices))}"
+    raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {hint}")
 
 
 def _convert_sequence(value: Any, origin: type, arguments: tuple, where: str) -> Any:
