@@ -12,7 +12,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -310,14 +311,9 @@ def _launch(run_name: str, ranks: int) -> None:
     """Start the ranks of a run on this machine, as torchrun does, and wait. UserError when one of them fails."""
     try:
         with tempfile.TemporaryDirectory(prefix="finelake-") as folder:  # which only this user can enter
-            os.environ |= {
-                "OMP_WAIT_POLICY": "passive",
-                "OMP_NUM_THREADS": "1",
-                "GLOO_SOCKET_IFNAME": "lo",
-                **os.environ,
-            }
-            os.environ[STORE] = f"{folder}/ranks"
-            elastic_launch(_on_this_machine(run_name, ranks, folder), sys.executable)("-m", "training.train", run_name)
+            launch = elastic_launch(_on_this_machine(run_name, ranks, folder), sys.executable)
+            with _inherited({STORE: f"{folder}/ranks"}):
+                launch("-m", "training.train", run_name)
     except SignalException:  # the ranks are ended by now
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
@@ -326,6 +322,24 @@ def _launch(run_name: str, ranks: int) -> None:
         if killed:
             mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
         raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
+
+
+@contextmanager
+def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
+    """What the processes that are started meanwhile inherit; what runs in this process afterwards knows none of it."""
+    before = dict(os.environ)
+    os.environ |= {
+        "OMP_WAIT_POLICY": "passive",
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        **before,
+        **variables,
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 def _on_this_machine(run_name: str, ranks: int, folder: str) -> LaunchConfig:

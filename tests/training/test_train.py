@@ -404,10 +404,12 @@ def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
     for name, value in {**ENVIRONMENT, "PYTHONPATH": str(HERE.parents[1])}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
     with pytest.raises(
         UserError, match="^train@tiny failed on 2 ranks; mend what is said above, or set FINELAKE_RANKS=1"
     ):
         trainer._launch("tiny", 2)
+    assert dict(os.environ) == before  # a training that follows in this process is a rank of nothing
     said = capfd.readouterr().err
     assert f"finelake: {tmp_path} is in no Finelake project" in said and "Traceback" not in said
 
