@@ -10,6 +10,7 @@ from importlib import resources
 from types import ModuleType
 
 from finelake import __version__
+from lake import limits
 from lake.errors import UserError, exit_code
 from lake.private import keep_dvc_private
 from lake.project import current_folder, find_root, settings
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int | None:
+    limits.check()  # before a command's module imports what they would end
     options = parser().parse_args([_readable(argument) for argument in arguments])
     keep_dvc_private()
     module: ModuleType = options.module

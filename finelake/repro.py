@@ -39,6 +39,7 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     check(root)
     _check_sections(root)
     _check_access(root)
+    _check_configuration(root)
     _check_stages(root)
     chosen = settings(root)
     forced = "--force" in options
@@ -88,6 +89,13 @@ def _check_access(root: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
+def _check_configuration(root: Path) -> None:
+    """DVC's own error for settings that it cannot read; its command would print a traceback."""
+    from dvc.config import Config
+
+    Config(str(root / ".dvc"))
+
+
 def _manifest_texts(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in manifest_files(root / FOLDER)}
 
@@ -118,7 +126,7 @@ def up_to_date(root: Path, targets: list[str]) -> bool:
 
 def environment() -> dict[str, str]:
     """The environment in which dvc.yaml's commands find this installation's `finelake`."""
-    return os.environ | {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    return os.environ | {"PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 def _refresh_lock(root: Path) -> None:

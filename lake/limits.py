@@ -1,0 +1,29 @@
+"""Limits of a process (`ulimit`) below which the native libraries abort or hang instead of raising an error."""
+
+import os
+import resource
+
+from lake.errors import UserError
+
+MB = 1 << 20
+# Measured: on two cores 1500 MB make DuckDB's and delta-rs's threads abort, and 2000 MB suffice. Each further core
+# brings threads with their stacks and heaps.
+LEAST_ADDRESSES = 2048 * MB
+ADDRESSES_PER_CORE = 256 * MB
+LEAST_FILE = 16 * MB  # what DVC's databases and Spark's shuffle files may take
+
+
+def check() -> None:
+    """UserError for a limit under which no command works."""
+    addresses = LEAST_ADDRESSES + ADDRESSES_PER_CORE * (os.cpu_count() or 1)
+    _require(resource.RLIMIT_AS, addresses, "the address space of a process", "ulimit -v")
+    _require(resource.RLIMIT_FSIZE, LEAST_FILE, "the size of a file", "ulimit -f")
+
+
+def _require(limit: int, least: int, what: str, command: str) -> None:
+    allowed, _ = resource.getrlimit(limit)
+    if allowed != resource.RLIM_INFINITY and allowed < least:
+        raise UserError(
+            f"{what} is limited to {allowed // MB:,} MB (`{command}`), which is too little for the libraries that "
+            f"Finelake uses; raise the limit to {least // MB:,} MB or remove it"
+        )
