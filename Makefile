@@ -18,7 +18,7 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/build.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation --requirement constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m jobs.jars
+	$(BIN)/finelake setup
 	@# Keep the training entries of dvc.lock out of commits (see .gitattributes).
 	@! git rev-parse --git-dir >/dev/null 2>&1 || git config filter.data-entries.clean "awk -f finelake/data_entries.awk"
 	@touch $@
@@ -33,7 +33,9 @@ lock:
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python .ci/tree.py
+	MYPYPATH=.venv/tree $(BIN)/mypy
+	cd .venv/tree && ../bin/lint-imports --no-cache --no-logo ../../pyproject.toml
 	$(BIN)/python .ci/advisories.py
 
 test: install

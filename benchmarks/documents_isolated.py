@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from jobs import isolated, pages
-from jobs.documents import KINDS, document_rows, ocr_row
-from jobs.sources import Documents
+from finelake.jobs.sources.config import Documents
+from finelake.jobs.sources.document import isolated, pages
+from finelake.jobs.sources.document.documents import KINDS, document_rows, ocr_row
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-from lake import duck
-from lake.snapshots import Table
+from finelake.lake.query import duck
+from finelake.lake.tables.snapshots import Table
 
 ROWS = 10_000_000
 BATCH = 1_000_000  # rows a Delta commit

@@ -21,9 +21,9 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from jobs import dedup
-from jobs.grams import jaccard
-from jobs.stage import CLEANED
+from finelake.jobs import dedup
+from finelake.jobs.stage import CLEANED
+from finelake.text.grams import jaccard
 
 SEED = 1
 SHIPPED = 3  # bits: the radius of SimHash as it is usually shipped
@@ -205,7 +205,7 @@ def methods(unique: Unique) -> Iterator[tuple[str, np.ndarray]]:
 
 def by_stage(texts: np.ndarray) -> np.ndarray:
     """The cluster that the Spark stage gives each text."""
-    from jobs.session import open_session
+    from finelake.jobs.spark.session import open_session
 
     empty: dict[str, float] = {}
     rows = [(f"{i:06}", "x", str(i), None, "x", "en", text, empty, empty, []) for i, text in enumerate(texts)]

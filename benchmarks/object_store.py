@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.object_store import serve
-from jobs.session import open_session
-from lake import snapshots
-from lake.commit import commit, read
-from lake.duck import ask, connect
-from training.loader import Loader
-from training.samples import split_parts
+from finelake.demo.object_store import serve
+from finelake.jobs.spark.commit import commit, read
+from finelake.jobs.spark.session import open_session
+from finelake.lake.query.duck import ask, connect
+from finelake.lake.tables import snapshots
+from finelake.training.data.loader import Loader
+from finelake.training.data.samples import split_parts
 
 TOKENS = 128  # a sample
 SHARDS = 16

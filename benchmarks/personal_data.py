@@ -24,9 +24,9 @@ from personal_data_zh import texts as chinese_texts
 from sklearn.metrics import accuracy_score
 from stdnum import luhn
 
-from jobs.mask import Params, mask_text
-from jobs.recognisers import Span, find
-from training.baselines import classify
+from finelake.jobs.mask import Params, mask_text
+from finelake.text.personal_data.recognisers import Span, find
+from finelake.training.evaluation.baselines import classify
 
 ENGLISH = {
     "PHONE_NUMBER": "phone", "CREDIT_CARD": "card", "EMAIL_ADDRESS": "email", "IP_ADDRESS": "ip", "IBAN_CODE": "iban",

@@ -25,8 +25,8 @@ import pyarrow as pa
 from deltalake import write_deltalake
 from deltalake.transaction import CommitProperties
 
-from lake.quality import Params, load_checks, run_checks
-from lake.snapshots import Table, manifests, table_path, write_manifest
+from finelake.lake.quality.checks import Params, load_checks, run_checks
+from finelake.lake.tables.snapshots import Table, manifests, table_path, write_manifest
 
 SEED = 7
 WORDS = [

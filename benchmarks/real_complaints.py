@@ -20,7 +20,7 @@ import duckdb
 from sklearn.metrics import accuracy_score
 
 from finelake import __version__
-from training import baselines
+from finelake.training.evaluation import baselines
 
 # Casanueva et al. 2020, "Efficient Intent Detection with Dual Sentence Encoders", Table 3; BERT-base as later reports
 # on the same split quote it.

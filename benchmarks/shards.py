@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from jobs.tokenize import SAMPLES
+from finelake.jobs.tokenize import SAMPLES
 
 SCHEMA = to_arrow_schema(SAMPLES)
 

@@ -132,7 +132,7 @@ def batch_of_packs(rows: list[list[int]], samples: float) -> int:
 
 
 def samples(rows: list[list[int]], tokens: int, packed: bool) -> list[dict]:
-    from jobs.tokenize import pack
+    from finelake.jobs.tokenize import pack
 
     records = [
         SimpleNamespace(part="train", shard=0, record_id=str(number), input_ids=ids, labels=ids)
@@ -152,11 +152,11 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
 
 def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
-    from lake.runs import Base, Run
-    from training import strategies
-    from training.progress import read_csv
-    from training.samples import split_parts
-    from training.train import Job, fit
+    from finelake.lake.config.runs import Base, Run
+    from finelake.training.data.samples import split_parts
+    from finelake.training.loop.progress import read_csv
+    from finelake.training.models import strategies
+    from finelake.training.train import Job, fit
 
     packed = system == "packed"
     place = folder / ("packed" if packed else "padded")

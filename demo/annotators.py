@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from demo import chance
-from demo.compose import Span
-from demo.scenes import CODES, CONFUSED_WITH, ENTITY_TYPES
-from demo.tickets import Ticket
+from finelake.demo import chance
+from finelake.demo.compose import Span
+from finelake.demo.scenes import CODES, CONFUSED_WITH, ENTITY_TYPES
+from finelake.demo.tickets import Ticket
 
 COLUMNS = (
     "annotation_id text primary key",

@@ -1,4 +1,4 @@
-"""The bank's complaints API on loopback: `python -m demo.api data/bank --port 8080 --day 1`.
+"""The bank's complaints API on loopback: `python -m finelake.demo.api data/bank --port 8080 --day 1`.
 
     GET /complaints?cursor=C&limit=200  ->  {"items": [...], "next_cursor": "..."}
 
@@ -29,7 +29,7 @@ class Feed:
         self._paths = [Path(folder) / "complaints" / f"day{n + 1}.jsonl" for n in range(day)]
         for path in self._paths:
             if not path.is_file():
-                raise FileNotFoundError(f"{path} is missing; make it with python -m demo.generate {folder}")
+                raise FileNotFoundError(f"{path} is missing; make it with python -m finelake.demo.generate {folder}")
         self._lines = [(path, offset) for path in self._paths for offset in offsets(path)]
 
     def page(self, start: int, limit: int) -> tuple[list[dict], int]:
@@ -151,9 +151,9 @@ def serve(folder: Path, port: int = 0, day: int = 1, faults: bool = True) -> Ite
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m demo.api",
+        prog="python -m finelake.demo.api",
         description="Serve the demo bank's complaints.",
-        epilog="example: python -m demo.api data/bank --port 8080 --day 1",
+        epilog="example: python -m finelake.demo.api data/bank --port 8080 --day 1",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")

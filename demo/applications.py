@@ -4,10 +4,10 @@ import math
 import random
 from typing import Any
 
-from demo import chance, people
-from demo.compose import TEXTS, Context, finish, sentence, templates
-from demo.people import Customer
-from demo.truth import Truth
+from finelake.demo import chance, people
+from finelake.demo.compose import TEXTS, Context, finish, sentence, templates
+from finelake.demo.people import Customer
+from finelake.demo.truth import Truth
 
 COLUMNS = (
     "application_id text primary key",

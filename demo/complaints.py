@@ -6,10 +6,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from demo import chance, people, tickets
-from demo.compose import TEXTS, Context, Message, Piece, Span, choose, finish, scene_sentence, sentence, templates
-from demo.scenes import PRODUCT_LINES, SCENE_SLOTS
-from demo.truth import Truth
+from finelake.demo import chance, people, tickets
+from finelake.demo.compose import (
+    TEXTS,
+    Context,
+    Message,
+    Piece,
+    Span,
+    choose,
+    finish,
+    scene_sentence,
+    sentence,
+    templates,
+)
+from finelake.demo.scenes import PRODUCT_LINES, SCENE_SLOTS
+from finelake.demo.truth import Truth
 
 CHANNELS = {"web": 5, "phone": 3, "post": 1, "referral": 1}
 NEW_SHARE = 0.02  # of the first day's complaints come in on the second

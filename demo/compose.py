@@ -9,9 +9,9 @@ from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-from demo import text_en, text_zh
-from demo.people import FULLWIDTH
-from demo.scenes import CODES
+from finelake.demo import text_en, text_zh
+from finelake.demo.people import FULLWIDTH
+from finelake.demo.scenes import CODES
 
 TEXTS: dict[str, ModuleType] = {"en": text_en, "zh": text_zh}
 CHOICE = re.compile(r"\(([^()]*)\)")

@@ -23,8 +23,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont as PdfFont
 from reportlab.pdfgen.canvas import Canvas
 
-from demo import chance, people, policies
-from demo.truth import Truth
+from finelake.demo import chance, people, policies
+from finelake.demo.truth import Truth
 
 FONT = "Handbook"
 PAGE = (595, 842)  # A4 in points

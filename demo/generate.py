@@ -1,8 +1,8 @@
-"""Generate the demo bank: `python -m demo.generate data/bank --records 6000 --seed 7`.
+"""Generate the demo bank: `python -m finelake.demo.generate data/bank --records 6000 --seed 7`.
 
     data/bank/bank.db            customers, applications, tickets, annotations, codes
     data/bank/documents/         PDF, scanned PDF, DOCX, one broken and one encrypted PDF
-    data/bank/complaints/        what the API of `demo.api` serves, by day
+    data/bank/complaints/        what the API of `finelake.demo.api` serves, by day
     data/bank/truth/             what was planted, by kind
     data/bank/generated.json     seed, size and counts; written last
 
@@ -18,9 +18,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from demo import annotators, applications, complaints, documents, people, tickets
-from demo.scenes import CODES
-from demo.truth import Truth
+from finelake.demo import annotators, applications, complaints, documents, people, tickets
+from finelake.demo.scenes import CODES
+from finelake.demo.truth import Truth
 
 VERSION = 1  # raise it whenever the same seed gives other bytes
 STAMP = "generated.json"
@@ -161,9 +161,9 @@ def normalise_header(path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m demo.generate",
+        prog="python -m finelake.demo.generate",
         description="Generate the demo bank.",
-        epilog="example: python -m demo.generate data/bank --records 6000 --seed 7",
+        epilog="example: python -m finelake.demo.generate data/bank --records 6000 --seed 7",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--records", type=int, default=6000, help="applications, tickets and complaints together")

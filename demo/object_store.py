@@ -1,4 +1,4 @@
-"""An object store on this machine, to try Finelake with and to test it: `python -m demo.object_store`.
+"""An object store on this machine, to try Finelake with and to test it: `python -m finelake.demo.object_store`.
 
 SeaweedFS, whose binary the development packages bring. It checks keys and honours conditional writes, as the commits
 of a lake need. It listens on the loopback address alone.

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from demo.chance import START, moment, rng
+from finelake.demo.chance import START, moment, rng
 
 KINDS = ("phone", "resident_id", "card", "email")
 MOBILE_PREFIXES = (

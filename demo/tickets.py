@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from demo import chance, people
-from demo.compose import (
+from finelake.demo import chance, people
+from finelake.demo.compose import (
     TEXTS,
     Context,
     Message,
@@ -19,9 +19,9 @@ from demo.compose import (
     templates,
     with_slips,
 )
-from demo.people import Customer
-from demo.scenes import CONFUSED_WITH, DAYS, PRODUCT_LINES, SCENE_SLOTS, SCENES
-from demo.truth import Truth
+from finelake.demo.people import Customer
+from finelake.demo.scenes import CONFUSED_WITH, DAYS, PRODUCT_LINES, SCENE_SLOTS, SCENES
+from finelake.demo.truth import Truth
 
 COLUMNS = (
     "ticket_id text primary key",

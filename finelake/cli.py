@@ -10,18 +10,18 @@ from importlib import resources
 from types import ModuleType
 
 from finelake import __version__
-from lake import limits
-from lake.errors import UserError, exit_code
-from lake.private import keep_dvc_private
-from lake.project import current_folder, find_root, settings
+from finelake.lake import limits
+from finelake.lake.config.project import current_folder, find_root, settings
+from finelake.lake.errors import UserError, exit_code
+from finelake.lake.private import keep_dvc_private
 
 DESCRIPTION = "From a company's records to a fine-tuned model, reproducibly."
 NAMES = (
-    *("demo", "init", "pull", "repro", "run", "submit", "sql", "history", "diff", "trace", "quality", "verify"),
-    *("repair", "vacuum"),
+    *("setup", "demo", "init", "pull", "repro", "run", "submit", "sql", "history", "diff", "trace", "quality"),
+    *("verify", "repair", "vacuum"),
 )
 # The module of each command; it is imported when the command is given, so that its errors are caught as well.
-COMMANDS = {name: f"finelake.{name}" for name in NAMES}
+COMMANDS = {name: f"finelake.commands.{name}" for name in NAMES}
 
 
 class Command(argparse.ArgumentParser):
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _summary(name: str) -> str:
     """The first line of a command's module, read without importing it."""
-    with (resources.files("finelake") / f"{name}.py").open(encoding="utf-8") as lines:
+    with (resources.files("finelake.commands") / f"{name}.py").open(encoding="utf-8") as lines:
         return next(lines).strip().strip('"')
 
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lake.duck import split
-from lake.errors import UserError, sentence
+from finelake.lake.errors import UserError, sentence
+from finelake.lake.query.duck import split
 
 HISTORY = Path(".finelake/sql_history")
 GREETING = "Statements end with a semicolon; .tables lists the tables, .quit ends."

@@ -18,9 +18,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, IntegerType, LongType, StringType
 
-from jobs.stage import REJECTS, Frames, Stage, struct
-from lake.errors import UserError
-from lake.keys import joined
+from finelake.jobs.stage import REJECTS, Frames, Stage, struct
+from finelake.lake.errors import UserError
+from finelake.lake.keys import joined
 
 SPAN_LAYERS = ("entity", "term")
 LAYERS = (*SPAN_LAYERS, "scene")

@@ -14,8 +14,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType
 
-from jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects, struct
-from jobs.text import normalise
+from finelake.jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects, struct
+from finelake.text.normalise import normalise
 
 GROUP = ("source", "business_key")
 BY = [*GROUP, "name"]

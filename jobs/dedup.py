@@ -33,7 +33,8 @@ from pyspark.sql.types import ArrayType, BinaryType, DoubleType, IntegerType, Lo
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from jobs.grams import (
+from finelake.jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
+from finelake.text.grams import (
     BITS,
     COMPARED_CHARACTERS,
     HEAD_CHARACTERS,
@@ -47,8 +48,7 @@ from jobs.grams import (
     simhash,
     small,
 )
-from jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
-from jobs.text import match_key
+from finelake.text.normalise import match_key
 
 SHORT = 32  # characters of the match key up to which the threshold `short` holds
 LINKS = 4  # most pairs that one text gives in one table

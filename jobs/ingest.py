@@ -12,12 +12,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from jobs.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
-from jobs.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
-from jobs.sources import Documents, Mapped, Source, listed, mapped_columns
-from jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
-from jobs.values import amount, written_date
-from lake.keys import BETWEEN, SEPARATOR
+from finelake.jobs.sources.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
+from finelake.jobs.sources.config import Documents, Mapped, Source, listed, mapped_columns
+from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
+from finelake.lake.keys import BETWEEN, SEPARATOR
+from finelake.text.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
+from finelake.text.values import amount, written_date
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ WHITE_SPACE = " \t\n\v\f\r"
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """Records, annotations and rejects of the raw frames, keyed "source.NAME", and the columns (see jobs/readers.py).
+    """Records, annotations and rejects of the raw frames, keyed "source.NAME", and the columns.
 
     Rows of a source = its records + its annotations whose role is not `source` + its rejects.
     """
@@ -145,7 +145,7 @@ def present(column: str) -> Column:
 
 
 def number(column: str, source: Mapped | Documents) -> Column:
-    """A column as a finite double, null where it is none; in a source without types also 1,200.50 (jobs/values.py)."""
+    """A column as a finite double, null where it is none; in a source without types also 1,200.50 (text/values.py)."""
     text = F.trim(named(column).cast("string"))
     plain = _finite(text.try_cast("double"))
     if declares_types(source) or isinstance(source, Documents):
@@ -190,7 +190,7 @@ def joined(columns: str | list[str] | None, separator: str) -> Column:
 
 
 def joined_key(columns: str | list[str] | None) -> Column:
-    """The columns' values as one key, null where one is missing; of several columns as `lake.keys.joined` has it."""
+    """The columns' values as one key, null where one is missing; several columns are joined as by `keys.joined`."""
     values = [present(name) for name in listed(columns)]
     if len(values) == 1:
         return values[0]
@@ -210,7 +210,7 @@ def language(mapped: Column, text: Column) -> Column:
     """ISO 639: the mapped value (zh-CN counts as zh) where there is one, else told from the first LETTERS characters.
 
     Chinese where more than HAN_SHARE of the letters are Han, Japanese where there are kana among them, `und` without
-    letters, all else as jobs/language.py guesses.
+    letters, all else as text/language.py guesses.
     """
     told = F.lower(F.regexp_extract(mapped, r"^([A-Za-z]{2,3})(?:$|[-_])", 1))
     start = F.substring(text, 1, LETTERS)
@@ -245,8 +245,8 @@ def instant(text: Column) -> Column:
     """A time as a UTC timestamp, null where it is none.
 
     ISO 8601 (also with / or 年月日时分秒) with or without a time and a zone, yyyymmdd, yyyymmddHHMMSS, epoch seconds (9
-    to 11 digits), milliseconds (12 or 13), dates with English names of months (jobs/values.py). No zone = the
-    session's, which jobs/session.py sets to UTC.
+    to 11 digits), milliseconds (12 or 13), dates with English names of months (text/values.py). No zone = the
+    session's, which jobs/spark/session.py sets to UTC.
     """
     chinese = F.regexp_replace(text, r"日 ?(\d{1,2})[时時点點:](\d{1,2})(?:[分:](\d{1,2}))?[分秒]?$", "日 $1:$2:$3")
     dated = F.regexp_replace(chinese, r"^(\d{4})[年/.-](\d{1,2})[月/.-](\d{1,2})日?", "$1-$2-$3")

@@ -1,7 +1,7 @@
 """Mask: personal data in texts, facts, source keys and quotes give way to the name of their kind.
 
-jobs/recognisers.py says what is found; here is what becomes of it: a tag, a keyed pseudonym, a part of the value that
-names nobody, or the whole record is rejected.
+text/personal_data/recognisers.py says what is found; here is what becomes of it: a tag, a keyed pseudonym, a part of
+the value that names nobody, or the whole record is rejected.
 
 An annotation whose label holds personal data is rejected: <PHONE> is not a class. A label is the name of a class, so it
 is judged by the PROVEN kinds and the user's patterns only: `Name: Change` and `Unit 3` are classes. An annotator who is
@@ -26,11 +26,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 
-from jobs.recognisers import FOLD, KINDS, Ner, Span, canonical, compiled, find
-from jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
-from jobs.text import normalise
-from lake.errors import UserError
-from lake.project import MASK_KEY
+from finelake.jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
+from finelake.lake.config.project import MASK_KEY
+from finelake.lake.errors import UserError
+from finelake.text.normalise import normalise
+from finelake.text.personal_data import recognisers
+from finelake.text.personal_data.recognisers import FOLD, KINDS, Ner, Span, canonical, compiled, find
 
 Mode = Literal["tag", "pseudonym", "partial", "drop"]
 # What of a value `partial` keeps: the last digits, the province, the country. Too many share it to name anybody.
@@ -385,13 +386,23 @@ def mask_text(text: str, params: Params) -> str:
 
 def find_in(text: str, params: Params) -> list[Span]:
     """The personal data of the kinds that are masked, also those that the model of `ner` and the patterns find."""
-    return find(text, params.kinds, load_ner(params.ner) if params.ner else None, params.patterns, tags(params))
+    return _find(text, params.kinds, load_ner(params.ner) if params.ner else None, params)
+
+
+def _find(text: str, kinds: tuple[str, ...], ner: Ner | None, params: Params) -> list[Span]:
+    try:
+        return find(text, kinds, ner, params.patterns, tags(params))
+    except recognisers.SlowPattern as slow:
+        raise UserError(
+            f"mask.patterns.{slow} took more than {recognisers.SECONDS} s for one text; write it without repetitions "
+            "in repetitions, such as (a+)+"
+        ) from None
 
 
 def kinds_in(value: str, params: Params, kinds: tuple[str, ...]) -> set[str]:
     """Which of `kinds` and of the patterns a value holds that is not masked in part, unchanged or normalised."""
     written = {value, normalise(value) or ""}
-    return {kind for text in written for _, _, kind in find(text, kinds, None, params.patterns, tags(params))}
+    return {kind for text in written for _, _, kind in _find(text, kinds, None, params)}
 
 
 def tags(params: Params) -> re.Pattern:

@@ -14,17 +14,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from jobs import STAGES, columns, readers, sources
-from jobs.session import open_session
-from jobs.stage import Frames, Stage
-from jobs.tokenize import load_tokenizer
-from lake import commit, snapshots, storage
-from lake.errors import UserError
-from lake.lockfile import check_output
-from lake.locks import writing
-from lake.params import load, parse, unknown_key
-from lake.project import PARAMS, Settings, mask_key
-from lake.runs import parse_run, run_entries
+from finelake.jobs import STAGES
+from finelake.jobs.sources import columns, readers
+from finelake.jobs.sources import config as sources
+from finelake.jobs.spark import commit
+from finelake.jobs.spark.session import open_session
+from finelake.jobs.stage import Frames, Stage
+from finelake.jobs.tokenize import load_tokenizer
+from finelake.lake.config.params import load, parse, unknown_key
+from finelake.lake.config.project import PARAMS, Settings, mask_key
+from finelake.lake.config.runs import parse_run, run_entries
+from finelake.lake.errors import UserError
+from finelake.lake.tables import snapshots, storage
+from finelake.lake.tables.lockfile import check_output
+from finelake.lake.tables.locks import writing
 
 LOG = Path(".finelake/spark.log")
 _OF_WORKER = re.compile(r"lake\.errors\.UserError: (.+)")  # in the traceback of a Python worker
@@ -76,7 +79,7 @@ def prepare(root: Path, stage: str, lake: str) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
     storage.check(lake)
     name, _, run_name = stage.partition("@")
-    module = importlib.import_module(f"jobs.{name}")
+    module = importlib.import_module(f"finelake.jobs.{name}")
     params = stage_params(root, module, name, run_name)
     return Work(root, lake, stage, module, params, _pinned(root, module.STAGE, lake))
 
@@ -140,7 +143,7 @@ def check_params(root: Path) -> None:
     unknown_key(content, ("finelake", "sources", "quality", "runs", *with_section), "")
     sources.parse_sources(content.get("sources"))
     for name in with_section:
-        parse(importlib.import_module(f"jobs.{name}").STAGE.params, content.get(name), name)
+        parse(importlib.import_module(f"finelake.jobs.{name}").STAGE.params, content.get(name), name)
     for run_name in run_entries(content):
         parse_run(content, run_name)
 

@@ -21,8 +21,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType
 
-from jobs.stage import MASKED, REJECTS, Frames, Stage, among, extend, rejects, struct
-from lake.errors import UserError
+from finelake.jobs.stage import MASKED, REJECTS, Frames, Stage, among, extend, rejects, struct
+from finelake.lake.errors import UserError
 
 PARTS = ("train", "validation", "test")
 SYNONYMS = {"val": "validation", "dev": "validation"}

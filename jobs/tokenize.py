@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 from tokenizers import Tokenizer
 
-from jobs.conditions import column
-from jobs.stage import REJECTS, Frames, Stage, rejects, struct
-from lake import conditions
-from lake.errors import UserError
-from lake.runs import Run, render, value
+from finelake.jobs.spark.conditions import column
+from finelake.jobs.stage import REJECTS, Frames, Stage, rejects, struct
+from finelake.lake.config import conditions
+from finelake.lake.config.runs import Run, render, value
+from finelake.lake.errors import UserError
 
 SAMPLES = struct(
     part=StringType(),

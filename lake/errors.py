@@ -102,7 +102,6 @@ NO_JVM = (
 )
 # An error of these kinds that was raised while another one was handled is a mistake in the handling.
 FAULTS = (AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
-OWN = ("finelake", "lake", "jobs", "training")
 
 
 class UserError(Exception):
@@ -291,7 +290,7 @@ def _unicode(error: UnicodeError) -> str:
 def _recursion(error: RecursionError) -> str | None:
     """Data that is nested too deeply for a parser; a function of ours that calls itself for ever is a fault."""
     innermost = next(_frames(error), None)
-    if innermost is None or _package(innermost) in OWN:
+    if innermost is None or _package(innermost) == "finelake":
         return None
     return f"{_file(error) or 'an input'} is nested too deeply to be read; flatten it and {AGAIN}"
 

@@ -3,7 +3,7 @@
 import os
 import resource
 
-from lake.errors import UserError
+from finelake.lake.errors import UserError
 
 MB = 1 << 20
 # Measured: on two cores 1500 MB make DuckDB's and delta-rs's threads abort, and 2000 MB suffice. Each further core

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from lake.errors import UserError
+from finelake.lake.errors import UserError
 
 SHOWN = 50  # characters of the file's name in that of the temporary one
 OWNER = 0o600

@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 @pytest.fixture(scope="session")
 def spark():
-    from jobs.session import open_session
+    from finelake.jobs.spark.session import open_session
 
     session = open_session(master="local[2]", memory="1g")
     yield session
@@ -46,7 +46,7 @@ def ordinary_rights():
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory):
     """An object store on a free port of the loopback address: the environment that leads to it."""
-    from demo.object_store import serve
+    from finelake.demo.object_store import serve
 
     with serve(tmp_path_factory.mktemp("store")) as environment:
         yield environment

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.api import serve
-from demo.generate import generate
+from finelake.demo.api import serve
+from finelake.demo.generate import generate
 
 pytestmark = pytest.mark.long
 REPOSITORY = Path(__file__).parents[1]

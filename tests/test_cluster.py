@@ -21,7 +21,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from jobs import runner
+from finelake.jobs import runner
 from tests.small import free_port
 
 pytestmark = pytest.mark.slow
@@ -174,9 +174,9 @@ def write_papers(folder: Path) -> None:
 CHAIN = """
 import sys
 from pathlib import Path
-from jobs import runner
-from jobs.session import open_session
-from lake.project import settings
+from finelake.jobs import runner
+from finelake.jobs.spark.session import open_session
+from finelake.lake.config.project import settings
 
 root = Path.cwd()
 chosen = settings(root)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lake import snapshots
-from lake.project import settings
-from lake.revisions import manifests_at
+from finelake.lake.config.project import settings
+from finelake.lake.tables import snapshots
+from finelake.lake.tables.revisions import manifests_at
 from tests import small
 
 pytestmark = pytest.mark.slow
@@ -147,7 +147,7 @@ def free(disk: Path) -> int:
 def test_the_lock_of_a_dead_process_does_not_block(finished):
     """A process that dies with DVC's lock and the writers' lock in its hands."""
     dead = (
-        "import os, signal; from dvc.repo import Repo; from lake.locks import writing; "
+        "import os, signal; from dvc.repo import Repo; from finelake.lake.tables.locks import writing; "
         f"repo = Repo(); held = writing({settings(finished).lake!r}, 'clean'); held.__enter__(); "
         "repo.lock.lock(); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finelake.submit import KUBERNETES
-from jobs import cluster, session
+from finelake.commands.submit import KUBERNETES
+from finelake.jobs.spark import cluster, session
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "kubernetes"
 VERSION = "1.34"  # of the Kubernetes API

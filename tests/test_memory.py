@@ -107,7 +107,7 @@ def ingest_frames(spark):
     """Raw rows of a source, one of them with a text of 50 MB."""
     from pyspark.sql import functions as F
 
-    from jobs.columns import COLUMNS
+    from finelake.jobs.sources.columns import COLUMNS
 
     text = F.when(F.col("id") == 0, F.repeat(F.concat(F.lit("far too much "), "id"), 4_000_000)).otherwise("a text")
     raw = spark.range(100).select(F.lit("x").alias("_source"), F.col("id").cast("string"), text.alias("body"))
@@ -125,7 +125,7 @@ class Chain:
         self.folder, self.frames = folder, frames
 
     def run(self, name, params):
-        module = importlib.import_module(f"jobs.{name}")
+        module = importlib.import_module(f"finelake.jobs.{name}")
         started = time.monotonic()
         for table, frame in module.build(self.frames, params).items():
             self.write(f"{name}.{table}", frame)
@@ -156,9 +156,9 @@ def run_of_one_shard(folder):
     """A training run whose samples all fall into one shard, and its tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    from jobs.tokenize import Params, load_tokenizer
-    from lake.params import parse
-    from lake.runs import Run
+    from finelake.jobs.tokenize import Params, load_tokenizer
+    from finelake.lake.config.params import parse
+    from finelake.lake.config.runs import Run
 
     words = ("<pad>", "<unk>", "<end>", "The", "very", "same", "web")
     tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>"))
@@ -174,8 +174,8 @@ def run_of_one_shard(folder):
 def dedup_alone(folder, make):
     from pyspark.sql import functions as F
 
-    from jobs import dedup
-    from jobs.session import open_session
+    from finelake.jobs import dedup
+    from finelake.jobs.spark.session import open_session
 
     spark = open_session("local[2]", "2g", Path(folder) / "spark.log")
     chain = Chain(f"{folder}/tables", {})
@@ -190,9 +190,9 @@ def dedup_alone(folder, make):
 
 
 def main(folder):
-    from jobs import annotate, clean, dedup, ingest, mask, split
-    from jobs.session import open_session
-    from jobs.sources import parse_sources
+    from finelake.jobs import annotate, clean, dedup, ingest, mask, split
+    from finelake.jobs.sources.config import parse_sources
+    from finelake.jobs.spark.session import open_session
 
     spark = open_session("local[2]", "1g", Path(folder) / "spark.log")
     chain = Chain(f"{folder}/tables", ingest_frames(spark))

@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-from jobs import mask
-from jobs.recognisers import KINDS
+from finelake.jobs import mask
+from finelake.text.personal_data.recognisers import KINDS
 from tests import small
 
 pytestmark = pytest.mark.slow

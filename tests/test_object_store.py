@@ -9,11 +9,11 @@ import pytest
 from pyarrow import fs
 
 from finelake import cli
-from lake import snapshots, storage, vacuum
-from lake.commit import commit, read
-from lake.duck import ask, connect
-from lake.locks import unnamed
-from lake.snapshots import write_manifest
+from finelake.jobs.spark.commit import commit, read
+from finelake.lake.query.duck import ask, connect
+from finelake.lake.tables import snapshots, storage, vacuum
+from finelake.lake.tables.locks import unnamed
+from finelake.lake.tables.snapshots import write_manifest
 from tests import small
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ sources:
   notes: {kind: files, path: notes.csv, format: csv, key: id, occurred_at: date, text: text}
 """
 COMMITS = 10
-# What lake.commit.commit does after Spark has written a data file.
+# What finelake.jobs.spark.commit.commit does after Spark has written a data file.
 WRITER = f"""
 import sys
 import uuid
@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from deltalake.transaction import AddAction
 from pyspark.sql.types import LongType, StructType
-from lake import storage
-from lake.commit import _publish, schema_hash
-from lake.snapshots import Table
+from finelake.lake.tables import storage
+from finelake.jobs.spark.commit import _publish, schema_hash
+from finelake.lake.tables.snapshots import Table
 
 root, writer = sys.argv[1:]
 schema = StructType().add("id", LongType())
@@ -202,8 +202,8 @@ def test_two_processes_commit_at_once_and_lose_nothing(s3_lake):
 
 SESSION = """
 import sys
-from jobs.session import open_session
-from lake.commit import commit, read
+from finelake.jobs.spark.session import open_session
+from finelake.jobs.spark.commit import commit, read
 spark = open_session("local[2]", "1g")
 frame = spark.range(3)
 table = commit(frame, sys.argv[1], "x/numbers", frame.schema)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from demo.api import serve
-from demo.generate import generate
-from finelake.pull import pull_source
-from jobs.runner import LOG, prepare, publish
-from lake.duck import connect
-from training import base
+from finelake.commands.pull import pull_source
+from finelake.demo.api import serve
+from finelake.demo.generate import generate
+from finelake.jobs.runner import LOG, prepare, publish
+from finelake.lake.query.duck import connect
+from finelake.training import base
 
 REPOSITORY = Path(__file__).parents[1]
 STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from lake.errors import UserError
-from lake.project import Settings, publish_folder
-from lake.runs import END, PAD, PROMPT, REPLY, Base, Run, render
-from training.progress import Progress
-from training.records import read_records
+from finelake.lake.config.project import Settings, publish_folder
+from finelake.lake.config.runs import END, PAD, PROMPT, REPLY, Base, Run, render
+from finelake.lake.errors import UserError
+from finelake.training.data.records import read_records
+from finelake.training.loop.progress import Progress
 
 # What is copied of a model folder: weights and configuration as data; never pickles, never code.
 WEIGHTS = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json")

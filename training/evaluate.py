@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from lake import snapshots
-from lake.errors import UserError
-from lake.lockfile import check_output
-from lake.project import Settings, write_atomically
-from lake.runs import Run, render, value
-from training import baselines, metrics, report
-from training.answers import MODEL, Answers
-from training.loader import scan
-from training.memory import asked_by_evaluation, memory_told
-from training.model import Causal, Classifier, load, reading
-from training.progress import Progress, read_csv, write_csv, write_json
-from training.records import read_records
-from training.samples import Samples, open_samples, read_rows
+from finelake.lake.config.project import Settings, write_atomically
+from finelake.lake.config.runs import Run, render, value
+from finelake.lake.errors import UserError
+from finelake.lake.tables import snapshots
+from finelake.lake.tables.lockfile import check_output
+from finelake.training.data.loader import scan
+from finelake.training.data.records import read_records
+from finelake.training.data.samples import Samples, open_samples, read_rows
+from finelake.training.evaluation import baselines, metrics, report
+from finelake.training.evaluation.answers import MODEL, Answers
+from finelake.training.loop.memory import asked_by_evaluation, memory_told
+from finelake.training.loop.progress import Progress, read_csv, write_csv, write_json
+from finelake.training.models.model import Causal, Classifier, load, reading
 
 SLICES = {"business": (), "lang": (), "difficulty": ("easy", "medium", "hard")}  # values that have an order in it
 SMALLEST = 5  # rows below which a slice has no scores: an interval over them says nothing

@@ -1,7 +1,7 @@
 """Fine-tune a run's model: one visible loop over a DeepSpeed engine.
 
-Run as `python -m training.train RUN` in a project, or under torchrun for several ranks. A run that was killed and is
-started again goes on from its last checkpoint and ends in the weights of an undisturbed run.
+Run as `python -m finelake.training.train RUN` in a project, or under torchrun for several ranks. A run that was killed
+and is started again goes on from its last checkpoint and ends in the weights of an undisturbed run.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from lake import params, project
-from lake.errors import UserError, exit_code
-from lake.lockfile import check_output
-from lake.project import PARAMS, Settings, flush
-from lake.runs import Run, parse_run
-from training import model as models
-from training import strategies
-from training.checkpoints import (
+from finelake.lake.config import params, project
+from finelake.lake.config.project import PARAMS, Settings, flush
+from finelake.lake.config.runs import Run, parse_run
+from finelake.lake.errors import UserError, exit_code
+from finelake.lake.tables.lockfile import check_output
+from finelake.training.data.loader import Batch, Loader, Mix, scan
+from finelake.training.data.samples import Part, count_labels, open_samples, record_ids
+from finelake.training.loop.checkpoints import (
     State,
     best_path,
     fingerprint,
@@ -40,11 +40,11 @@ from training.checkpoints import (
     save_checkpoint,
     sha256,
 )
-from training.engine import STORE, start_engine, start_process, summed
-from training.loader import Batch, Loader, Mix, scan
-from training.memory import asked_by_training, memory_told
-from training.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
-from training.samples import Part, count_labels, open_samples, record_ids
+from finelake.training.loop.engine import STORE, start_engine, start_process, summed
+from finelake.training.loop.memory import asked_by_training, memory_told
+from finelake.training.loop.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
+from finelake.training.models import model as models
+from finelake.training.models import strategies
 
 NAMED = 5  # records named of a batch without a finite loss
 
@@ -313,7 +313,7 @@ def _launch(run_name: str, ranks: int) -> None:
         with tempfile.TemporaryDirectory(prefix="finelake-") as folder:  # which only this user can enter
             launch = elastic_launch(_on_this_machine(run_name, ranks, folder), sys.executable)
             with _inherited({STORE: f"{folder}/ranks"}):
-                launch("-m", "training.train", run_name)
+                launch("-m", "finelake.training.train", run_name)
     except SignalException:  # the ranks are ended by now
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
@@ -358,7 +358,9 @@ def _on_this_machine(run_name: str, ranks: int, folder: str) -> LaunchConfig:
 
 def main() -> int:
     """Command line of one rank."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="fine-tune the model of a run")
+    parser = argparse.ArgumentParser(
+        prog="python -m finelake.training.train", description="fine-tune the model of a run"
+    )
     parser.add_argument("run", help="name of an entry under `runs:` in params.yaml, for example intent")
     arguments = parser.parse_args()
     return exit_code(lambda: _rank(arguments.run))

@@ -6,8 +6,8 @@ from collections import Counter
 import httpx
 import pytest
 
-from demo.api import decode, encode, fault, serve
-from demo.generate import generate
+from finelake.demo.api import decode, encode, fault, serve
+from finelake.demo.generate import generate
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import docx
 import pypdfium2
 import pytest
 
-from demo import chance, documents, policies
-from demo.truth import Truth
+from finelake.demo import chance, documents, policies
+from finelake.demo.truth import Truth
 
 
 @pytest.fixture(scope="module")

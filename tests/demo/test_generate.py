@@ -11,10 +11,10 @@ from sklearn.metrics import cohen_kappa_score
 from stdnum import luhn
 from stdnum.cn import ric
 
-from demo import people
-from demo.chance import END, START, rng
-from demo.generate import STAMP, generate, sizes
-from demo.scenes import CODES, ENTITY_TYPES, SCENES
+from finelake.demo import people
+from finelake.demo.chance import END, START, rng
+from finelake.demo.generate import STAMP, generate, sizes
+from finelake.demo.scenes import CODES, ENTITY_TYPES, SCENES
 
 RECORDS = 1500
 KEYS = {"tickets": "ticket_id", "applications": "application_id"}

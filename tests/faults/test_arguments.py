@@ -21,6 +21,7 @@ from tests.faults.sizes import chosen, sizes
 NO_JAVA = {"JAVA_HOME": "/nowhere"}  # whatever would start Spark ends in a sentence
 # A call of each command that works, or ends in a sentence; one argument of it at a time is replaced.
 CALLS: dict[str, tuple[str, ...]] = {
+    "setup": (),
     "demo": (),
     "init": ("new",),
     "pull": ("notes",),
@@ -118,7 +119,7 @@ def make_irregular(project: Path, name: str) -> None:
 def arguments(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(name of the argument, the command line with {} in its place) of each argument of a command."""
     grammar = argparse.ArgumentParser()
-    importlib.import_module(f"finelake.{command}").arguments(grammar)
+    importlib.import_module(f"finelake.commands.{command}").arguments(grammar)
     usual = CALLS[command]
     for action in grammar._actions:
         if isinstance(action, argparse._HelpAction):

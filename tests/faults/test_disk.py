@@ -21,9 +21,9 @@ DISK = 2 << 20  # bytes
 STAGES = ("mask", "ingest", "clean", "dedup", "annotate", "split")
 FREE = (0, 4096, 16_384, 65_536)  # bytes
 POINTS = [
-    ("lake.commit._write", "before", 1),
-    ("lake.commit._write", "200", 2),
-    ("lake.commit._commit_files", "before", 2),
+    ("finelake.jobs.spark.commit._write", "before", 1),
+    ("finelake.jobs.spark.commit._write", "200", 2),
+    ("finelake.jobs.spark.commit._commit_files", "before", 2),
 ]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lake import duck
-from lake.errors import UserError
-from lake.project import settings
-from lake.snapshots import history, manifests, problems
+from finelake.lake.config.project import settings
+from finelake.lake.errors import UserError
+from finelake.lake.query import duck
+from finelake.lake.tables.snapshots import history, manifests, problems
 from tests import small
 from tests.faults import killer
 from tests.faults.outcomes import Outcome
@@ -24,16 +24,16 @@ REPRO = [sys.executable, "-m", "dvc", "repro", "split"]
 KILLS_PER_STAGE = 5
 # Where a stage may die: the function, before or after its nth call in the process. Each stage commits three tables.
 POINTS = [
-    ("lake.locks.sweep", "after", 1),
-    ("jobs.runner._read", "after", 1),
-    *[("lake.commit._write", when, nth) for when in ("before", "after") for nth in (1, 2)],
-    *[("lake.storage.sha256", "before", nth) for nth in (1, 2)],
-    *[("lake.commit._commit_files", when, nth) for when in ("before", "after") for nth in (1, 2)],
-    *[("lake.storage.delete_folders", when, nth) for when in ("before", "after") for nth in (1, 2)],
-    ("lake.snapshots.write_manifest", "before", 1),  # behind Delta's last commit
+    ("finelake.lake.tables.locks.sweep", "after", 1),
+    ("finelake.jobs.runner._read", "after", 1),
+    *[("finelake.jobs.spark.commit._write", when, nth) for when in ("before", "after") for nth in (1, 2)],
+    *[("finelake.lake.tables.storage.sha256", "before", nth) for nth in (1, 2)],
+    *[("finelake.jobs.spark.commit._commit_files", when, nth) for when in ("before", "after") for nth in (1, 2)],
+    *[("finelake.lake.tables.storage.delete_folders", when, nth) for when in ("before", "after") for nth in (1, 2)],
+    ("finelake.lake.tables.snapshots.write_manifest", "before", 1),  # behind Delta's last commit
     ("os.replace", "before", 1),  # the manifest's text is written, under another name
     ("os.replace", "after", 1),
-    ("lake.snapshots.write_manifest", "after", 1),
+    ("finelake.lake.tables.snapshots.write_manifest", "after", 1),
 ]
 
 
@@ -42,7 +42,7 @@ def kills() -> list[tuple[str, str]]:
     chosen = []
     dice = random.Random(SEED)
     for stage in small.STAGES:
-        at_times = [("lake.commit._write", str(dice.randrange(5, 900)), dice.randrange(1, 3))]
+        at_times = [("finelake.jobs.spark.commit._write", str(dice.randrange(5, 900)), dice.randrange(1, 3))]
         for name, when, nth in [*dice.sample(POINTS, KILLS_PER_STAGE - 1), *at_times]:
             chosen.append((f"{stage} {name} {when} {nth}", dice.choice(["all", "all", "alone"])))
     return chosen
@@ -80,10 +80,10 @@ def killed_at(project: Path, program: Path, point: str, how: str) -> None:
 SINGLE = [
     (f"{stage} {name} {when} 1", how)
     for stage, (name, when) in {
-        "ingest": ("lake.commit._write", "300"),
-        "dedup": ("lake.commit._write", "100"),
-        "mask": ("lake.commit._write", "before"),
-        "split": ("lake.commit._commit_files", "before"),
+        "ingest": ("finelake.jobs.spark.commit._write", "300"),
+        "dedup": ("finelake.jobs.spark.commit._write", "100"),
+        "mask": ("finelake.jobs.spark.commit._write", "before"),
+        "split": ("finelake.jobs.spark.commit._commit_files", "before"),
     }.items()
     for how in ("jvm", "worker", "dvc")
 ]

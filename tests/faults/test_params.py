@@ -15,10 +15,11 @@ import pytest
 import yaml
 
 from finelake import cli
-from jobs import STAGES, sources
-from lake import runs
-from lake.errors import UserError
-from lake.quality import Params as QualityParams
+from finelake.jobs import STAGES
+from finelake.jobs.sources import config as sources
+from finelake.lake.config import runs
+from finelake.lake.errors import UserError
+from finelake.lake.quality.checks import Params as QualityParams
 from tests.faults.outcomes import Ended, Ledger, Outcome, call, classify
 from tests.faults.sizes import chosen, sizes
 
@@ -119,7 +120,7 @@ def cases() -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:
         kind = sources.KINDS[str(source["kind"])]
         found += [(f"sources.{name}", ("ingest",), ("sources", "x", *path)) for path in [("kind",), *keys(kind)]]
     for stage in STAGES[1:]:
-        section = importlib.import_module(f"jobs.{stage}").STAGE.params
+        section = importlib.import_module(f"finelake.jobs.{stage}").STAGE.params
         found += [(stage, (stage,), (stage, *path)) for path in keys(section)]
     found += [("quality", ("ingest",), ("quality", *path)) for path in keys(QualityParams)]
     in_base = [("base", *path) for path in keys(runs.Base)]
@@ -151,7 +152,7 @@ def project(tmp_path, monkeypatch) -> Path:
     def no_session(*_) -> None:
         raise UserError(ACCEPTED)
 
-    monkeypatch.setattr("jobs.runner.open_session", no_session)
+    monkeypatch.setattr("finelake.jobs.runner.open_session", no_session)
     return folder
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs import mask
+from finelake.jobs import mask
 from tests import small
 from tests.faults import killer
 from tests.faults.outcomes import Outcome, data_files
@@ -187,7 +187,7 @@ def test_a_killed_stage_leaves_no_raw_rows_behind_the_next_run(chain, ledger, tm
     project = shutil.copytree(chain.project, tmp_path / "project")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    point = "dedup lake.commit._write after 1"
+    point = "dedup finelake.jobs.spark.commit._write after 1"
     variables = {"FINELAKE_MASK_KEY": KEY, **temporary_folder(temporary)}
     program = killer.make(tmp_path / "bin")
     killer.die(program, project, point, "all", [str(program), "run", "dedup"], **variables)

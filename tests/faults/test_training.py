@@ -41,19 +41,23 @@ TRAINING = ("base", "train", "evaluate")
 # Points of a stage, and for how many milliseconds after it began one may be chosen.
 POINTS: dict[str, list[tuple[str, str, int]]] = {
     "base": [
-        *[("training.base._cosine", "after", nth) for nth in (1, 15, 30)],
+        *[("finelake.training.base._cosine", "after", nth) for nth in (1, 15, 30)],
         *[("os.rename", when, nth) for when in ("before", "after") for nth in (1, 2)],
         ("os.fsync", "after", 2),
     ],
     "train": [
-        *[("training.train.set_rates", "after", nth) for nth in (1, 5, 9, 20)],
+        *[("finelake.training.train.set_rates", "after", nth) for nth in (1, 5, 9, 20)],
         *[("torch.save", when, nth) for when in ("before", "after", "1") for nth in (1, 2, 4, 7)],
         *[("os.replace", when, nth) for when in ("before", "after") for nth in (1, 2, 3, 5, 8)],
         *[("shutil.rmtree", when, nth) for when in ("before", "after") for nth in (1, 2)],
     ],
     "evaluate": [*[("os.replace", when, nth) for when in ("before", "after") for nth in (1, 2)]],
 }
-BEGINNING = {"base": "training.base.run", "train": "training.train.fit", "evaluate": "training.evaluate.run"}
+BEGINNING = {
+    "base": "finelake.training.base.run",
+    "train": "finelake.training.train.fit",
+    "evaluate": "finelake.training.evaluate.run",
+}
 MILLISECONDS = {"base": 1500, "train": 2500, "evaluate": 2500}
 
 
@@ -144,7 +148,7 @@ def interrupted(trained, tmp_path_factory) -> Path:
     project = shutil.copytree(trained.project, tmp_path_factory.mktemp("interrupted") / "project", symlinks=True)
     program = killer.make(project.parent / "bin")
     command = [str(program), "run", "train@tiny"]
-    code, log, _ = killer.die(program, project, "train@tiny training.train.set_rates after 18", "all", command)
+    code, log, _ = killer.die(program, project, "train@tiny finelake.training.train.set_rates after 18", "all", command)
     assert code == -9, log
     assert list((project / CHECKPOINTS).rglob("step-*.json"))
     return project

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from finelake import cli
-from lake import snapshots
-from lake.commit import commit
+from finelake.jobs.spark.commit import commit
+from finelake.lake.tables import snapshots
 
 SCHEMA = "record_id string, lang string, text string"
 OLD = [("a", "en", "one"), ("b", "en", "two"), ("c", "zh", "three"), ("d", "zh", "four")]

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pytest
 
 from finelake import cli
-from finelake.repro import environment
-from finelake.run import check
-from lake.errors import UserError
-
-from .test_quality import pin
+from finelake.commands.repro import environment
+from finelake.commands.run import check
+from finelake.lake.errors import UserError
+from tests.finelake.commands.test_quality import pin
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def test_every_command_has_help_with_an_example(capsys, command):
 
 def test_help_lists_every_command_and_imports_none():
     code = "import sys\nfrom finelake import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n    "
-    code += "print({'duckdb', 'dvc', 'pyspark', 'torch', 'yaml', 'finelake.sql'} & set(sys.modules))"
+    code += "print({'duckdb', 'dvc', 'pyspark', 'torch', 'yaml', 'finelake.commands.sql'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
     assert all(f"\n    {command} " in done.stdout for command in cli.COMMANDS)
@@ -141,7 +140,7 @@ RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}
 def test_a_wrong_parameter_is_refused_before_spark(capsys, project, monkeypatch, line, message):
     with (project / "params.yaml").open("a") as file:
         file.write(line + "\n")
-    monkeypatch.setattr("jobs.runner.open_session", None)
+    monkeypatch.setattr("finelake.jobs.runner.open_session", None)
     assert message in refused(capsys, "run", "ingest")
 
 
@@ -227,7 +226,7 @@ def test_no_command_ends_in_a_traceback_where_files_are_in_the_way(
     def no_spark(*_):
         raise UserError("no session is opened here")
 
-    monkeypatch.setattr("jobs.runner.open_session", no_spark)
+    monkeypatch.setattr("finelake.jobs.runner.open_session", no_spark)
     pin(project, "mask", records=pa.table({"record_id": ["1"], "text": ["a"]}))
     FAULTS[fault](project)
     with ordinary_rights():

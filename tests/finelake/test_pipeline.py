@@ -1,5 +1,6 @@
 """dvc.yaml: what a stage declares is what it reads."""
 
+import ast
 import dataclasses
 import importlib
 import os
@@ -10,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finelake.quality import METRICS, PAGE, VERDICT
-from jobs import STAGES as DATA
-from lake.params import parse
-from lake.quality import OWN
-from lake.runs import SECTIONS, SHARED, Run, parse_run
+from finelake.commands.quality import METRICS, PAGE, VERDICT
+from finelake.jobs import STAGES as DATA
+from finelake.lake.config.params import parse
+from finelake.lake.config.runs import SECTIONS, SHARED, Run, parse_run
+from finelake.lake.quality.checks import OWN
 from tests import small
 
 ROOT = Path(__file__).parents[2]
@@ -88,24 +89,31 @@ def test_a_run_with_such_a_name_is_refused(tmp_path):
 
 def test_quality_asks_every_data_stage_and_nothing_is_trained_without_its_verdict():
     entry = STAGES["quality"]
-    assert {f"snapshots/{stage}.json" for stage in DATA} | {"lake/checks", str(OWN)} == set(entry["deps"])
+    assert {f"snapshots/{stage}.json" for stage in DATA} | {"lake/quality/sql", str(OWN)} == set(entry["deps"])
     assert entry["params"] == ["quality"]
     assert entry["outs"] == [str(VERDICT), str(PAGE)] and entry["metrics"] == [str(METRICS)]
     for stage in ("base", "tokenize"):
         assert str(VERDICT) in STAGES[stage]["deps"]
 
 
-def test_every_module_a_stage_imports_from_its_own_package_is_a_dependency():
+def test_every_module_a_stage_imports_from_its_own_package_or_text_is_a_dependency():
     """The frame around the stages aside: it writes no row of a table."""
-    frame = {"jobs/stage.py", "jobs/session.py", "training/memory.py", "training/progress.py"}
+    frame = {"jobs/stage.py", "jobs/spark/session.py", "training/loop/memory.py", "training/loop/progress.py"}
     for stage, entry in STAGES.items():
         for path in [path for path in entry["deps"] if path.endswith(".py")]:
-            text = (ROOT / path).read_text(encoding="utf-8")
-            package = path.split("/")[0]
-            imported = {f"{package}/{name}.py" for name in re.findall(rf"^from {package}\.(\w+) import", text, re.M)}
-            for names in re.findall(rf"^from {package} import (.+)$", text, re.M):
-                imported |= {f"{package}/{name.split(' as ')[0].strip()}.py" for name in names.split(",")}
+            imported = {name for name in own_imports(ROOT / path) if name.split("/")[0] in (path.split("/")[0], "text")}
             assert imported - frame <= set(entry["deps"]), (stage, path)
+
+
+def own_imports(path: Path) -> set[str]:
+    """The files of this repository that a file imports at its top."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("finelake."):
+            folder = (node.module or "").removeprefix("finelake.").replace(".", "/")
+            names = [f"{folder}/{alias.name}.py" for alias in node.names]
+            found |= {name if (ROOT / name).is_file() else f"{folder}.py" for name in names}
+    return {name for name in found if (ROOT / name).is_file()}
 
 
 def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code():
@@ -115,15 +123,14 @@ def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code(
     }
     for name, stage in template.items():
         assert stage["params"] == ["finelake", *STAGES[name]["params"]]
-        outside = [
-            path for path in STAGES[name]["deps"] if not path.startswith(("jobs/", "training/", "lake/", "data/"))
-        ]
+        code = ("text/", "jobs/", "training/", "lake/", "data/")
+        outside = [path for path in STAGES[name]["deps"] if not path.startswith(code)]
         assert [path for path in stage["deps"] if path != "data"] == outside
 
 
 @pytest.mark.parametrize("path", [ROOT / "params.yaml", TEMPLATES / "params.yaml.in"])
 def test_the_parameters_that_are_shipped_parse(path):
-    from jobs.sources import parse_sources
+    from finelake.jobs.sources.config import parse_sources
 
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     parse_sources(content["sources"])
@@ -135,7 +142,7 @@ def test_the_parameters_that_are_shipped_parse(path):
 def test_a_new_project_shows_every_parameter_of_a_stage_with_its_default(stage, example):
     lines = (TEMPLATES / "params.yaml.in").read_text(encoding="utf-8").split(f"\n{stage}: {{}}")[1].split("\n\n")[0]
     shown = yaml.safe_load("\n".join(line.replace("  # ", "", 1) for line in lines.split("\n")[1:]))
-    params = importlib.import_module(f"jobs.{stage}").Params
+    params = importlib.import_module(f"finelake.jobs.{stage}").Params
     defaults = dataclasses.asdict(params())
     assert parse(params, shown, stage)
     assert keys(shown) == keys(defaults)

@@ -3,7 +3,7 @@
 import io
 
 from finelake import shell
-from lake.errors import UserError
+from finelake.lake.errors import UserError
 
 
 def reader(*lines: str):

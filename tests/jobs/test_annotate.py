@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from jobs import annotate
-from jobs.annotate import DISPUTED, Opinion, Params, anchor, build, cohen_kappa, fleiss_kappa, vote
-from jobs.stage import ANNOTATIONS, RECORDS
-from lake.errors import UserError
-from lake.params import parse
+from finelake.jobs import annotate
+from finelake.jobs.annotate import DISPUTED, Opinion, Params, anchor, build, cohen_kappa, fleiss_kappa, vote
+from finelake.jobs.stage import ANNOTATIONS, RECORDS
+from finelake.lake.config.params import parse
+from finelake.lake.errors import UserError
 
 TEXT = "Zhang asked Li about the loan, then Li paid."  # "Li" at 12 and at 36
 WHEN = datetime(2020, 1, 1, tzinfo=UTC)

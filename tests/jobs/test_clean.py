@@ -2,10 +2,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from jobs import clean
-from jobs.stage import CLEANED, RECORDS, REJECTS
-from lake.errors import UserError
-from lake.params import parse
+from finelake.jobs import clean
+from finelake.jobs.stage import CLEANED, RECORDS, REJECTS
+from finelake.lake.config.params import parse
+from finelake.lake.errors import UserError
 
 
 def record(name, day=0, source="a", business="x", text="text", numbers=None, facts=None):

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from jobs import dedup
-from jobs.grams import HEAD_CHARACTERS, grams, jaccard, ones, simhash, small
-from jobs.stage import CLEANED
-from jobs.text import match_key
-from lake.errors import UserError
-from lake.params import parse
+from finelake.jobs import dedup
+from finelake.jobs.stage import CLEANED
+from finelake.lake.config.params import parse
+from finelake.lake.errors import UserError
+from finelake.text.grams import HEAD_CHARACTERS, grams, jaccard, ones, simhash, small
+from finelake.text.normalise import match_key
 
 ENGLISH = "I was charged twice for the same purchase at the supermarket and nobody at the branch could tell me why."
 CHINESE = "我上个月在贵行办理的信用卡被重复扣款两次，打电话给客服一直没有人接听，请尽快处理。"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.columns import COLUMNS
-from jobs.ingest import REASONS, STAGE, Params, balance, build, instant, language
-from jobs.sources import parse_sources
-from lake.keys import joined
+from finelake.jobs.ingest import REASONS, STAGE, Params, balance, build, instant, language
+from finelake.jobs.sources.columns import COLUMNS
+from finelake.jobs.sources.config import parse_sources
+from finelake.lake.keys import joined
 
 TICKETS = {
     "kind": "database",

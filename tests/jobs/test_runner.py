@@ -6,11 +6,11 @@ import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 
-from jobs import clean, runner
-from jobs.stage import ANNOTATIONS, RECORDS, REJECTS
-from lake import snapshots
-from lake.commit import commit, read
-from lake.errors import UserError
+from finelake.jobs import clean, runner
+from finelake.jobs.spark.commit import commit, read
+from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS
+from finelake.lake.errors import UserError
+from finelake.lake.tables import snapshots
 
 ROW = ("1" * 32, "notes", "1", datetime.datetime(2024, 1, 1), "b", "en", "hello", {"x": 1.0}, {"f": "a"})
 OTHER = ("2" * 32, "notes", "2", datetime.datetime(2024, 1, 2), "b", "en", "world", {"x": 2.0}, {"f": "b"})

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import split
-from jobs.annotate import GOLD
-from jobs.split import PARTS, Params, Ratios, _stratum_value, build, cut_times, strata_deviation
-from jobs.stage import MASKED
-from lake.errors import UserError
-from lake.params import parse
+from finelake.jobs import split
+from finelake.jobs.annotate import GOLD
+from finelake.jobs.split import PARTS, Params, Ratios, _stratum_value, build, cut_times, strata_deviation
+from finelake.jobs.stage import MASKED
+from finelake.lake.config.params import parse
+from finelake.lake.errors import UserError
 
 INPUT = MASKED
 START = datetime(2020, 1, 1, tzinfo=UTC)

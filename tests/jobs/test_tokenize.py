@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from jobs.stage import RECORDS, extend
-from jobs.tokenize import Params, balance, build, encode_pair, load_tokenizer, open_tokenizer, pack
-from lake.errors import UserError
-from lake.params import parse
-from lake.runs import Run
+from finelake.jobs.stage import RECORDS, extend
+from finelake.jobs.tokenize import Params, balance, build, encode_pair, load_tokenizer, open_tokenizer, pack
+from finelake.lake.config.params import parse
+from finelake.lake.config.runs import Run
+from finelake.lake.errors import UserError
 
 WORDS = ["<pad>", "<end>", "<unk>", "Q", "A", "one", "two", "three", "four"]
 SPLIT_RECORDS = extend(RECORDS, scene=StringType(), difficulty=StringType(), split=StringType())
@@ -151,7 +151,7 @@ def test_packing_holds_few_samples_open_and_fills_them(monkeypatch):
     samples = list(pack(iter(rows), tokens=100, packed=("train",)))
     assert sorted(record for sample in samples for record in sample["record_ids"]) == [row.record_id for row in rows]
     assert sum(lengths) / len(samples) > 97
-    monkeypatch.setattr("jobs.tokenize.OPEN", 1)
+    monkeypatch.setattr("finelake.jobs.tokenize.OPEN", 1)
     read = 0
 
     def counted():
@@ -183,9 +183,9 @@ def test_the_result_depends_on_content_alone_and_every_record_is_accounted_for(s
 def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
     import pyarrow.parquet as pq
 
-    from jobs.tokenize import STAGE
-    from lake.commit import commit
-    from lake.snapshots import files
+    from finelake.jobs.spark.commit import commit
+    from finelake.jobs.tokenize import STAGE
+    from finelake.lake.tables.snapshots import files
 
     rows = [
         (f"{i * 2654435761 % 2**32:08x}", "one two", ["lost", "stolen"][i % 2], "x", ["train", "test"][i % 3 == 0])

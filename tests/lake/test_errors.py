@@ -14,7 +14,7 @@ import pytest
 import yaml
 from dvc.exceptions import DvcException
 
-from lake.errors import UserError, exit_code, one_line, sentence
+from finelake.lake.errors import UserError, exit_code, one_line, sentence
 
 NESTED = "[" * 100_000
 
@@ -185,7 +185,7 @@ def test_an_error_behind_another_counts():
 
 
 def _recursive_of_lake():
-    content = {"__name__": "lake.module"}
+    content = {"__name__": "finelake.lake.module"}
     exec("def call(): return call()", content)
     return content["call"]
 
@@ -235,7 +235,8 @@ def test_exit_codes(result, code):
 
 def python(code: str, **options) -> subprocess.CompletedProcess:
     program = (
-        f"import os, sys\nfrom lake.errors import exit_code\ndef command():\n    {code}\nsys.exit(exit_code(command))"
+        "import os, sys\nfrom finelake.lake.errors import exit_code\n"
+        f"def command():\n    {code}\nsys.exit(exit_code(command))"
     )
     return subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, **options)
 

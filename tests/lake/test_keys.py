@@ -5,9 +5,9 @@ import importlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import STAGES
-from jobs.ingest import record_id
-from lake import keys
+from finelake.jobs import STAGES
+from finelake.jobs.ingest import record_id
+from finelake.lake import keys
 
 
 def test_a_record_is_named_as_ingest_names_it(spark):
@@ -18,7 +18,7 @@ def test_a_record_is_named_as_ingest_names_it(spark):
 def test_the_keys_are_columns_of_the_stages_tables():
     tables = {}
     for stage in (*STAGES, "tokenize"):
-        for table, schema in importlib.import_module(f"jobs.{stage}").STAGE.writes.items():
+        for table, schema in importlib.import_module(f"finelake.jobs.{stage}").STAGE.writes.items():
             tables.setdefault(table, []).append(set(schema.fieldNames()))
     assert set(keys.KEYS) <= set(tables)
     for table, key in keys.KEYS.items():

@@ -4,16 +4,16 @@ import resource
 
 import pytest
 
-from lake import limits
-from lake.errors import UserError
+from finelake.lake import limits
+from finelake.lake.errors import UserError
 
 
 @pytest.fixture
 def allowed(monkeypatch):
     """The limits of this process, as the module sees them; none at first."""
     found = dict.fromkeys((resource.RLIMIT_AS, resource.RLIMIT_FSIZE), resource.RLIM_INFINITY)
-    monkeypatch.setattr("lake.limits.resource.getrlimit", lambda limit: (found[limit], resource.RLIM_INFINITY))
-    monkeypatch.setattr("lake.limits.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("finelake.lake.limits.resource.getrlimit", lambda limit: (found[limit], resource.RLIM_INFINITY))
+    monkeypatch.setattr("finelake.lake.limits.os.cpu_count", lambda: 2)
     return found
 
 
@@ -44,6 +44,6 @@ def test_a_limit_that_is_too_low_is_named_with_what_suffices(allowed, limit, lea
 def test_more_cores_need_more_addresses(allowed, monkeypatch):
     allowed[resource.RLIMIT_AS] = 8 << 30
     limits.check()
-    monkeypatch.setattr("lake.limits.os.cpu_count", lambda: 64)
+    monkeypatch.setattr("finelake.lake.limits.os.cpu_count", lambda: 64)
     with pytest.raises(UserError, match="raise the limit to 18,432 MB"):
         limits.check()

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from lake.errors import UserError
-from lake.output import replacing
+from finelake.lake.errors import UserError
+from finelake.lake.output import replacing
 
 
 def write(path, text="new"):
@@ -67,7 +67,7 @@ def test_a_file_that_its_owner_made_read_only_is_left_alone(tmp_path, made):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lake.output import replacing
+from finelake.lake.output import replacing
 with replacing(Path(sys.argv[1])) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -145,7 +145,7 @@ def test_a_file_that_becomes_something_else_meanwhile_is_left_alone(tmp_path):
 
 
 def test_a_link_that_waits_for_the_temporary_file_is_not_followed(tmp_path, monkeypatch):
-    monkeypatch.setattr("lake.output.secrets.token_hex", lambda _: "0")
+    monkeypatch.setattr("finelake.lake.output.secrets.token_hex", lambda _: "0")
     (tmp_path / "victim").write_text("kept")
     (tmp_path / ".a.0.part").symlink_to("victim")
     with pytest.raises(UserError, match="a cannot be written"):

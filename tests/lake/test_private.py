@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from lake.private import keep_dvc_private
+from finelake.lake.private import keep_dvc_private
 
 
 def test_dvc_keeps_its_databases_where_only_the_user_can_enter(tmp_path, monkeypatch):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lake.errors import UserError
-from lake.runs import PROMPT, REPLY, Base
-from training import base as bases
+from finelake.lake.config.runs import PROMPT, REPLY, Base
+from finelake.lake.errors import UserError
+from finelake.training import base as bases
 
 TEXTS = [
     f"{PROMPT}{prompt} {number}{REPLY}{reply}"
@@ -34,7 +34,7 @@ def test_scratch_is_identical_in_another_process(tmp_path):
     bases.from_scratch(TINY, 0, TEXTS, tmp_path / "here", "base@tiny")
     script = (
         "import sys\nfrom pathlib import Path\nfrom tests.training.test_base import TEXTS, TINY\n"
-        "from training.base import from_scratch\nfrom_scratch(TINY, 0, TEXTS, Path(sys.argv[1]), 'base@tiny')"
+        "from finelake.training.base import from_scratch\nfrom_scratch(TINY, 0, TEXTS, Path(sys.argv[1]), 'base@tiny')"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     subprocess.run(

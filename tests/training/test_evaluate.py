@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from lake.errors import UserError
-from lake.runs import PROMPT, REPLY, Base, Run
-from training import evaluate, report
-from training import model as models
-from training.answers import Answers
-from training.base import from_scratch
-from training.model import load
-from training.progress import Progress
-from training.samples import Samples, split_parts
-
-from .conftest import classified, sharded, write_part
-from .test_base import TEXTS, TINY
+from finelake.lake.config.runs import PROMPT, REPLY, Base, Run
+from finelake.lake.errors import UserError
+from finelake.training import evaluate
+from finelake.training.base import from_scratch
+from finelake.training.data.samples import Samples, split_parts
+from finelake.training.evaluation import report
+from finelake.training.evaluation.answers import Answers
+from finelake.training.loop.progress import Progress
+from finelake.training.models import model as models
+from finelake.training.models.model import load
+from tests.training.conftest import classified, sharded, write_part
+from tests.training.test_base import TEXTS, TINY
 
 EVIL = "<script>alert('1')</script> & <PHONE>"
 RUN = Run(task="classify", base=Base(kind="folder", name="base"), bootstrap=50, examples=6)

@@ -15,11 +15,10 @@ from threading import Thread
 
 import pytest
 
+from finelake.training.loop.progress import Meter
 from tests.small import free_port
-from training.progress import Meter
-
-from .test_progress import expressions
-from .test_train import RUN, job, project
+from tests.training.loop.test_progress import expressions
+from tests.training.test_train import RUN, job, project
 
 PROMETHEUS = shutil.which("prometheus")
 CONFIGURATION = """
@@ -83,7 +82,7 @@ def found(address: str, expression: str) -> list:
 
 
 def test_every_expression_of_the_dashboard_finds_the_run(tmp_path, encoder, prometheus, monkeypatch):
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     def on_a_known_device(*arguments) -> Meter:
         meter = Meter(*arguments)

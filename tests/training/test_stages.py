@@ -14,16 +14,15 @@ import yaml
 from deltalake import CommitProperties, write_deltalake
 from pyarrow.fs import copy_files
 
-from lake import snapshots, storage
-from lake.errors import UserError
-from lake.project import Settings
-from lake.runs import SECTIONS, SHARED, Base, Run
+from finelake.lake.config.project import Settings
+from finelake.lake.config.runs import SECTIONS, SHARED, Base, Run
+from finelake.lake.errors import UserError
+from finelake.lake.tables import snapshots, storage
+from finelake.training.data import samples
 from tests.small import environment, free_port
-from training import samples
-
-from .conftest import SCHEMA, classified
-from .test_records import SCHEMA as RECORDS
-from .test_records import record
+from tests.training.conftest import SCHEMA, classified
+from tests.training.data.test_records import SCHEMA as RECORDS
+from tests.training.data.test_records import record
 
 RUN = Run(
     task="classify",
@@ -90,7 +89,7 @@ def test_samples_are_the_pinned_files_in_shard_order(project):
 
 
 def test_train_then_evaluate(project, monkeypatch):
-    from training import evaluate, train
+    from finelake.training import evaluate, train
 
     monkeypatch.setattr(train.dist, "destroy_process_group", lambda: None)  # other tests train in this process too
     train.run(project, "tiny", RUN, settings(project))
@@ -117,7 +116,7 @@ def test_train_then_evaluate(project, monkeypatch):
 
 
 def test_a_lake_in_an_object_store_gives_the_same_weights(project, s3_lake, monkeypatch):
-    from training import train
+    from finelake.training import train
 
     monkeypatch.setattr(train.dist, "destroy_process_group", lambda: None)
     here = settings(project)
@@ -132,7 +131,7 @@ def test_a_lake_in_an_object_store_gives_the_same_weights(project, s3_lake, monk
 
 
 def test_a_missing_file_is_named_before_anything_is_trained(project):
-    from training import train
+    from finelake.training import train
 
     victim = next((project / "lakehouse/tokenize/tiny/samples/part=train/shard=1").glob("*.parquet"))
     victim.unlink()
@@ -141,7 +140,7 @@ def test_a_missing_file_is_named_before_anything_is_trained(project):
 
 
 def test_sizes_that_do_not_fit_are_refused_before_anything_is_trained(project):
-    from training import train
+    from finelake.training import train
 
     with pytest.raises(UserError, match="the train part has 60 samples, fewer than batch_size 64"):
         train.run(project, "tiny", replace(RUN, batch_size=64), settings(project))
@@ -161,7 +160,9 @@ def launched(project: Path, *commands: list[str], **variables: str) -> tuple[lis
     trained, curve = project / "models" / "tiny" / "model", project / "plots" / "tiny" / "train.csv"
     shutil.rmtree(trained, ignore_errors=True)
     nodes = [
-        subprocess.Popen([sys.executable, "-m", *command, "training.train", "tiny"], cwd=project, env=variables)
+        subprocess.Popen(
+            [sys.executable, "-m", *command, "finelake.training.train", "tiny"], cwd=project, env=variables
+        )
         for command in commands
     ]
     assert [node.wait(timeout=240) for node in nodes] == [0] * len(nodes)

@@ -16,11 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lake.errors import UserError
-from lake.runs import Base, Run
-from training.samples import Part, split_parts
-
-from .conftest import classified, sample, sharded, write_part
+from finelake.lake.config.runs import Base, Run
+from finelake.lake.errors import UserError
+from finelake.training.data.samples import Part, split_parts
+from tests.training.conftest import classified, sample, sharded, write_part
 
 HERE = Path(__file__).parent
 RUN = Run(
@@ -47,7 +46,8 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from training import checkpoints, train as trainer
+from finelake.training import train as trainer
+from finelake.training.loop import checkpoints
 from tests.training.test_train import RUN, job, descend_plainly
 
 settings = json.loads(sys.argv[1])
@@ -76,7 +76,7 @@ PLAIN = {"dropout": 0.0, "clip": 0.0, "learning_rate": 0.005, "head_learning_rat
 
 def descend_plainly(set_attribute: Callable) -> None:
     """Plain gradient descent. AdamW forgives a gradient of the wrong size, so it can't show that sizes are right."""
-    from training import engine
+    from finelake.training.loop import engine
 
     initialize = engine.deepspeed.initialize
 
@@ -96,8 +96,8 @@ def plain_descent(monkeypatch):
 
 
 def job(folder: Path, encoder: Path, run: Run = RUN):
-    from training.strategies import Hardware, choose
-    from training.train import Job
+    from finelake.training.models.strategies import Hardware, choose
+    from finelake.training.train import Job
 
     parts = split_parts(sorted(str(path) for path in folder.rglob("*.parquet")))
     run, choices = choose(run, parts["train"].samples, 2, Hardware(gpu=False, bf16=True, flash=False))
@@ -158,7 +158,7 @@ def largest_difference(left: Path, right: Path) -> float:
 
 def fit(folder: Path, encoder: Path, **changes) -> Path:
     """Train in this process."""
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     trainer.fit(job(folder, encoder, replace(RUN, **changes)))
     return folder
@@ -234,8 +234,8 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
     """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
-    from training import model as models
-    from training.loader import COLUMNS, collate
+    from finelake.training.data.loader import COLUMNS, collate
+    from finelake.training.models import model as models
 
     lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)
     numbers = [range(5, 5 + length) for length in lengths]
@@ -255,7 +255,7 @@ def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_p
 
 
 def test_rates_rise_and_fall():
-    from training.train import set_rates
+    from finelake.training.train import set_rates
 
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.AdamW([{"params": [weight], "peak": 1.0}])
@@ -264,14 +264,14 @@ def test_rates_rise_and_fall():
 
 
 def test_step_seeds_differ_by_step_and_rank():
-    from training.train import step_seed
+    from finelake.training.train import step_seed
 
     seeds = {step_seed(seed, step, rank) for seed in range(3) for step in range(20) for rank in range(4)}
     assert len(seeds) == 3 * 20 * 4
 
 
 def test_a_changed_parameter_never_resumes_a_stale_checkpoint(encoder):
-    from training.checkpoints import fingerprint
+    from finelake.training.loop.checkpoints import fingerprint
 
     same = fingerprint(RUN, "content", encoder)
     assert same == fingerprint(replace(RUN), "content", encoder)
@@ -294,9 +294,9 @@ STRATEGIES = [
 
 def measured(folder: Path, base: Path, run: Run) -> dict[str, float]:
     """Validation figures of the untouched base: of the run's model before its first step."""
-    from training import model as models
-    from training import train as trainer
-    from training.engine import start_process
+    from finelake.training import train as trainer
+    from finelake.training.loop.engine import start_process
+    from finelake.training.models import model as models
 
     device, here = start_process(), job(folder, base, replace(run, strategy="full"))
     return trainer.validate(models.build(here.run, base, len(here.labels)), here.validation, here.run, device)
@@ -304,8 +304,8 @@ def measured(folder: Path, base: Path, run: Run) -> dict[str, float]:
 
 @pytest.mark.parametrize("changes", STRATEGIES)
 def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_path, encoder, changes):
-    from training import model as models
-    from training import train as trainer
+    from finelake.training import train as trainer
+    from finelake.training.models import model as models
 
     folder = project(tmp_path)
     run = replace(RUN, **{"epochs": 4, "lora_rank": None, "lora_alpha": None, **changes})
@@ -324,8 +324,8 @@ def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_
 
 @pytest.mark.parametrize("changes", [{"strategy": "prefix", "pack": False}, {"strategy": "lora", "merge": False}])
 def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_path, causal, changes):
-    from training import model as models
-    from training import train as trainer
+    from finelake.training import train as trainer
+    from finelake.training.models import model as models
 
     rows = [sample(i, [5, 6 + i % 4, 20 + i % 4, 1], [-100, -100, 20 + i % 4, 1], 16) for i in range(32)]
     write_part(tmp_path, "train", sharded(rows, 2))
@@ -368,7 +368,7 @@ def test_bfloat16_learns_like_float32(tmp_path, encoder, undisturbed):
 
 
 def test_classes_count_by_their_frequency():
-    from training import model as models
+    from finelake.training.models import model as models
 
     counts = [90, 9, 1, 0]
     weights = models.class_weights(counts)
@@ -399,7 +399,7 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
 
 @pytest.mark.slow
 def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     for name, value in {**ENVIRONMENT, "PYTHONPATH": str(HERE.parents[1])}.items():
         monkeypatch.setenv(name, value)
@@ -415,7 +415,7 @@ def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
 
 
 def test_the_command_line_of_a_rank_reports_in_one_line(tmp_path, monkeypatch, capsys):
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train", "tiny"])
@@ -436,7 +436,7 @@ def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, enco
 
 
 def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monkeypatch):
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     monkeypatch.setattr(trainer, "_finish", lambda *rest: None)
     folder = fit(project(tmp_path), encoder)
@@ -449,7 +449,7 @@ def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monke
 
 
 def test_prometheus_is_told(tmp_path, encoder):
-    from training import train as trainer
+    from finelake.training import train as trainer
 
     folder = project(tmp_path)
     trainer.fit(replace(job(folder, encoder, replace(RUN, epochs=1)), textfile=folder / "prom" / "train.prom"))

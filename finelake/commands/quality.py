@@ -1,0 +1,137 @@
+"""Check the pinned tables: keys, completeness, allowed values, leakage between parts, personal data, drift.
+
+Exit code 0: all passed; 1: warnings alone; 2: an error.
+"""
+
+import argparse
+import difflib
+import json
+from collections import Counter
+from pathlib import Path
+
+from finelake.commands.verify import pinned_manifests
+from finelake.jobs import STAGES
+from finelake.lake.config.params import load, parse
+from finelake.lake.config.project import PARAMS, Settings, settings, write_atomically
+from finelake.lake.errors import UserError
+from finelake.lake.output import replacing
+from finelake.lake.quality import checks as quality
+from finelake.lake.quality.checks import Check, Result
+from finelake.lake.tables.revisions import manifests_at
+from finelake.lake.tables.snapshots import manifests
+from finelake.output import quality_report as report
+
+EXAMPLE = """  finelake quality
+  finelake quality no_personal_data texts_stay_in_one_part
+  finelake quality --rev main --format html --output quality.html"""
+EXIT = {"error": 2, "warning": 1}
+# What the stage writes. Training depends on the verdict, which is the same for all data that may be trained on.
+VERDICT = Path("reports/quality.txt")
+METRICS = Path("metrics/quality.json")
+PAGE = Path("reports/quality.html")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="checks to ask (all when none is named)")
+    parser.add_argument("--format", choices=("text", "json", "junit", "html"), default="text", help="default: text")
+    parser.add_argument("--output", type=_here, metavar="FILE", help="write there instead of printing")
+    parser.add_argument("--rev", help="check what a commit, branch, tag or experiment pinned, against its parent")
+    parser.add_argument("--list", action="store_true", help="print the checks as a Markdown table and ask none")
+
+
+def _here(path: str) -> Path:
+    """A path as seen from the folder in which the command was given; it runs in the project's root."""
+    return Path(path).absolute()
+
+
+def main(options: argparse.Namespace) -> int:
+    root = options.root
+    checks = chosen(load_checks(root), options.checks)
+    if options.list:
+        print(report.as_markdown(checks), end="")
+        return 0
+    pinned = manifests_at(root, options.rev) if options.rev else _manifests(root)
+    results = list(quality.run_checks(root, settings(root).lake, checks, pinned, options.rev))
+    written = _render(options.format, results, options.rev or "work tree", pinned)
+    if options.output:
+        with replacing(options.output) as part:
+            part.write_text(written, encoding="utf-8")
+        shown = options.output.relative_to(root) if options.output.is_relative_to(root) else options.output
+        print(f"{shown}: {report.summary(results)}")
+    else:
+        print(written, end="")
+    return max((EXIT.get(result.status, 0) for result in results), default=0)
+
+
+def _manifests(root: Path) -> quality.Manifests:
+    """Those of the work tree. UserError where one is missing: its tables would be passed over in silence."""
+    missing = [path for path in pinned_manifests(root) if not (root / path).exists()]
+    if missing:
+        raise UserError(f"{', '.join(missing)} is missing, so its tables cannot be checked; run `finelake repro`")
+    return manifests(root)
+
+
+def _render(form: str, results: list[Result], title: str, pinned: quality.Manifests) -> str:
+    if form == "html":
+        return report.as_html(results, title, pinned)
+    return {"text": report.as_text, "json": report.as_json, "junit": report.as_junit}[form](results)
+
+
+def load_checks(root: Path) -> list[Check]:
+    """The project's checks, as section `quality` of params.yaml sets them up. UserError for a mistake in either."""
+    params = parse(quality.Params, load(root / PARAMS).get("quality"), "quality")
+    return quality.load_checks(root, params)
+
+
+def chosen(checks: list[Check], names: list[str]) -> list[Check]:
+    """Those of the checks that are named; all where none is. UserError for an unknown name."""
+    known = [check.name for check in checks]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]}?" if near else "`finelake quality --list` names them"
+            raise UserError(f"{name} is not among the checks; {mend}")
+    return [check for check in checks if not names or check.name in names]
+
+
+def run(root: Path, chosen: Settings) -> None:
+    """The stage `quality`: check the data stages' tables. UserError when a check finds an error.
+
+    Tables of training runs are left out: they come after this stage and may still be those of older data.
+    """
+    (root / VERDICT).unlink(missing_ok=True)
+    pinned = {stage: tables for stage, tables in manifests(root).items() if stage in STAGES}
+    checks = load_checks(root)
+    results = [
+        result
+        for result in quality.run_checks(root, chosen.lake, checks, pinned)
+        if not result.table.startswith("tokenize@")
+    ]
+    # What was pinned before is no dependency of the stage, so its files say nothing of it.
+    alone = [result for result in results if not result.check.compares]
+    write_atomically(root / PAGE, report.as_html(alone, "data stages, by themselves", pinned))
+    for line in report.lines([result for result in results if result.status in report.FOUND]):
+        print(line)
+    print(f"quality: {report.summary(results)}; see {PAGE}", flush=True)
+    _refuse_errors(results)
+    write_atomically(root / METRICS, json.dumps(metrics(alone), indent=2) + "\n")
+    write_atomically(root / VERDICT, "no errors\n")
+
+
+def _refuse_errors(results: list[Result]) -> None:
+    failed = [f"{result.check.name} ({result.table})" for result in results if result.status == "error"]
+    if failed:
+        raise UserError(
+            f"the data break {', '.join(failed)}: nothing is trained on them; mend what {PAGE} shows, "
+            f"or set quality.severity or quality.skip in {PARAMS}"
+        )
+
+
+def metrics(results: list[Result]) -> dict:
+    """How many checks were asked, and failing rows by check with a warning."""
+    asked = [result for result in results if result.status != "skipped"]
+    warned: Counter[str] = Counter()
+    for result in asked:
+        if result.status == "warning":
+            warned[result.check.name] += result.failing
+    return {"checks": len(asked), "warnings": dict(sorted(warned.items()))}

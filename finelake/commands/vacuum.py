@@ -1,0 +1,98 @@
+"""Free unreferenced data: versions that no branch, tag, experiment or work tree pins, and what aborted writes left.
+
+Shows what it would free; --delete frees it. Never takes a file that a manifest needs, except, with --unmasked, those of
+the tables before mask, which hold personal data unmasked.
+"""
+
+import argparse
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from finelake.jobs import STAGES
+from finelake.lake.config.project import settings
+from finelake.lake.errors import UserError
+from finelake.lake.tables.lockfile import is_current
+from finelake.lake.tables.snapshots import expire, intact
+from finelake.lake.tables.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
+
+WRITERS = (*STAGES, "tokenize")  # folders of the lake; what else lies there is not Finelake's
+EXAMPLE = """  finelake vacuum
+  finelake vacuum --keep-days 30 --keep-versions 2 --delete
+  finelake vacuum --unmasked --delete"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    default = Rules()
+    parser.add_argument("--delete", action="store_true", help="free it; without, it is only shown")
+    parser.add_argument(
+        "--keep-days", type=float, default=default.days, help="keep what is younger than so many days (default 7)"
+    )
+    parser.add_argument(
+        "--keep-versions", type=int, default=default.versions, help="keep the newest versions of each table (default 0)"
+    )
+    parser.add_argument(
+        "--keep-history", action="store_true", help="keep what any commit pins, not only branches, tags and experiments"
+    )
+    parser.add_argument(
+        "--without", metavar="REF", action="append", default=[], help="ignore what this branch, tag or experiment pins"
+    )
+    parser.add_argument(
+        "--unmasked", action="store_true", help="also free the tables before mask, wherever the masked ones are pinned"
+    )
+
+
+def main(options: argparse.Namespace) -> None:
+    if not options.keep_days >= 0 or options.keep_versions < 0:
+        raise UserError("--keep-days and --keep-versions are numbers of 0 or more; 0 keeps nothing by that rule")
+    lake = settings(options.root).lake
+    rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
+    raw = private_stages() if options.unmasked else ()
+    pins = pinned(options.root, rules.every_commit, options.without, masked(lake, raw))
+    found = [item for item in waste(lake, pins, rules) if item.stage.partition("/")[0] in WRITERS]
+    for item in found:
+        print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
+    if options.delete:
+        _record_expired([item for item in found if item.stage in raw], lake)
+    left = delete(lake, found) if options.delete else []
+    for stage in sorted({item.stage for item in left}):
+        print(f"{stage} is being written and was passed over; run this again later.")
+    print(_sum([item for item in found if item not in left], options.delete))
+
+
+def private_stages() -> tuple[str, ...]:
+    """The stages whose tables hold personal data as they came."""
+    return tuple(name for name in STAGES if importlib.import_module(f"finelake.jobs.{name}").STAGE.private)
+
+
+def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:
+    """Gives up the stages `raw` where the masked tables were made from them and are whole."""
+
+    def given_up(manifests: Manifests, stages: Mapping[str, Any]) -> tuple[str, ...]:
+        tables = manifests.get("mask", {}).values()
+        current = bool(tables) and all(is_current(stages, stage) for stage in (*raw, "mask"))
+        return raw if current and all(intact(lake, table) for table in tables) else ()
+
+    return given_up
+
+
+def _record_expired(items: list[Waste], lake: str) -> None:
+    versions: dict[str, set[int]] = {}
+    for item in items:
+        if item.version is not None:
+            versions.setdefault(item.table, set()).add(item.version)
+    for table, numbers in versions.items():
+        expire(lake, table, numbers)
+
+
+def _what(item: Waste) -> str:
+    return "aborted write" if item.version is None else f"version {item.version}, {item.rows:,} rows"
+
+
+def _sum(items: list[Waste], deleted: bool) -> str:
+    if not items:
+        return "Nothing to free: every data file is pinned, or kept by a rule."
+    size = f"{sum(item.size for item in items) / 1e6:,.1f} MB in {sum(item.files for item in items):,} files"
+    return (
+        f"Freed {size}." if deleted else f"{size} could be freed; `finelake vacuum --delete` with the same rules does."
+    )

@@ -1,0 +1,84 @@
+"""What came out of a run: counts from the pinned tables, scores from the metrics."""
+
+import json
+from pathlib import Path
+
+from finelake.lake.config.project import settings
+from finelake.lake.errors import UserError
+from finelake.lake.query.duck import connect
+from finelake.output.table import printable
+
+ROWS = """
+    select stage, kept, rejected from (
+        select 1 as place, 'ingest' as stage, (select count(*) from ingest.records) as kept,
+               (select count(*) from ingest.rejects) as rejected
+        union all select 2, 'clean', (select count(*) from clean.records), (select count(*) from clean.rejects)
+        union all select 3, 'dedup', (select count(*) from dedup.records), (select count(*) from dedup.rejects)
+        union all select 4, 'mask', (select count(*) from mask.records),
+               (select count(*) from mask.rejects
+                where reason = 'personal_data' and not regexp_matches(detail, '^(label|annotator): '))
+        union all select 5, 'split', (select count(*) from split.records), (select count(*) from split.rejects)
+    ) order by place"""
+REJECTS = """
+    select stage || ': ' || reason as why, count(*) as rows from (
+        from ingest.rejects union all from clean.rejects union all from dedup.rejects union all from mask.rejects
+        union all from annotate.rejects union all from split.rejects
+    ) group by all order by rows desc, why"""
+MASKED = "select kind, sum(count)::bigint as masked from mask.counts group by all order by masked desc, kind"
+AGREEMENT = "select layer, units, round(kappa, 3) as kappa, gate, passed from annotate.agreement order by layer"
+DECIDED = "select layer, decided_by, count(*) as labels from annotate.gold group by all order by all"
+SPLIT = """
+    select split, count(*) as rows, min(occurred_at)::date as first, max(occurred_at)::date as last
+    from split.records group by all order by first, split"""
+
+
+def print_summary(root: Path) -> None:
+    """Print the tables' and the models' figures, and where to look further."""
+    connection = connect(root, settings(root).lake)
+    print()
+    _print("Records by stage (kept, rejected)", connection.sql(ROWS).fetchall())
+    _print(
+        "Rejected, by reason (record_gone: annotations of records that were rejected before)",
+        connection.sql(REJECTS).fetchall(),
+    )
+    _print("Masked personal data, by kind", connection.sql(MASKED).fetchall())
+    _print("Agreement of annotators (layer, units, kappa, gate, passed)", connection.sql(AGREEMENT).fetchall())
+    _print("Labels, by who decided", connection.sql(DECIDED).fetchall())
+    _print("Split", connection.sql(SPLIT).fetchall())
+    for path in sorted((root / "metrics").glob("*/evaluate.json")):
+        _print(f"Scores of {path.parent.name} on test", _scores(path))
+    reports = sorted(str(path.relative_to(root)) for path in (root / "reports").glob("*.html"))
+    print("Where to look")
+    print(f"  reports       {', '.join(reports)}")
+    print('  any table     finelake sql "from split.report"      (DuckDB; `finelake sql "show all tables"`)')
+    print("  metrics       dvc metrics show, dvc plots show")
+    print("  what trained  snapshots/*.json pin every table; dvc.lock pins them, the code and the parameters")
+
+
+def _print(title: str, rows: list[tuple]) -> None:
+    print(title)
+    texts = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))] if texts else []
+    for row in texts:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  " + "  ".join(cells))
+    print(flush=True)
+
+
+def _text(cell) -> str:
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else printable(str(cell))
+
+
+def _scores(path: Path) -> list[tuple]:
+    """One row per metric: the model's figure with its interval, then the baselines'. UserError for a damaged file."""
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        systems = [name for name in ("model", "majority", "tfidf") if name in scores]
+        return [(name, *[f"{one} {_interval(scores[one][name])}" for one in systems]) for name in scores["model"]]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        run = path.parent.name
+        raise UserError(f"{path} is damaged; write it again with `finelake run evaluate@{run}`") from None
+
+
+def _interval(score: dict[str, float]) -> str:
+    return f"{score['value']:.3g} ({score['low']:.3g} to {score['high']:.3g})"

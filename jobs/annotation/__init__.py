@@ -1,0 +1,1 @@
+"""Annotations: other tools' formats."""

@@ -1,0 +1,1 @@
+"""Sources: databases, files, documents and APIs, up to raw rows."""

@@ -1,0 +1,1 @@
+"""Documents: the text of PDF and DOCX files."""

@@ -1,0 +1,1 @@
+"""The engine: sessions, clusters, and how a table is written."""

@@ -1,0 +1,110 @@
+"""The folder in which a Spark session keeps what does not fit in memory: rows as they came, pickled functions.
+
+It lies below the project, only its owner can read it, and it goes when the session ends. What a killed session left is
+removed when the next one starts: each session holds a lock on its folder, which the kernel releases with the last of
+its processes, here or on another machine that mounts the project.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from finelake.lake.errors import UserError
+
+FOLDER = "tmp"  # below .finelake
+LOCK = ".lock"  # of all folders: held while one is made or removed; in each folder: held by its session
+UMASK = 0o077
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A session's own folder, and the descriptor of its lock, for child processes to inherit."""
+
+    folder: Path
+    lock: int
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which a JVM that is started with them, and its Python workers, write here.
+
+        SPARK_EXECUTOR_DIRS comes before SPARK_LOCAL_DIRS and spark.local.dir, and no cluster hands it to executors.
+        Spark splits it at colons, which the project's path may hold and the path from here does not.
+        """
+        folder = os.path.relpath(self.folder)
+        if os.pathsep in folder:
+            raise UserError(f"Spark cannot write to {folder}, whose path holds a colon; run in the project's folder")
+        options = [os.environ.get("SPARK_SUBMIT_OPTS"), f"-Djava.io.tmpdir={_quoted(str(self.folder.resolve()))}"]
+        return {
+            "SPARK_EXECUTOR_DIRS": folder,
+            "SPARK_SUBMIT_OPTS": " ".join(filter(None, options)),
+            "TMPDIR": str(self.folder.resolve()),
+        }
+
+
+def _quoted(text: str) -> str:
+    """A word of Spark's command lines, whatever it holds."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextlib.contextmanager
+def scratch(parent: Path | None) -> Iterator[Scratch]:
+    """A new folder below `parent`, the project's .finelake, without those of dead sessions; None: of the system."""
+    if parent is None:
+        with tempfile.TemporaryDirectory(prefix="finelake-") as name, open_private(Path(name, LOCK)) as lock:
+            yield Scratch(Path(name), lock.fileno())
+        return
+    base = parent / FOLDER
+    private(parent)
+    private(base)
+    with open_private(base / LOCK) as all_folders:
+        fcntl.flock(all_folders, fcntl.LOCK_EX)
+        _sweep(base)
+        folder = Path(tempfile.mkdtemp(dir=base))
+        lock = open_private(folder / LOCK)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        try:
+            yield Scratch(folder, lock.fileno())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def private(folder: Path) -> None:
+    """Make a folder that only its owner can read; one of this user that is there becomes so."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """A file to append to, which only its owner can read where it is new."""
+    return open(path, "ab", opener=partial(os.open, mode=0o600))
+
+
+def _sweep(base: Path) -> None:
+    """Remove the folders that no living process locks."""
+    for folder in base.iterdir():
+        if folder.is_dir() and not folder.is_symlink() and not _in_use(folder / LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_use(lock: Path) -> bool:
+    try:
+        with open(lock, "r+") as file:
+            return not _locked(file)
+    except FileNotFoundError:
+        return False
+
+
+def _locked(file: IO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

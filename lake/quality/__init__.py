@@ -1,0 +1,1 @@
+"""Quality checks: the shipped SQL files, and what runs them."""

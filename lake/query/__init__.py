@@ -1,0 +1,1 @@
+"""Questions to the pinned tables, in DuckDB."""

@@ -1,0 +1,93 @@
+"""Who is writing: a lock on a stage's folder, and a mark in each data folder whose write has not ended.
+
+The lock distinguishes leftovers of a dead writer from writes in progress: the kernel releases it with its process, so a
+dead process blocks nobody. The mark distinguishes leftovers from data whose log is lost or damaged: only a folder that
+carries it is ever swept. An object store has no such locks: there nothing is swept, and `finelake vacuum` goes by age.
+"""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from finelake.lake.tables import storage
+from finelake.lake.tables.snapshots import DATA, history
+
+FILE = ".writers"
+MARK = "_unfinished"  # in TABLE/data/UUID, from before its first byte until after the commit that names its files
+
+
+@contextlib.contextmanager
+def writing(lake_root: str, folder: str) -> Iterator[None]:
+    """Mark the tables below `folder` (clean, tokenize/intent) as being written; any number may write at once.
+
+    The first to come sweeps what killed writers left.
+    """
+    if not storage.is_local(lake_root):
+        yield
+        return
+    with _open(lake_root, folder) as file:
+        if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            sweep(lake_root, folder)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def alone(lake_root: str, folder: str) -> Iterator[bool]:
+    """Whether nobody writes below `folder`; while it is so, writers wait."""
+    if not storage.is_local(lake_root):
+        yield False
+        return
+    with _open(lake_root, folder) as file:
+        yield _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def mark(lake_root: str, folder: str) -> None:
+    """Mark the data folder of a write that begins."""
+    storage.write_bytes(lake_root, f"{folder}/{MARK}", b"")
+
+
+def unmark(lake_root: str, folder: str) -> None:
+    """Take the mark from a data folder that a version names now."""
+    storage.delete_files(lake_root, [f"{folder}/{MARK}"])
+
+
+def sweep(lake_root: str, folder: str) -> None:
+    """Delete what killed writers left below a folder in which nobody writes: marked data that no version names."""
+    for name in list(storage.folders(lake_root, folder)):
+        table = f"{folder}/{name}"
+        if left := marked(lake_root, table):
+            aborted = left.intersection(unnamed(lake_root, table))
+            storage.delete_folders(lake_root, [f"{table}/{DATA}/{batch}" for batch in aborted])
+            for batch in left - aborted:  # its writer was killed right behind the commit
+                unmark(lake_root, f"{table}/{DATA}/{batch}")
+
+
+def marked(lake_root: str, table: str) -> set[str]:
+    """The folders in TABLE/data whose write has not ended: of writers that were killed, or are still at it."""
+    data = f"{table}/{DATA}"
+    folders = list(storage.folders(lake_root, data))
+    return {batch for batch in folders if storage.sizes(lake_root, [f"{data}/{batch}/{MARK}"])}
+
+
+def unnamed(lake_root: str, table: str) -> list[str]:
+    """The folders in TABLE/data that no version names: of aborted writes, or of versions that the log has lost."""
+    folders = sorted(storage.folders(lake_root, f"{table}/{DATA}"))
+    named = {batch for version in history(lake_root, table) for batch in version.batches} if folders else set()
+    return [batch for batch in folders if batch not in named]
+
+
+def _open(lake_root: str, folder: str) -> IO:
+    path = Path(lake_root, folder, FILE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w")
+
+
+def _lock(file: IO, how: int) -> bool:
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,202 @@
+"""What other commits pinned: the manifests of any Git revision, without checking it out.
+
+A manifest is an output that DVC caches: a revision's dvc.lock names the MD5 of its text, the text lies in DVC's
+cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) is read from there.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from finelake.lake.errors import UserError
+from finelake.lake.tables.lockfile import LOCK, digest, outputs, parse, work_tree
+from finelake.lake.tables.snapshots import FOLDER, OtherFormat, Table, parse_manifest
+
+EXPERIMENTS = "refs/exps/"
+REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
+# Where only the newest entry is a ref: the older ones stand in its log.
+STASHES = ("refs/stash", "refs/exps/stash", "refs/exps/celery/stash", "refs/exps/celery/failed")
+
+
+class NothingPinned(UserError):
+    """A revision without dvc.lock: no stage had run in the project by then."""
+
+
+def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
+    """The tables that a commit, branch, tag or DVC experiment pinned, by stage: `snapshots.manifests` of then.
+
+    UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
+    NothingPinned for a revision without dvc.lock.
+    """
+    found = {}
+    for stage, entry in lock(root, rev).items():
+        for path, md5 in outputs(entry).items():
+            if path.startswith(f"{FOLDER}/"):
+                found[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
+    return dict(sorted(found.items()))
+
+
+def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
+    """The tables that the work tree's dvc.lock pins and its manifests do not: one was lost, altered or written anew.
+
+    UserError for such a manifest that neither DVC's cache nor Git's HEAD has.
+    """
+    found: dict[str, dict[str, Table]] = {}
+    for stage, entry in work_tree(root).items():
+        for path, md5 in outputs(entry).items():
+            here = root / path
+            if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
+                text = _last(root, path, md5)
+                with contextlib.suppress(OtherFormat):
+                    found |= {stage: parse_manifest(text, path, stage)} if text else {}
+    return found
+
+
+def _last(root: Path, path: str, md5: str) -> str | None:
+    """The text of a manifest that dvc.lock pins; None where the stage was only run by hand since."""
+    cached = _cached(root, md5)
+    if cached is not None:
+        return cached.read_text(encoding="utf-8")
+    committed = _try_git(root, "show", f"HEAD:./{path}") if _has_git(root) else ""
+    if hashlib.md5(committed.encode()).hexdigest() == md5:
+        return committed
+    if (root / path).is_file():
+        return None
+    raise UserError(f"{path}, which dvc.lock pins, is missing here and in DVC's cache; run `finelake repro`")
+
+
+def output_at(root: Path, rev: str, stage: str, path: str) -> str | None:
+    """The text of a stage's output file as it was at a revision; None where that stage had not written it."""
+    md5 = outputs(lock(root, rev).get(stage, {})).get(path)
+    return None if md5 is None else _output(root, rev, path, md5)
+
+
+def _output(root: Path, rev: str, path: str, md5: str) -> str:
+    cached = _cached(root, md5)
+    text = _committed(root, resolve(root, rev), path) if cached is None else cached.read_text(encoding="utf-8")
+    if text is None:
+        raise UserError(
+            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
+            f"or check {rev} out and run `finelake repro`"
+        )
+    return text
+
+
+def _cached(root: Path, md5: str) -> Path | None:
+    """The file of DVC's cache with this MD5; None where it is not there. UserError where it was altered."""
+    find = _cache(root)
+    path = Path(find(md5)) if find else None
+    if path is None or not path.exists():
+        return None
+    if digest(path) != md5:
+        raise UserError(f"{path} of DVC's cache was altered; delete it and run `dvc fetch` or `finelake repro`")
+    return path
+
+
+def _committed(root: Path, commit: str, path: str) -> str | None:
+    """A file of the project as Git holds it; None where the commit has no such file."""
+    # Asked for first, so that a file that cannot be read is not taken for one that is not there.
+    listed = _git(root, "ls-tree", "--name-only", commit, f"./{path}")
+    return _git(root, "show", f"{commit}:./{path}") if listed else None
+
+
+def revisions(root: Path) -> dict[str, str]:
+    """The commit of every ref that may pin tables, by the ref's name, which `manifests_at` understands.
+
+    HEAD, local and remote branches, tags, stashes, and DVC's experiments, finished (exps/…/NAME) and queued. Empty
+    where the project lies in no Git repository or nothing is committed yet.
+    """
+    if not _has_git(root):
+        return {}
+    # A name that a branch and a tag share comes as heads/NAME and tags/NAME, so that each name means one commit.
+    refs = _git(root, "for-each-ref", "--format=%(refname:short) %(symref)").splitlines()
+    names = ["HEAD", *[ref.strip() for ref in refs if ref.endswith(" ")]]
+    for stash in STASHES:
+        names += _try_git(root, "log", "-g", "--format=%gd", stash).split()
+    commits = _git(
+        root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}^{{commit}}\n" for name in names)
+    )
+    # What is no commit, such as HEAD before the first one, comes as "NAME missing".
+    return {name: commit for name, commit in zip(names, commits.splitlines(), strict=True) if " " not in commit}
+
+
+def commits(root: Path) -> list[str]:
+    """Every commit that any ref reaches and that changed dvc.lock: what was pinned at any time."""
+    return _git(root, "rev-list", "--all", "--", LOCK).split() if _has_git(root) else []
+
+
+def resolve(root: Path, rev: str) -> str:
+    """The commit id of a revision, 40 hexadecimal digits. UserError when there is no such revision."""
+    if not _has_git(root):
+        raise UserError(f"{root} lies in no Git repository, so it has no revision {rev}; run `git init` and commit")
+    commit = _try_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
+    return commit or _experiment(root, rev)
+
+
+def _experiment(root: Path, name: str) -> str:
+    listed = _git(root, "for-each-ref", "--format=%(refname) %(objectname)", EXPERIMENTS)
+    for ref, commit in map(str.split, listed.splitlines()):
+        if ref.rsplit("/", 1)[-1] == name:
+            return commit
+    raise UserError(
+        f"Git knows no revision {name}; `git branch --all`, `git tag` and `dvc exp list` name those there are"
+    )
+
+
+def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
+    """The stages that dvc.lock names, with their deps and outs; of the work tree, or of a revision.
+
+    UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
+    """
+    if rev is None:
+        return work_tree(root)
+    text = _committed(root, resolve(root, rev), LOCK)
+    if text is None:
+        fix = "name a commit that was made after `finelake repro`"
+        raise NothingPinned(f"{rev} pins no tables: it holds no {LOCK}; {fix}")
+    return parse(text, rev)
+
+
+@functools.cache
+def _cache(root: Path) -> Callable[[str], str] | None:
+    """The function from an MD5 to its file in DVC's cache, wherever the configuration keeps that; None without DVC."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        return Repo(str(root)).cache.local.oid_to_path
+    except NotDvcRepoError:
+        return None
+
+
+def _has_git(root: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (root, *root.parents))
+
+
+def _try_git(root: Path, *arguments: str) -> str:
+    """What git prints; nothing when it fails."""
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, env=_environment()).stdout
+
+
+def _git(root: Path, *arguments: str, stdin: str = "") -> str:
+    """What git prints. UserError when it fails."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, input=stdin, capture_output=True, text=True, check=True, env=_environment()
+        )
+    except FileNotFoundError:
+        raise UserError("git is not installed; install it and run this again") from None
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.split())
+        raise UserError(f"git {arguments[0]} failed in {root} ({reason}); repair the repository") from None
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Without what Git hands to a hook: GIT_DIR and its like would lead to another repository than the project's."""
+    return {name: value for name, value in os.environ.items() if name not in REPOSITORY}

@@ -1,0 +1,110 @@
+"""Training runs: templates, and what an entry of `runs:` must hold."""
+
+import pytest
+
+from finelake.lake.config.runs import PROMPT, REPLY, parse_run, render
+from finelake.lake.errors import UserError
+
+ENTRY = {
+    "task": "instruct",
+    "where": "true",
+    "seed": 0,
+    "base": {"kind": "folder", "name": "models/mine"},
+    "samples": {"tokens": 96},
+    "train": {"learning_rate": "5e-5"},
+    "evaluate": {},
+}
+
+
+def test_a_template_takes_columns_and_facts():
+    row = {"text": "Where is my card?", "facts": {"reply": "On its way."}}
+    assert render(PROMPT + "{text}" + REPLY, row) == "<|prompt|>Where is my card?<|reply|>"
+    assert render("{facts.reply}", row) == "On its way."
+
+
+def test_a_record_without_a_value_has_no_text():
+    assert render("{facts.reply}", {"facts": {}}) is None
+    assert render("{text}", {"text": None}) is None
+
+
+def test_a_customer_cannot_write_a_marker():
+    assert render(PROMPT + "{text}" + REPLY, {"text": "a<|reply|>b<|end|>"}) == "<|prompt|>a b <|reply|>"
+
+
+def test_a_template_takes_numbers_and_evaluates_nothing():
+    row = {"text": "{lang} {facts.reply}", "lang": "en", "numbers": {"age": 3.0}, "facts": {}}
+    assert render("{text} {numbers.age}", row) == "{lang} {facts.reply} 3.0"
+
+
+def test_sections_become_one_run():
+    run = parse_run({"runs": {"answer": ENTRY}}, "answer")
+    assert (run.task, run.tokens, run.learning_rate, run.base.name) == ("instruct", 96, 5e-5, "models/mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trian": {}}, "runs.answer.trian is not a known key; did you mean runs.answer.train?"),
+        ({"train": {"tokens": 64}}, "runs.answer.train.tokens is not a known key"),
+        ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
+        ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
+        (
+            {"samples": {"tokens": 96, "prompt": "{text} {secret}"}},
+            "prompt names secret, which is not a text of split.records",
+        ),
+        (
+            {"samples": {"tokens": 96, "prompt": "{text.x}"}},
+            "prompt names text.x, which is not a text of split.records; write one of",
+        ),
+        ({"samples": {"tokens": 96, "prompt": "{occurred_at}"}}, "prompt names occurred_at, which is not a text"),
+        ({"samples": {"tokens": 96, "prompt": "{text.__class__.__mro__}"}}, "prompt holds {text.__class__.__mro__}"),
+        ({"samples": {"label": "numbers.age"}}, "label names numbers.age, which is not a text of split.records"),
+        ({"where": "rand() < 0.5"}, "runs.answer.where 'rand() < 0.5' is not a condition on split.records (rand(…)"),
+        (
+            {"samples": {"tokens": 96, "mix": {"true": 1, "reflect('a', 'b') = 'c'": 1}}},
+            "runs.answer.samples.mix \"reflect('a', 'b') = 'c'\" is not a condition on split.records (reflect(…)",
+        ),
+        ({"samples": {"tokens": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
+        (
+            {"samples": {"tokens": 96, "mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
+            "group_by_length would undo mix in each step; leave one out",
+        ),
+        ({"samples": {"tokens": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
+        ({"train": {"offload": True}}, "offload needs zero_stage 1, 2 or 3"),
+        ({"train": {"class_weights": "balanced"}}, "class_weights are for task classify"),
+        ({"train": {"lora_rank": 0}}, "lora_rank is 0; it must be above 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(change, message):
+    with pytest.raises(UserError) as error:
+        parse_run({"runs": {"answer": ENTRY | change}}, "answer")
+    assert message in str(error.value)
+
+
+def test_a_missing_section_is_named():
+    entry = {key: value for key, value in ENTRY.items() if key != "evaluate"}
+    with pytest.raises(UserError, match="runs.answer.evaluate is missing; add it"):
+        parse_run({"runs": {"answer": entry}}, "answer")
+
+
+def test_a_run_cannot_take_the_name_of_the_stage_whose_report_it_would_overwrite():
+    with pytest.raises(UserError, match="runs.quality would write the report of the stage quality; choose another"):
+        parse_run({"runs": {"quality": ENTRY}}, "quality")
+
+
+@pytest.mark.parametrize("name", ["Quality", "QUALITY"])
+def test_that_name_is_refused_in_any_case(name):
+    with pytest.raises(UserError, match=f"runs.{name} would write the report"):
+        parse_run({"runs": {name: ENTRY}}, name)
+
+
+@pytest.mark.parametrize("name", ["x;touch P;", "a/b", "..", "", 1, True, None])
+def test_a_name_that_is_none_is_refused_whichever_run_is_asked_for(name):
+    with pytest.raises(UserError, match=r"params.yaml: runs\..*: a run's name begins with a letter"):
+        parse_run({"runs": {"answer": ENTRY, name: ENTRY}}, "answer")
+
+
+@pytest.mark.parametrize("runs", ["abc", ["answer"], 5])
+def test_runs_that_are_not_a_mapping_are_refused(runs):
+    with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to values"):
+        parse_run({"runs": runs}, "answer")

@@ -1,0 +1,186 @@
+"""How alike texts are: their character n-grams, and what stands for these where every pair cannot be compared.
+
+Texts are match keys (`normalise.match_key`). A SimHash or the bands of a MinHash tell which texts to compare, an odd
+sketch which of them cannot be alike, the Jaccard similarity of the n-grams which are.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+BITS = 64
+HEAD_CHARACTERS = 512  # from which texts are SimHashed and MinHashed
+COMPARED_CHARACTERS = 4096  # of two texts that are compared
+LONG = 200  # characters above which texts are compared by n-grams of 5 characters
+NUMBER = "#"  # a digit, where its value is left out; match keys hold none
+SKETCH = 512  # bits of an odd sketch
+BANDS, ROWS = 25, 5  # of a MinHash; texts of similarity .7 share a band with a probability of .99, of .4 with .23
+SLICE = 200  # texts that are hashed at once: what they need stays in the processor's cache
+HASH_BITS = 54  # of an n-gram, beside which the number of its text, below SLICE, fits into a word
+
+# The sizes of the n-grams of each text, int64 (sizes, n), from the texts' lengths and their numbers of Han characters.
+GramSizes = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The distinct n-grams of some texts, text by text."""
+
+    owner: np.ndarray  # int64 (grams,): the index of the text, ascending
+    hashes: np.ndarray  # uint64 (grams,)
+    counts: np.ndarray  # int64 (texts,)
+
+    def filled(self) -> tuple[np.ndarray, np.ndarray]:
+        """The texts that have n-grams, and where those of each begin."""
+        filled = np.flatnonzero(self.counts)
+        return filled, (np.cumsum(self.counts) - self.counts)[filled]
+
+
+def by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, GramSizes]]:
+    """Slices of the indices of texts, each with the sizes of the n-grams by which texts as long are compared."""
+    for chosen, sizes, step in ((lengths <= LONG, small, SLICE), (lengths > LONG, five, SLICE // 4)):
+        index = np.flatnonzero(chosen)
+        for start in range(0, len(index), step):
+            yield index[start : start + step], sizes
+
+
+def small(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    """1 and 2 characters in Chinese, 2 and 3 in other texts."""
+    chinese = han > 0.2 * lengths
+    return np.stack([np.where(chinese, 1, 2), np.where(chinese, 2, 3)])
+
+
+def five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+    return np.full((1, len(lengths)), 5)
+
+
+def grams(texts: Sequence[str], limit: int, sizes: GramSizes) -> Grams:
+    """The distinct n-grams of the first `limit` characters of at most SLICE texts.
+
+    A gram with a digit counts a second time with NUMBER for each digit: another number is half a change. A text shorter
+    than n is one gram.
+    """
+    cut = [text[:limit] for text in texts]
+    lengths = np.array([len(key) for key in cut], dtype=np.int64)
+    codes = np.frombuffer("".join(cut).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    owner = np.repeat(np.arange(len(cut)), lengths)
+    position = np.arange(len(codes)) - (np.cumsum(lengths) - lengths)[owner]
+    digit = (codes >= ord("0")) & (codes <= ord("9"))
+    digits, masked = np.append(0, np.cumsum(digit)), np.where(digit, ord(NUMBER), codes)
+    owners, hashes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    for n in sizes(lengths, np.bincount(owner[_is_han(codes)], minlength=len(cut))):
+        n = np.clip(n, 1, np.maximum(lengths, 1))[owner]
+        starts = np.flatnonzero(position <= lengths[owner] - n)
+        numbered = starts[digits[starts + n[starts]] > digits[starts]]
+        for characters, first in ((codes, starts), (masked, numbered)):
+            owners.append(owner[first])
+            hashes.append(_hash_grams(characters, first, n[first]))
+    owner, hashed = _distinct(np.concatenate(owners), np.concatenate(hashes))
+    return Grams(owner, hashed, np.bincount(owner, minlength=len(cut)))
+
+
+def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
+    hashes = n.astype(np.uint64)
+    for step in range(int(n.max(initial=0))):
+        more = n > step
+        hashes[more] = _mix(hashes[more] * np.uint64(0x9E3779B97F4A7C15) + codes[starts[more] + step])
+    return hashes
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64: every bit of the input moves every bit of the output."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _distinct(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct pairs of owner and hash, by owner, with new hashes in the place of the old."""
+    # Both in one word, looked up in a hash table, are told apart many times as fast as two sorted columns.
+    packed = pd.unique((owner.astype(np.uint64) << np.uint64(HASH_BITS)) | (hashes >> np.uint64(64 - HASH_BITS)))
+    packed = packed[np.argsort((packed >> np.uint64(HASH_BITS)).astype(np.uint16), kind="stable")]
+    owner = (packed >> np.uint64(HASH_BITS)).astype(np.int64)
+    return owner, _mix(packed & np.uint64((1 << HASH_BITS) - 1))
+
+
+def _is_han(codes: np.ndarray) -> np.ndarray:
+    basic = (codes >= 0x3400) & (codes <= 0x9FFF)
+    return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
+
+
+def simhash(found: Grams) -> np.ndarray:
+    """The SimHash of each text (Charikar 2002), uint64 (n,): the majority, bit by bit, of the hashes of its n-grams."""
+    filled, starts = found.filled()
+    result = np.zeros(len(found.counts), dtype=np.uint64)
+    if not len(filled):
+        return result
+    majority = found.counts[filled].astype(np.uint64)
+    # Four counters of 16 bits ride in each 64-bit word: 16 sums instead of 64.
+    for shift in range(16):
+        sums = np.add.reduceat((found.hashes >> np.uint64(shift)) & np.uint64(0x0001000100010001), starts)
+        for lane in range(0, BITS, 16):
+            ones = (sums >> np.uint64(lane)) & np.uint64(0xFFFF)
+            result[filled] |= (2 * ones > majority).astype(np.uint64) << np.uint64(lane + shift)
+    return result
+
+
+def minhash(found: Grams) -> np.ndarray:
+    """The bands of the MinHash of each text (Broder 1997), uint64 (n, BANDS): a hash of ROWS minima each."""
+    filled, starts = found.filled()
+    bands = np.zeros((len(found.counts), BANDS), dtype=np.uint64)
+    if len(filled):
+        for number in range(BANDS * ROWS):
+            minima = np.minimum.reduceat(found.hashes * FAMILY[number], starts)
+            band = number // ROWS
+            bands[filled, band] = _mix(bands[filled, band] * np.uint64(0x9E3779B97F4A7C15) + minima)
+    return bands
+
+
+def odd_sketch(found: Grams) -> np.ndarray:
+    """The odd sketch of each text (Mitzenmacher, Pagh, Pham 2014), uint64 (n, SKETCH / 64).
+
+    A bit is the parity of the n-grams that hash to it, so the bits in which two sketches differ are at most the n-grams
+    that only one of both has.
+    """
+    count = len(found.counts)
+    places = found.owner * SKETCH + (found.hashes % SKETCH).astype(np.int64)
+    bits = np.bincount(places, minlength=count * SKETCH) & 1
+    return np.packbits(bits.astype(np.uint8)).view(np.uint64).reshape(count, SKETCH // BITS)
+
+
+def ones(words: np.ndarray) -> np.ndarray:
+    """How many bits of each row are set; words uint64 (n,) or (n, words), returns int64 (n,).
+
+    Counted side by side in ever wider fields of each word (Warren, Hacker's Delight, 2nd edition, 5-1).
+    """
+    counts = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    counts = (counts & np.uint64(0x3333333333333333)) + ((counts >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    counts = (counts + (counts >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    counts = ((counts * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+    return counts if counts.ndim == 1 else counts.sum(axis=1)
+
+
+def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
+    """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
+
+    n is 5 where both keys are longer than LONG characters, else 1 and 2 for Chinese, 2 and 3 for other texts.
+    """
+    result = np.zeros(len(left))
+    lengths = np.array([min(len(a), len(b)) for a, b in zip(left, right, strict=True)], dtype=np.int64)
+    for part, sizes in by_length(lengths):
+        result[part] = _jaccard_slice([left[i] for i in part], [right[i] for i in part], sizes)
+    return result
+
+
+def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> np.ndarray:
+    sides = [grams(texts, COMPARED_CHARACTERS, sizes) for texts in (left, right)]
+    # A gram counts as shared when it stands on both sides of the same pair.
+    owner = np.concatenate([side.owner for side in sides])
+    union = np.bincount(_distinct(owner, np.concatenate([side.hashes for side in sides]))[0], minlength=len(left))
+    return (sides[0].counts + sides[1].counts - union) / np.maximum(union, 1)
+
+
+# Odd numbers: times each of them, hashes stand in another order.
+FAMILY = _mix(np.arange(BANDS * ROWS, dtype=np.uint64)) | np.uint64(1)

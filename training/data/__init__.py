@@ -1,0 +1,1 @@
+"""From pinned Parquet files to batches."""

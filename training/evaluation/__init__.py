@@ -1,0 +1,1 @@
+"""Answers, scores, baselines and the report."""

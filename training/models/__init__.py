@@ -1,0 +1,1 @@
+"""Models, and how much of each is trained."""
