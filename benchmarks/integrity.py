@@ -19,10 +19,10 @@ from pathlib import Path
 CHECK = """
 import sys
 from pathlib import Path
-import importlib
+from finelake.jobs.stage import load_stage
 from finelake.lake.tables import snapshots
 root, lake, stage = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-for key in importlib.import_module(f"finelake.jobs.{stage}").STAGE.reads:
+for key in load_stage(stage).reads:
     source, _, name = key.partition(".")
     if key != "sources":
         list(snapshots.problems(lake, snapshots.read_manifest(root, source)[name], deep=sys.argv[4] == "deep"))
@@ -59,13 +59,11 @@ HOWS = ("sizes", "deep")
 
 def size(project: Path, stage: str) -> int:
     """Bytes of the files that the stage's inputs consist of."""
-    import importlib
 
+    from finelake.jobs.stage import load_stage
     from finelake.lake.tables import snapshots
 
-    keys = [
-        key.partition(".") for key in importlib.import_module(f"finelake.jobs.{stage}").STAGE.reads if key != "sources"
-    ]
+    keys = [key.partition(".") for key in load_stage(stage).reads if key != "sources"]
     tables = [snapshots.read_manifest(project, source)[name] for source, _, name in keys]
     return sum(os.path.getsize(path) for t in tables for path in snapshots.files(str(project / "lakehouse"), stage, t))
 

@@ -19,30 +19,20 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, IntegerType, LongType, StringType
 
 from finelake.jobs.stage import REJECTS, Frames, Stage, struct
+from finelake.lake.config.contract import (
+    BY_HUMANS,
+    DECIDED,
+    HUMAN_ROLES,
+    LAYERS,
+    ROLES,
+    SPAN_LAYERS,
+    TODO_REASONS,
+)
 from finelake.lake.errors import UserError
 from finelake.lake.keys import joined
 
-SPAN_LAYERS = ("entity", "term")
-LAYERS = (*SPAN_LAYERS, "scene")
-HUMAN_ROLES = ("annotator", "arbitrator", "committee")
-ROLES = (*HUMAN_ROLES, "source")
 DISPUTED = "__disputed__"  # the label by which an arbitrator hands a unit to the committee
 OUTSIDE = "O"  # the label of a character outside all spans, and of a record without a scene
-
-BY_HUMANS = ("agreed", "arbitrated", "committee")
-DECIDED = (*BY_HUMANS, "source")
-TODO_REASONS = ("one_annotator", "needs_arbitrator", "needs_committee", "below_gate")
-REASONS = (  # of rejects
-    "unknown_record",  # the record is not in mask.records (a duplicate, or rejected before)
-    "unknown_layer",
-    "unknown_role",
-    "no_annotator",  # nobody's name on a human's label
-    "quote_not_found",
-    "repeated",
-    "contradictory",  # one person: several scenes, or labels beside "nothing found"
-    "source_not_trusted",
-    "human_labelled",  # the source's label, where humans labelled too
-)
 
 GOLD = struct(
     record_id=StringType(),
@@ -96,13 +86,6 @@ class Params:
     def trusts(self, layer: str) -> bool:
         """Whether labels of this layer that the source carries count as gold."""
         return self.trust_source if isinstance(self.trust_source, bool) else layer in self.trust_source
-
-
-STAGE = Stage(
-    reads=("mask.records", "mask.annotations"),
-    writes={"gold": GOLD, "agreement": AGREEMENT, "todo": TODO, "units": UNITS, "rejects": REJECTS},
-    params=Params,
-)
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
@@ -456,3 +439,12 @@ def _joined(labels: Iterable[str]) -> str:
     """The labels of a character as one; a label that is called as OUTSIDE is written so that it stays another one."""
     name = joined(sorted(set(labels)))
     return f"\\{name}" if name == OUTSIDE else name or OUTSIDE
+
+
+STAGE = Stage(
+    reads=("mask.records", "mask.annotations"),
+    writes={"gold": GOLD, "agreement": AGREEMENT, "todo": TODO, "units": UNITS, "rejects": REJECTS},
+    params=Params,
+    build=build,
+    balance=balance,
+)

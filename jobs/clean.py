@@ -132,15 +132,6 @@ class Params:
     languages: tuple[str, ...] | None = None  # texts in others are rejected, those without letters are not; null: all
 
 
-STAGE = Stage(
-    reads=("ingest.records",),
-    writes={"records": CLEANED, "rejects": REJECTS, "outliers": OUTLIERS},
-    params=Params,
-    conserves=("records", "ingest.records"),
-    private=True,
-)
-
-
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """The records without outliers and empty ones, missing values filled in; the rejects; what each method rejects."""
     # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
@@ -472,3 +463,12 @@ def _with_default(own: str, wide: str) -> Column:
     """The map `own` completed by the entries of `wide` which it lacks; either may be null."""
     chosen = F.transform_values(F.col(wide), lambda key, value: F.coalesce(F.try_element_at(own, key), value))
     return F.map_from_entries(F.coalesce(F.map_entries(chosen), F.array()))
+
+
+STAGE = Stage(
+    reads=("ingest.records",),
+    writes={"records": CLEANED, "rejects": REJECTS, "outliers": OUTLIERS},
+    params=Params,
+    build=build,
+    conserves=("records", "ingest.records"),
+)

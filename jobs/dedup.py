@@ -115,15 +115,6 @@ class Params:
             raise ValueError(f"prefer and exclude both name {excluded[0]}; an excluded source has no duplicates")
 
 
-STAGE = Stage(
-    reads=("clean.records",),
-    writes={"records": CLUSTERED, "duplicates": DUPLICATES, "rejects": REJECTS},
-    params=Params,
-    conserves=("records", "clean.records"),
-    private=True,
-)
-
-
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """The records that stay, each with its cluster; which were removed and for which; the rejects."""
     # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
@@ -489,3 +480,12 @@ def _measures() -> list[Column]:
         F.coalesce("distance", F.lit(0)).alias("distance"),
         F.coalesce("similarity", F.lit(1.0)).alias("similarity"),
     ]
+
+
+STAGE = Stage(
+    reads=("clean.records",),
+    writes={"records": CLUSTERED, "duplicates": DUPLICATES, "rejects": REJECTS},
+    params=Params,
+    build=build,
+    conserves=("records", "clean.records"),
+)

@@ -4,17 +4,22 @@ A mapped number or fact that is missing (or no number) is a key with a null valu
 a missing text, business or split is null. A row is kept or rejected for one reason, the first that fits.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
+from finelake.jobs.sources import columns, config
 from finelake.jobs.sources.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
 from finelake.jobs.sources.config import Documents, Mapped, Source, listed, mapped_columns
 from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
+from finelake.lake.config.contract import HUMAN_ROLES, LAYERS
 from finelake.lake.keys import BETWEEN, SEPARATOR
 from finelake.text.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from finelake.text.values import amount, written_date
@@ -27,7 +32,6 @@ class Params:
     sources: dict[str, Source] = field(default_factory=dict)
 
 
-READER_REASONS = {"corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"}
 UNPARSABLE = struct(record_id=StringType(), source=StringType(), column=StringType())
 WHITE_SPACE = " \t\n\v\f\r"
 
@@ -352,8 +356,8 @@ def judged_annotations(rows: DataFrame, kept: list[DataFrame]) -> DataFrame:
 ANNOTATION_RULES = {
     "no_key": "record_id is null",
     "no_annotator": "annotator is null",
-    "bad_layer": "layer is null or layer not in ('entity', 'term', 'scene')",
-    "bad_role": "role is null or role not in ('annotator', 'arbitrator', 'committee')",
+    "bad_layer": f"layer is null or layer not in {LAYERS}",
+    "bad_role": f"role is null or role not in {HUMAN_ROLES}",
     "unknown_record": "known is null",
 }
 
@@ -389,8 +393,23 @@ def select_rejects(rows: DataFrame) -> DataFrame:
     return rows.where("reason is not null").withColumn("stage", F.lit("ingest")).select(*REJECTS.fieldNames())
 
 
-# The closed list of reasons in `rejects`.
-REASONS = READER_REASONS | set(ROW_RULES) | {"superseded", "duplicate_key"} | set(ANNOTATION_RULES)
+def parse(content: Mapping[str, Any], run_name: str) -> Params:
+    return Params(sources=config.parse_sources(content.get("sources")))
+
+
+def ready(root: Path, params: Params, run_name: str) -> Params:
+    """The same parameters. UserError where the sources' columns do not fit."""
+    columns.check(root, params.sources)
+    return params
+
+
+def secrets(content: Mapping[str, Any]) -> set[str]:
+    """The environment variables of sources: ${NAME} in those other than APIs, which `finelake pull` reads."""
+    found = [source for source in parse(content, "").sources.values() if not isinstance(source, config.Api)]
+    texts = [str(value) for source in found for value in vars(source).values()]
+    return {name for text in texts for name in config.VARIABLE.findall(text)}
+
+
 STAGE = Stage(
     reads=("sources",),
     writes={
@@ -401,5 +420,9 @@ STAGE = Stage(
         "rejects": REJECTS,
     },
     params=Params,
-    private=True,
+    build=build,
+    balance=balance,
+    parse=parse,
+    ready=ready,
+    secrets=secrets,
 )

@@ -16,7 +16,7 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 
 from finelake.jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
-from finelake.lake.config.project import MASK_KEY
+from finelake.lake.config.project import MASK_KEY, mask_key
 from finelake.lake.errors import UserError
 from finelake.text.normalise import normalise
 from finelake.text.personal_data import recognisers
@@ -121,15 +121,6 @@ def _is_python_s_own(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
 
 
-REASONS = ("personal_data", "record_gone")
-
-STAGE = Stage(
-    reads=("dedup.records", "ingest.annotations"),
-    writes={"records": MASKED, "counts": COUNTS, "annotations": ANNOTATIONS, "rejects": REJECTS},
-    params=Params,
-)
-
-
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """Records and annotations without personal data, counts by kind.
 
@@ -192,6 +183,12 @@ def ready(params: Params, key: str | None) -> Params:
             f"one, or write {found} to mask everything anew"
         )
     return replace(params, key=key)
+
+
+def secrets(content: Mapping[str, Any]) -> set[str]:
+    """The environment variable of the pseudonyms' key, where a mode needs it."""
+    modes = (content.get("mask") or {}).get("modes") or {}
+    return {MASK_KEY} if "pseudonym" in modes.values() else set()
 
 
 def fingerprint(key: str) -> str:
@@ -441,3 +438,14 @@ def pseudonym(kind: str, value: str, key: str) -> str:
     """12 letters: HMAC-SHA256 (RFC 2104) of kind and value. No digits: a pseudonym must not look like a number."""
     digest = hmac.new(key.encode(), f"{kind}\x1f{value}".encode(), hashlib.sha256).digest()
     return "".join(chr(ord("a") + byte % 26) for byte in digest[:LETTERS])
+
+
+STAGE = Stage(
+    reads=("dedup.records", "ingest.annotations"),
+    writes={"records": MASKED, "counts": COUNTS, "annotations": ANNOTATIONS, "rejects": REJECTS},
+    params=Params,
+    build=build,
+    balance=balance,
+    ready=lambda root, params, run_name: ready(params, mask_key()),
+    secrets=secrets,
+)

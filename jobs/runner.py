@@ -1,11 +1,9 @@
 """The runner: everything around a stage that is not the stage."""
 
-import importlib
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -14,19 +12,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from finelake.jobs import STAGES
-from finelake.jobs.sources import columns, readers
-from finelake.jobs.sources import config as sources
+from finelake.jobs.sources import readers
 from finelake.jobs.spark import commit
 from finelake.jobs.spark.session import open_session
-from finelake.jobs.stage import Frames, Stage
-from finelake.jobs.tokenize import load_tokenizer
-from finelake.lake.config.params import load, parse, unknown_key
-from finelake.lake.config.project import PARAMS, Settings, mask_key
+from finelake.jobs.stage import Frames, Stage, load_stage, parse_params
+from finelake.lake.config import stages
+from finelake.lake.config.contract import REJECT_REASONS
+from finelake.lake.config.params import load, unknown_key
+from finelake.lake.config.project import PARAMS, Settings
 from finelake.lake.config.runs import parse_run, run_entries
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots, storage
-from finelake.lake.tables.lockfile import check_output
 from finelake.lake.tables.locks import writing
 
 LOG = Path(".finelake/spark.log")
@@ -69,8 +65,8 @@ class Work:
 
     root: Path
     lake: str
-    stage: str
-    module: ModuleType
+    stage: str  # its name, tokenize@intent for a run's
+    declared: Stage
     params: Any
     pinned: dict[str, snapshots.Table]
 
@@ -79,9 +75,9 @@ def prepare(root: Path, stage: str, lake: str) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
     storage.check(lake)
     name, _, run_name = stage.partition("@")
-    module = importlib.import_module(f"finelake.jobs.{name}")
-    params = stage_params(root, module, name, run_name)
-    return Work(root, lake, stage, module, params, _pinned(root, module.STAGE, lake))
+    declared = load_stage(name)
+    params = declared.ready(root, parse_params(name, load(root / PARAMS), run_name), run_name)
+    return Work(root, lake, stage, declared, params, _pinned(root, declared, lake))
 
 
 def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
@@ -91,7 +87,7 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
     folder = snapshots.stage_folder(work.stage)
-    if work.module.STAGE.private:
+    if stages.BY_NAME[work.stage.partition("@")[0]].private:
         storage.make_private(work.lake, folder)
     with writing(work.lake, folder):
         return _publish(spark, work)
@@ -100,11 +96,11 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
 def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
     try:
         frames = _read(spark, work)
-        outputs = work.module.build(frames, work.params)
-        tables = {name: _commit(work, name, outputs[name]) for name in work.module.STAGE.writes}
+        outputs = work.declared.build(frames, work.params)
+        tables = {name: _commit(work, name, outputs[name]) for name in work.declared.writes}
         written = {name: commit.read(spark, work.lake, table) for name, table in tables.items()}
         _check_balance(work, frames, written, tables)
-        rejected = _count_rejects(written)
+        rejected = _count_rejects(work, written)
     except (PySparkException, Py4JJavaError) as error:
         known = of_worker(error)
         if known:
@@ -122,28 +118,12 @@ def of_worker(error: Exception) -> UserError | None:
     return UserError(found[1]) if found else None
 
 
-def stage_params(root: Path, module: ModuleType, name: str, run_name: str = "") -> Any:
-    """The typed parameters of a stage, with all that can be checked before Spark starts."""
-    content = load(root / PARAMS)
-    if name == "ingest":
-        found = sources.parse_sources(content.get("sources"))
-        columns.check(root, found)
-        return module.Params(sources=found)
-    if name == "tokenize":
-        check_output(root, f"models/{run_name}/tokenizer")
-        return module.Params(run=parse_run(content, run_name), tokenizer=load_tokenizer(root / "models" / run_name))
-    found = parse(module.STAGE.params, content.get(name), name)
-    return module.ready(found, mask_key()) if name == "mask" else found
-
-
 def check_params(root: Path) -> None:
     """Every section of params.yaml but `quality` parses; UserError names the first that does not."""
     content = load(root / PARAMS)
-    with_section = STAGES[1:]  # ingest reads `sources`
-    unknown_key(content, ("finelake", "sources", "quality", "runs", *with_section), "")
-    sources.parse_sources(content.get("sources"))
-    for name in with_section:
-        parse(importlib.import_module(f"finelake.jobs.{name}").STAGE.params, content.get(name), name)
+    unknown_key(content, ("finelake", *stages.SECTIONS, "runs"), "")
+    for name in stages.DATA:
+        parse_params(name, content)
     for run_name in run_entries(content):
         parse_run(content, run_name)
 
@@ -162,16 +142,15 @@ def _pinned(root: Path, stage: Stage, lake_root: str) -> dict[str, snapshots.Tab
 
 def _read(spark: SparkSession, work: Work) -> Frames:
     frames = {key: commit.read(spark, work.lake, table) for key, table in work.pinned.items()}
-    if "sources" in work.module.STAGE.reads:
+    if "sources" in work.declared.reads:
         frames |= readers.read_all(spark, work.root, work.params.sources)
     return frames
 
 
 def _commit(work: Work, name: str, frame: DataFrame) -> snapshots.Table:
-    declared: Stage = work.module.STAGE
-    _check_schema(work.stage, name, frame, declared.writes[name])
-    path = snapshots.table_path(work.stage, name)
-    return commit.commit(frame, work.lake, path, declared.writes[name], declared.partitions.get(name, ()))
+    schema, partitions = work.declared.writes[name], work.declared.partitions.get(name, ())
+    _check_schema(work.stage, name, frame, schema)
+    return commit.commit(frame, work.lake, snapshots.table_path(work.stage, name), schema, partitions)
 
 
 def _check_schema(stage: str, name: str, frame: DataFrame, schema: StructType) -> None:
@@ -183,10 +162,10 @@ def _check_schema(stage: str, name: str, frame: DataFrame, schema: StructType) -
 
 def _check_balance(work: Work, frames: Frames, written: Frames, tables: dict[str, snapshots.Table]) -> None:
     """Rows in = rows kept + rows rejected; anything else is a fault of the stage, and nothing is pinned."""
-    if hasattr(work.module, "balance"):
-        balance = work.module.balance(frames, written, work.params)
-    elif work.module.STAGE.conserves:
-        kept, source = work.module.STAGE.conserves
+    if work.declared.balance:
+        balance = work.declared.balance(frames, written, work.params)
+    elif work.declared.conserves:
+        kept, source = work.declared.conserves
         rejected = written["rejects"].join(frames[source].select("record_id"), "record_id", how="left_semi")
         balance = {source: (work.pinned[source].rows, tables[kept].rows + rejected.count())}
     else:
@@ -196,11 +175,16 @@ def _check_balance(work: Work, frames: Frames, written: Frames, tables: dict[str
             raise AssertionError(f"{work.stage}: {what}: {rows_in} rows in, but {rows_out} kept or rejected")
 
 
-def _count_rejects(written: dict[str, DataFrame]) -> dict[str, int]:
+def _count_rejects(work: Work, written: Frames) -> dict[str, int]:
+    """Rows by reason, sorted. A reason that the contract does not list is a fault of the stage: nothing is pinned."""
     if "rejects" not in written:
         return {}
     counts = written["rejects"].groupBy("reason").agg(F.count("*").alias("rows")).collect()
-    return {row["reason"]: row["rows"] for row in sorted(counts, key=lambda row: row["reason"])}
+    rejected = {row["reason"]: row["rows"] for row in sorted(counts, key=lambda row: str(row["reason"]))}
+    undeclared = rejected.keys() - REJECT_REASONS.get(work.stage.partition("@")[0], ())
+    if undeclared:
+        raise TypeError(f"{work.stage} rejects rows for {sorted(map(str, undeclared))}, which it does not declare")
+    return rejected
 
 
 def describe(result: Result) -> str:

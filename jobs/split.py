@@ -9,7 +9,6 @@ a late row into train, or an early one into test, would break the order of time.
 test row if there is one, else of a given validation row, else of the earliest row.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +21,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType
 
 from finelake.jobs.stage import MASKED, REJECTS, Frames, Stage, among, extend, rejects, struct
-from finelake.lake.errors import UserError
+from finelake.lake.config.contract import PARTS
+from finelake.lake.errors import UserError, did_you_mean
 
-PARTS = ("train", "validation", "test")
 SYNONYMS = {"val": "validation", "dev": "validation"}
 STRATA = ("business", "scene", "lang", "source", "difficulty")
-REASONS = (  # of rejects
-    "bad_split",  # a given source's row without a split that is known
-    "no_time",  # time mode needs occurred_at
-    "cluster_crosses_cut",
-    "text_crosses_cut",
-)
-
 SPLIT_RECORDS = extend(MASKED, scene=StringType(), difficulty=StringType(), split=StringType())
 REPORT = struct(
     promise=StringType(), kept=BooleanType(), expected=DoubleType(), actual=DoubleType(), detail=StringType()
@@ -74,14 +66,6 @@ class Params:
             raise ValueError(f"strata names {unknown[0]!r}; choose from {', '.join(STRATA)}")
 
 
-STAGE = Stage(
-    reads=("mask.records", "annotate.gold"),
-    writes={"records": SPLIT_RECORDS, "report": REPORT, "rejects": REJECTS},
-    params=Params,
-    conserves=("records", "mask.records"),
-)
-
-
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """Records with scene, difficulty and split; the report on each promise; rejects."""
     _check_given(frames["mask.records"], params.given)
@@ -106,8 +90,7 @@ def _check_given(records: DataFrame, given: Sequence[str]) -> None:
     sources = sorted(row[0] for row in records.select("source").distinct().collect())
     for name in given:
         if name not in sources:
-            near = difflib.get_close_matches(name, sources, n=1) or [", ".join(sources)]
-            raise UserError(f"split.given names the source {name}, which has no rows; the sources are: {near[0]}")
+            raise UserError(f"split.given names the source {name}, which has no rows; {did_you_mean(name, sources)}")
 
 
 def _labelled(records: DataFrame, gold: DataFrame, long_text: int) -> DataFrame:
@@ -374,3 +357,12 @@ def _every_scene(kept: Sequence[Group]) -> Row:
     missing = [group for group in kept if group.split == "test" and group.scene and group.scene not in trained]
     counts = _count(missing, "scene")
     return "every_scene_in_train", not counts, 0.0, float(len(counts)), f"missing (test rows): {_listed(counts)}"
+
+
+STAGE = Stage(
+    reads=("mask.records", "annotate.gold"),
+    writes={"records": SPLIT_RECORDS, "report": REPORT, "rejects": REJECTS},
+    params=Params,
+    build=build,
+    conserves=("records", "mask.records"),
+)

@@ -1,7 +1,10 @@
 """What a stage is, and the schemas and expressions that several stages share."""
 
-from collections.abc import Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -15,6 +18,8 @@ from pyspark.sql.types import (
     StructType,
     TimestampType,
 )
+
+from finelake.lake.config.params import parse
 
 Frames = Mapping[str, DataFrame]
 
@@ -79,19 +84,38 @@ CLUSTERED = extend(CLEANED, cluster=StringType())  # record_id of the survivor a
 MASKED = extend(CLUSTERED, masked=MapType(StringType(), IntegerType()))  # how many by kind
 
 
+Balance = dict[str, tuple[int, int]]  # what -> (rows in, rows kept + rejected)
+
+
 @dataclass(frozen=True)
 class Stage:
-    """The declaration of a stage; `build(frames, params)` beside it in the module is the stage itself.
-
-    A module may have `balance(frames, outputs, params)`, which returns {what: (rows in, rows kept + rejected)},
-    where the rule of `conserves` does not fit.
-    """
+    """A stage: what it reads and writes, and the functions that compute it. A module's STAGE."""
 
     reads: tuple[str, ...]  # pinned tables, "stage.table"
     writes: Mapping[str, StructType]
     params: type
+    build: Callable[[Frames, Any], dict[str, DataFrame]]
     # (output, input): rows of the input = rows of the output + rejects of the input's rows
     conserves: tuple[str, str] | None = None
-    private: bool = False  # its tables hold personal data: their owner alone may read them
+    # where that rule does not fit: (frames, outputs, params) -> the rows that have to be equal
+    balance: Callable[[Frames, Frames, Any], Balance] | None = None
     # output -> columns whose values become folders, one file each
     partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # (content of params.yaml, name of the run) -> params, without a look at files or the environment; None: its section
+    parse: Callable[[Mapping[str, Any], str], Any] | None = None
+    # (project, params, name of the run) -> params with what comes from files or the environment
+    ready: Callable[[Path, Any, str], Any] = lambda root, params, run_name: params
+    # content of params.yaml -> names of the secret environment variables that `ready` or a reader needs
+    secrets: Callable[[Mapping[str, Any]], set[str]] = lambda content: set()
+
+
+def load_stage(name: str) -> Stage:
+    """The declaration of a Spark stage: STAGE of the module that is called as it."""
+    stage: Stage = importlib.import_module(f"finelake.jobs.{name}").STAGE
+    return stage
+
+
+def parse_params(name: str, content: Mapping[str, Any], run_name: str = "") -> Any:
+    """The typed parameters of a stage from the content of params.yaml. UserError for what does not fit."""
+    stage = load_stage(name)
+    return stage.parse(content, run_name) if stage.parse else parse(stage.params, content.get(name), name)

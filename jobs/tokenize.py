@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -18,8 +18,9 @@ from tokenizers import Tokenizer
 from finelake.jobs.spark.conditions import column
 from finelake.jobs.stage import REJECTS, Frames, Stage, rejects, struct
 from finelake.lake.config import conditions
-from finelake.lake.config.runs import Run, render, value
+from finelake.lake.config.runs import Run, parse_run, render, value
 from finelake.lake.errors import UserError
+from finelake.lake.tables.lockfile import check_output
 
 SAMPLES = struct(
     part=StringType(),
@@ -53,12 +54,10 @@ class Params:
     tokenizer: dict[str, bytes]  # its files by name, so that executors need no shared folder
 
 
-STAGE = Stage(
-    reads=("split.records",),
-    writes={"samples": SAMPLES, "classes": CLASSES, "rejects": REJECTS},
-    params=Params,
-    partitions={"samples": ("part", "shard")},
-)
+def ready(root: Path, params: Params, run_name: str) -> Params:
+    """`params` with the tokenizer of the run. UserError where it is missing or altered."""
+    check_output(root, f"models/{run_name}/tokenizer")
+    return replace(params, tokenizer=load_tokenizer(root / "models" / run_name))
 
 
 def load_tokenizer(folder: Path) -> dict[str, bytes]:
@@ -274,3 +273,15 @@ def _sample(part: str, shard: int, rows: list[Any], tokens: int) -> dict[str, An
         "segments": segments + [0] * padding,
         "length": len(inputs),
     }
+
+
+STAGE = Stage(
+    reads=("split.records",),
+    writes={"samples": SAMPLES, "classes": CLASSES, "rejects": REJECTS},
+    params=Params,
+    build=build,
+    balance=balance,
+    parse=lambda content, run_name: Params(parse_run(content, run_name), {}),
+    ready=ready,
+    partitions={"samples": ("part", "shard")},
+)

@@ -3,6 +3,7 @@
 Every entry point catches by `sentence`: what it gives None for is a fault of Finelake and stays a traceback.
 """
 
+import difflib
 import errno
 import io
 import os
@@ -109,6 +110,18 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+def did_you_mean(name: object, known: Iterable[object], prefix: str = "", otherwise: str = "") -> str:
+    """The hint behind an unknown name: the nearest one that is known, or all of them in their order.
+
+    `otherwise`: what to write where none is near and a list would be long.
+    """
+    names = [str(one) for one in known]
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {prefix}{near[0]}?"
+    return otherwise or f"expected one of: {', '.join(names) or 'none yet'}"
 
 
 def exit_code(command: Callable[[], int | None], places: Callable[[], Iterable[str]] = tuple) -> int:

@@ -5,7 +5,6 @@ A revision is a commit, branch, tag or DVC experiment; `.`, or none, is the work
 
 import argparse
 import dataclasses
-import difflib
 import json
 import math
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finelake.lake.config.project import settings
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.keys import KEYS
 from finelake.lake.query import compare, duck
 from finelake.lake.query.compare import Columns, Rows
@@ -67,9 +66,7 @@ def _pinned(options: argparse.Namespace, rev: str) -> tuple[str, Table]:
     tables = duck.pinned(options.root, _revision(rev))
     if (duck.schema_name(stage), name) not in tables:
         known = [f"{stage}.{name}" for (_, name), (stage, _) in tables.items()]
-        near = difflib.get_close_matches(options.table, known, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"pinned are: {', '.join(known) or 'none yet'}"
-        raise UserError(f"{_shown(rev)} pins no table {options.table}; {mend}")
+        raise UserError(f"{_shown(rev)} pins no table {options.table}; {did_you_mean(options.table, known)}")
     return tables[duck.schema_name(stage), name]
 
 

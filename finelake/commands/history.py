@@ -4,7 +4,6 @@ A version whose files are gone is marked; a table that no manifest pins is liste
 """
 
 import argparse
-import difflib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from finelake.lake.config.names import split_table
 from finelake.lake.config.project import settings
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.query.duck import OPENED_AT_ONCE
 from finelake.lake.tables import snapshots
 from finelake.lake.tables.revisions import EXPERIMENTS, NothingPinned, manifests_at, revisions
@@ -104,6 +103,4 @@ def _no_such_table(table: str, pinned: Mapping[str, Manifests]) -> UserError:
     known = {
         f"{stage}.{name}" for manifests in pinned.values() for stage, tables in manifests.items() for name in tables
     }
-    near = difflib.get_close_matches(table, known, n=1)
-    mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none yet'}"
-    return UserError(f"the lake holds no table {table}; {mend}")
+    return UserError(f"the lake holds no table {table}; {did_you_mean(table, sorted(known))}")

@@ -4,16 +4,15 @@ Exit code 0: all passed; 1: warnings alone; 2: an error.
 """
 
 import argparse
-import difflib
 import json
 from collections import Counter
 from pathlib import Path
 
 from finelake.commands.verify import pinned_manifests
-from finelake.jobs import STAGES
 from finelake.lake.config.params import load, parse
 from finelake.lake.config.project import PARAMS, Settings, settings, write_atomically
-from finelake.lake.errors import UserError
+from finelake.lake.config.stages import DATA
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.output import replacing
 from finelake.lake.quality import checks as quality
 from finelake.lake.quality.checks import Check, Result
@@ -88,9 +87,8 @@ def chosen(checks: list[Check], names: list[str]) -> list[Check]:
     known = [check.name for check in checks]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            mend = f"did you mean {near[0]}?" if near else "`finelake quality --list` names them"
-            raise UserError(f"{name} is not among the checks; {mend}")
+            hint = did_you_mean(name, known, otherwise="`finelake quality --list` names them")
+            raise UserError(f"{name} is not among the checks; {hint}")
     return [check for check in checks if not names or check.name in names]
 
 
@@ -100,7 +98,7 @@ def run(root: Path, chosen: Settings) -> None:
     Tables of training runs are left out: they come after this stage and may still be those of older data.
     """
     (root / VERDICT).unlink(missing_ok=True)
-    pinned = {stage: tables for stage, tables in manifests(root).items() if stage in STAGES}
+    pinned = {stage: tables for stage, tables in manifests(root).items() if stage in DATA}
     checks = load_checks(root)
     results = [
         result

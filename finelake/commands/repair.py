@@ -7,8 +7,8 @@ import argparse
 
 from finelake.commands.repro import reproduce
 from finelake.commands.verify import broken_stages, check_manifests, check_tables, describe, expired_stages
-from finelake.jobs import STAGES
 from finelake.lake.config.project import settings
+from finelake.lake.config.stages import DATA
 from finelake.lake.errors import UserError
 
 EXAMPLE = "  finelake repair\n  finelake repair --deep clean\n  finelake repair --expired"
@@ -30,7 +30,7 @@ def main(options: argparse.Namespace) -> None:
         raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")
     chosen = [stage for stage in broken if not options.stages or stage in options.stages]
     # What a stage reads is rebuilt before it; those of training runs read the data stages.
-    chosen.sort(key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
+    chosen.sort(key=lambda stage: DATA.index(stage) if stage in DATA else len(DATA))
     for stage in chosen:
         print(f"Rebuilding {stage}")
         reproduce(options.root, [stage], ("--force", "--single-item"))

@@ -13,16 +13,15 @@ import time
 from pathlib import Path
 
 from finelake import timings
-from finelake.commands.run import ONCE, RUN, check
+from finelake.commands.run import check
 from finelake.commands.verify import check_tables
-from finelake.jobs import STAGES
+from finelake.lake.config import stages
 from finelake.lake.config.params import load
 from finelake.lake.config.project import PARAMS, Settings, settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables.snapshots import FOLDER, AlteredManifest, OtherFormat, manifest_files
 
 STAGE_FILE = "dvc.yaml"
-SECTIONS = (*STAGES[1:], "quality", "runs")  # of params.yaml, beside `sources`: dvc.yaml names each of them
 EXAMPLE = "  finelake repro\n  finelake repro split"
 
 
@@ -61,7 +60,7 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
 def _check_sections(root: Path) -> None:
     # DVC would see it only when it comes to the stage that has none, hours later perhaps.
     content = load(root / PARAMS)
-    absent = next((name for name in SECTIONS if name not in content), None)
+    absent = next((name for name in (*stages.SECTIONS, "runs") if name not in content), None)
     if absent:
         raise UserError(f"params.yaml: the section {absent} is missing; write `{absent}: {{}}` for its defaults")
 
@@ -71,7 +70,7 @@ def _check_stages(root: Path) -> None:
     found = load(root / STAGE_FILE).get("stages")
     if not isinstance(found, dict):
         found = {}
-    wanted = (*ONCE, *(RUN if load(root / PARAMS)["runs"] else ()))
+    wanted = (*stages.SHARED, *(stages.PER_RUN if load(root / PARAMS)["runs"] else ()))
     absent = next((name for name in wanted if name not in found), None)
     if absent:
         raise UserError(

@@ -4,25 +4,20 @@ The data stages run in Spark, those of a training run (base@RUN, train@RUN, eval
 """
 
 import argparse
-import difflib
 import importlib
 import time
 from pathlib import Path
 
 from finelake import __version__, timings
 from finelake.commands import quality
-from finelake.jobs import STAGES
-from finelake.lake.config import runs
+from finelake.lake.config import runs, stages
 from finelake.lake.config.names import check_name
 from finelake.lake.config.params import load, parse
 from finelake.lake.config.project import PARAMS, settings
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.quality.checks import Params as QualityParams
 
 EXAMPLE = "  finelake run clean\n  finelake run train@intent"
-TRAINING = ("base", "train", "evaluate")
-RUN = (*TRAINING, "tokenize")
-ONCE = (*STAGES, "quality")  # shared by all training runs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +31,10 @@ def main(options: argparse.Namespace) -> None:
     ]  # below or above the project's folder DVC calls it sub/dvc.yaml:base@intent
     name, run_name = check_stage(stage)
     check(options.root)
-    if name in TRAINING:
+    package = stages.BY_NAME[name].package
+    if package == "training":
         _run_training(options.root, name, run_name)
-    elif name == "quality":
+    elif package == "lake":
         quality.run(options.root, settings(options.root))
     else:
         _run_data(options.root, stage)
@@ -75,13 +71,11 @@ def _run_training(root: Path, name: str, run_name: str) -> None:
 def check_stage(stage: str) -> tuple[str, str]:
     """The name of a stage and of its run ("" without one). UserError for what is no stage."""
     name, _, run_name = stage.partition("@")
-    if name not in (*ONCE, *RUN):
-        near = difflib.get_close_matches(name, (*ONCE, *RUN), n=1)
-        mend = f"did you mean {near[0]}?" if near else f"there are: {', '.join((*ONCE, *RUN))}"
-        raise UserError(f"{stage} is no stage; {mend}")
-    if name in RUN and not run_name:
+    if name not in stages.BY_NAME:
+        raise UserError(f"{stage} is not a stage; {did_you_mean(name, stages.BY_NAME)}")
+    if name in stages.PER_RUN and not run_name:
         raise UserError(f"{name} belongs to a training run; name one of `runs` in {PARAMS}, as in {name}@intent")
-    if name in ONCE and run_name:
+    if name in stages.SHARED and run_name:
         raise UserError(f"{name} is shared by all training runs; run `finelake run {name}`")
     if run_name:
         check_name(run_name, "runs", "run")

@@ -18,8 +18,9 @@ from importlib import resources
 from pathlib import Path
 
 from finelake import timings
-from finelake.commands.run import TRAINING, check, check_stage
+from finelake.commands.run import check, check_stage
 from finelake.jobs.spark.scratch import open_private, private, scratch
+from finelake.lake.config import stages
 from finelake.lake.config.params import load
 from finelake.lake.config.project import MASK_KEY, PARAMS, Settings, settings, write_atomically
 from finelake.lake.errors import UserError
@@ -66,7 +67,7 @@ def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
     from finelake.jobs import runner
 
     refuse(root, stage, chosen.master, deploy_mode)
-    reads = runner.prepare(root, stage, chosen.lake).module.STAGE.reads
+    reads = runner.prepare(root, stage, chosen.lake).declared.reads
     spark = properties(root, stage, chosen, deploy_mode)
     folder = f"{SUBMISSIONS}/{uuid.uuid4().hex}"
     result = f"{folder}/{snapshots.manifest_path(root, stage).name}"
@@ -135,7 +136,7 @@ def refuse(root: Path, stage: str, master: str, deploy_mode: str) -> None:
     java()
     if not (spark_home() / "bin" / "spark-submit").is_file():
         raise UserError(f"{spark_home()} holds no bin/spark-submit; install pyspark again with pip")
-    if stage.partition("@")[0] in (*TRAINING, "quality"):
+    if stage.partition("@")[0] not in stages.SPARK:
         raise UserError(f"{stage} is no Spark stage; run it with `finelake run {stage}`")
     if deploy_mode == "client":
         return
@@ -202,20 +203,9 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
 
 def stage_variables(root: Path, stage: str) -> set[str]:
     """The secret environment variables that the driver of a stage needs."""
-    content = load(root / PARAMS)
-    if stage == "ingest":
-        return source_variables(content)
-    modes = (content.get(stage) or {}).get("modes") or {}
-    return {MASK_KEY} if stage == "mask" and "pseudonym" in modes.values() else set()
+    from finelake.jobs.stage import load_stage
 
-
-def source_variables(content: Mapping) -> set[str]:
-    """The environment variables that the driver of `ingest` needs: ${NAME} in sources other than APIs."""
-    from finelake.jobs.sources import config as sources
-
-    found = sources.parse_sources(content.get("sources")).values()
-    texts = [str(value) for source in found if not isinstance(source, sources.Api) for value in vars(source).values()]
-    return {name for text in texts for name in sources.VARIABLE.findall(text)}
+    return load_stage(stage.partition("@")[0]).secrets(load(root / PARAMS))
 
 
 def yarn_secrets(names: set[str]) -> dict[str, str]:
@@ -256,8 +246,8 @@ def _escaped(value: str) -> str:
 def pack(target: Path, root: Path, stage: str, reads: tuple[str, ...]) -> None:
     """Zip what a driver without the project needs: params.yaml, the pinned inputs, the tokenizer of a training run."""
     _, _, run_name = stage.partition("@")
-    stages = {key.partition(".")[0] for key in reads} - {"sources"}
-    paths = [root / PARAMS, *sorted(snapshots.manifest_path(root, source) for source in stages)]
+    read = {key.partition(".")[0] for key in reads} - {"sources"}
+    paths = [root / PARAMS, *sorted(snapshots.manifest_path(root, source) for source in read)]
     if run_name:
         paths += sorted(path for path in (root / "models" / run_name / "tokenizer").glob("*") if path.is_file())
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

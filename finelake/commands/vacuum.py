@@ -5,18 +5,16 @@ the tables before mask, which hold personal data unmasked.
 """
 
 import argparse
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from finelake.jobs import STAGES
+from finelake.lake.config import stages
 from finelake.lake.config.project import settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables.lockfile import is_current
 from finelake.lake.tables.snapshots import expire, intact
 from finelake.lake.tables.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
 
-WRITERS = (*STAGES, "tokenize")  # folders of the lake; what else lies there is not Finelake's
 EXAMPLE = """  finelake vacuum
   finelake vacuum --keep-days 30 --keep-versions 2 --delete
   finelake vacuum --unmasked --delete"""
@@ -47,9 +45,11 @@ def main(options: argparse.Namespace) -> None:
         raise UserError("--keep-days and --keep-versions are numbers of 0 or more; 0 keeps nothing by that rule")
     lake = settings(options.root).lake
     rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
-    raw = private_stages() if options.unmasked else ()
+    raw = stages.PRIVATE if options.unmasked else ()
     pins = pinned(options.root, rules.every_commit, options.without, masked(lake, raw))
-    found = [item for item in waste(lake, pins, rules) if item.stage.partition("/")[0] in WRITERS]
+    found = [
+        item for item in waste(lake, pins, rules) if item.stage.partition("/")[0] in stages.SPARK
+    ]  # what else lies there is not Finelake's
     for item in found:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
     if options.delete:
@@ -58,11 +58,6 @@ def main(options: argparse.Namespace) -> None:
     for stage in sorted({item.stage for item in left}):
         print(f"{stage} is being written and was passed over; run this again later.")
     print(_sum([item for item in found if item not in left], options.delete))
-
-
-def private_stages() -> tuple[str, ...]:
-    """The stages whose tables hold personal data as they came."""
-    return tuple(name for name in STAGES if importlib.import_module(f"finelake.jobs.{name}").STAGE.private)
 
 
 def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:

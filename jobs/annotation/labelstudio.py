@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from finelake.jobs.annotate import DISPUTED, HUMAN_ROLES, LAYERS, SPAN_LAYERS, anchor
+from finelake.jobs.annotate import DISPUTED, anchor
+from finelake.lake.config.contract import HUMAN_ROLES, LAYERS, SPAN_LAYERS
 from finelake.lake.errors import UserError
 
 Row = dict[str, Any]  # the columns of ANNOTATIONS

@@ -5,7 +5,6 @@ of each stands in the table ingest.columns.
 """
 
 import csv
-import difflib
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +35,7 @@ from finelake.jobs.sources.config import (
     uses,
 )
 from finelake.jobs.stage import struct
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 
 # Columns of a raw frame that are the reader's own; no column of a source may be called so.
 SOURCE, REASON, DETAIL, ORDER, CORRUPT = "_source", "_reason", "_detail", "_order", "_corrupt"
@@ -106,9 +105,7 @@ def require(name: str, source: Mapped, found: Iterable[str], where: str) -> None
     known = list(found)
     for column in mapped_columns(source):
         if column not in known and column != ROW:
-            near = difflib.get_close_matches(column, known, n=1, cutoff=0.5)
-            mend = f"did you mean {near[0]}?" if near else f"its columns are: {', '.join(known)}"
-            raise UserError(f"source {name}: {where} has no column {column}; {mend}")
+            raise UserError(f"source {name}: {where} has no column {column}; {did_you_mean(column, known)}")
 
 
 def declares_types(source: Mapped | Documents) -> bool:

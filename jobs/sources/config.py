@@ -1,6 +1,5 @@
 """Sources: what the section `sources` of params.yaml may say, and where the data of each lie."""
 
-import difflib
 import errno
 import glob
 import os
@@ -13,7 +12,7 @@ from typing import Any, Literal, cast
 
 from finelake.lake.config.names import check_names
 from finelake.lake.config.params import parse
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.quoting import quoted
 
 ROW = "_row"  # as a key: the row's place in its file
@@ -254,9 +253,8 @@ def _parse_source(name: str, value: Any) -> Source:
         raise UserError(f"params.yaml: {where} must be a mapping; write kind, key, occurred_at, text, ... under it")
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.5)
-        mend = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}"
-        raise UserError(f"params.yaml: {where}.kind: {kind!r} is not a kind of source; {mend}")
+        hint = did_you_mean(kind, KINDS)
+        raise UserError(f"params.yaml: {where}.kind: {kind!r} is not a kind of source; {hint}")
     return parse(KINDS[kind], {key: item for key, item in value.items() if key != "kind"}, where)
 
 

@@ -25,14 +25,14 @@ from typing import BinaryIO
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from finelake.jobs import STAGES
+from finelake.lake.config.stages import SPARK
 from finelake.lake.errors import UserError
 
 FOLDER = Path(sys.prefix) / "share" / "finelake" / "packages"
 OWN = ("text", "lake", "jobs")  # the packages of finelake that a stage imports
 SPARKS = ("pyspark", "py4j")  # Spark brings them
 UNSEEN = ("onnxruntime",)  # the OCR engine picks it by name
-PROGRAMS = ("finelake.jobs.spark.driver", "finelake.jobs.tokenize", *[f"finelake.jobs.{stage}" for stage in STAGES])
+PROGRAMS = ("finelake.jobs.spark.driver", *[f"finelake.jobs.{stage}" for stage in SPARK])
 
 
 def code_zip() -> Path:

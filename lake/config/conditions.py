@@ -9,14 +9,13 @@ a clock. What a condition may hold means the same in both.
 """
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.quoting import literal, quoted
 
 TEXT, NUMBER, TIME, TRUTH = "a text", "a number", "a time", "a condition"
@@ -282,9 +281,7 @@ class _Parser:
             self._need("]")
             return Node("entry", MAPS[name], (name, _text(text).parts[0]))
         if name not in COLUMNS:
-            near = difflib.get_close_matches(name, [*COLUMNS, *MAPS], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join([*COLUMNS, *MAPS])}"
-            raise ConditionError(f"{word[:40]} is not a column; {hint}")
+            raise ConditionError(f"{word[:40]} is not a column; {did_you_mean(name, [*COLUMNS, *MAPS])}")
         return Node("column", COLUMNS[name], (name,))
 
     def _called(self, name: str) -> Node:

@@ -1,7 +1,6 @@
 """Typed parameters: YAML mappings become frozen dataclasses; what does not fit is refused by name."""
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -11,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union
 import yaml
 
 from finelake.lake.config.project import read_file
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 LONGEST = 200  # characters of a value that a message shows
@@ -89,10 +88,8 @@ def unknown_key(mapping: Any, known: typing.Iterable[str], where: str) -> None:
 
 
 def _unknown(path: str, key: str, known: list[str], where: str) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    prefix = f"{where}." if where else ""
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
-    return f"params.yaml: {_short(path)} is not a known key; {hint}"
+    hint = did_you_mean(key, sorted(known), f"{where}." if where else "")
+    return f"params.yaml: unknown key {_short(path)}; {hint}"
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -143,9 +140,7 @@ def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
         # True equals 1, and is not a number of anything.
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
-    near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(map(str, choices))}"
-    raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {hint}")
+    raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {did_you_mean(value, choices)}")
 
 
 def _convert_sequence(value: Any, origin: type, arguments: tuple, where: str) -> Any:

@@ -4,7 +4,6 @@ A check is one file: a comment header, then a query. In the query, `this` is the
 same table as it was pinned before; tables of its own stage need no prefix, and $name is a value of the header.
 """
 
-import difflib
 import functools
 import os
 import re
@@ -19,9 +18,11 @@ from typing import Any, Literal, get_args
 import duckdb
 import yaml
 
+from finelake.lake.config.contract import LISTS
 from finelake.lake.config.params import unknown_key
 from finelake.lake.config.project import read_file
-from finelake.lake.errors import UserError
+from finelake.lake.config.stages import PRIVATE
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.query.duck import (
     VALUES_OF_A_PIVOT,
     confine,
@@ -55,7 +56,6 @@ create or replace temp macro psi(now, before) as list_sum(list_transform(
 """
 
 # Stages in whose tables personal data stand as they came; of their rows only these columns are shown.
-UNMASKED = {"ingest", "clean", "dedup"}
 SHOWN = {
     *("record_id", "removed", "kept", "cluster", "source", "stage", "layer", "role", "lang", "reason", "column"),
     *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),
@@ -114,6 +114,12 @@ class Check:
     warn_if: Limit = Limit(">", 0, False)
     error_if: Limit = Limit(">", 0, False)
     values: Mapping[str, Any] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()  # of lake/config/contract.py, given to the query as the values are
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What stands for $name in the query."""
+        return {**self.values, **{name: list(LISTS[name]) for name in self.lists}}
 
     @property
     def compares(self) -> bool:
@@ -208,9 +214,7 @@ def parse_check(text: str, name: str, file: str) -> Check:
 def _entry(key: str, text: str, before: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the header as a field of Check. ValueError says what is wrong."""
     if key not in ENTRIES:
-        near = difflib.get_close_matches(key, ENTRIES, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"known are: {', '.join(ENTRIES)}"
-        raise ValueError(f"{key} is not a known key; {mend}")
+        raise ValueError(f"unknown key {key}; {did_you_mean(key, ENTRIES)}")
     name, read = ENTRIES[key]
     if name in before:
         raise ValueError(f"{key} stands twice; write it once")
@@ -254,6 +258,14 @@ def _values(text: str) -> dict[str, Any]:
     return values
 
 
+def _lists(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in LISTS:
+            raise ValueError(f"{name!r} is not a list of the contract; {did_you_mean(name, LISTS)}")
+    return names
+
+
 ENTRIES = {
     "table": ("tables", _tables),
     "needs": ("needs", _needs),
@@ -261,6 +273,7 @@ ENTRIES = {
     "warn_if": ("warn_if", _limit),
     "error_if": ("error_if", _limit),
     "values": ("values", _values),
+    "lists": ("lists", _lists),
 }
 
 
@@ -354,11 +367,11 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
     started = time.monotonic()
     stage, _, name = table.partition(".")
     try:
-        hidden = _reads_unmasked(check.sql) or stage in UNMASKED
+        hidden = _reads_unmasked(check.sql) or stage in PRIVATE
         connection.execute("set timezone = 'UTC'")
         _name_tables(connection, schema_name(stage), name, check.compares)
         connection.execute(MACROS)
-        connection.execute(f"create or replace temp table failing as\n{check.sql}", dict(check.values))
+        connection.execute(f"create or replace temp table failing as\n{check.sql}", check.parameters)
         (rows,), (failing,) = _one(connection, "this"), _one(connection, "failing")
         examples = _examples(connection, hidden) if failing else []
     except UserError as error:
@@ -386,7 +399,7 @@ def _reads_unmasked(sql: str) -> bool:
     schemas = {name.lower().removeprefix(f"{PREVIOUS}_") for name in found["schema_name"]}
     names = {*found["catalog_name"], *found["table_name"], *(schema.replace("-", "_") for schema in schemas)}
     files = any(not re.fullmatch(r"\w*", name) for name in names)  # DuckDB opens "a/b.parquet", "a/b".parquet too
-    return bool(schemas & UNMASKED) or files or not GENERATING.issuperset(found["function.function_name"])
+    return not schemas.isdisjoint(PRIVATE) or files or not GENERATING.issuperset(found["function.function_name"])
 
 
 def _name_tables(connection: duckdb.DuckDBPyConnection, schema: str, name: str, compares: bool) -> None:

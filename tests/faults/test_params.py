@@ -5,7 +5,6 @@ Whatever stands in params.yaml, a command accepts it or names it in one sentence
 
 import dataclasses
 import datetime
-import importlib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 import yaml
 
 from finelake import cli
-from finelake.jobs import STAGES
 from finelake.jobs.sources import config as sources
+from finelake.jobs.stage import load_stage
 from finelake.lake.config import runs
+from finelake.lake.config.stages import DATA
 from finelake.lake.errors import UserError
 from finelake.lake.quality.checks import Params as QualityParams
 from tests.faults.outcomes import Ended, Ledger, Outcome, call, classify
@@ -119,15 +119,15 @@ def cases() -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:
     for name, source in SOURCES.items():
         kind = sources.KINDS[str(source["kind"])]
         found += [(f"sources.{name}", ("ingest",), ("sources", "x", *path)) for path in [("kind",), *keys(kind)]]
-    for stage in STAGES[1:]:
-        section = importlib.import_module(f"finelake.jobs.{stage}").STAGE.params
+    for stage in DATA[1:]:
+        section = load_stage(stage).params
         found += [(stage, (stage,), (stage, *path)) for path in keys(section)]
     found += [("quality", ("ingest",), ("quality", *path)) for path in keys(QualityParams)]
     in_base = [("base", *path) for path in keys(runs.Base)]
     in_sections = [(section, key) for section, listed in runs.SECTIONS.items() for key in listed]
     for path in [*((key,) for key in (*runs.SHARED, *runs.SECTIONS)), *in_base, *in_sections]:
         found.append(("runs", ("tokenize@x",), ("runs", "x", *path)))
-    top = ("finelake", "sources", *STAGES[1:], "quality", "runs")
+    top = ("finelake", "sources", *DATA[1:], "quality", "runs")
     found += [("sections", ("ingest",), (name,)) for name in (*top, "unknown", "")]
     found += [("sections", ("ingest",), path) for path in (("sources", "x"), ("runs", "x"))]
     return found

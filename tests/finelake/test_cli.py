@@ -94,14 +94,14 @@ def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, proje
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "claen"), "claen is no stage; did you mean clean?"),
+        (("run", "claen"), "claen is not a stage; did you mean clean?"),
         (("run", "train"), "train belongs to a training run"),
         (("run", "clean@intent"), "clean is shared by all training runs"),
-        (("run", "tokenize@intent"), "params.yaml: runs.intent is not a known key"),
+        (("run", "tokenize@intent"), "params.yaml: unknown key runs.intent"),
         (("run", "clean"), "snapshots/ingest.json does not exist: the stage ingest has not run yet"),
         (("pull", "notes"), "the source notes is no API"),
         (("pull", "notse"), "did you mean sources.notes?"),
-        (("history", "clean.records"), "the lake holds no table clean.records; there are: none yet"),
+        (("history", "clean.records"), "the lake holds no table clean.records; expected one of: none yet"),
         (("repair", "clean"), "clean has no broken table"),
         (("demo",), "run `finelake demo` in Finelake's own repository"),
         (("sql", "select * from clean.records"), "the query failed"),
@@ -117,10 +117,10 @@ RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("cleann: {}", "params.yaml: cleann is not a known key; did you mean clean?"),
+        ("cleann: {}", "params.yaml: unknown key cleann; did you mean clean?"),
         (
             "clean: {outliers: {sigma: 2}}",
-            "clean.outliers.sigma is not a known key; did you mean clean.outliers.sigmas?",
+            "unknown key clean.outliers.sigma; did you mean clean.outliers.sigmas?",
         ),
         ("clean: {outliers: {sigmas: many}}", "params.yaml: clean.outliers.sigmas must be a number"),
         ("split: {ratios: {train: 0.5, validation: 0.1, test: 0.1}}", "params.yaml: split"),

@@ -12,15 +12,15 @@ import pytest
 import yaml
 
 from finelake.commands.quality import METRICS, PAGE, VERDICT
-from finelake.jobs import STAGES as DATA
 from finelake.lake.config.params import parse
 from finelake.lake.config.runs import SECTIONS, SHARED, Run, parse_run
+from finelake.lake.config.stages import DATA
+from finelake.lake.config.stages import PER_RUN as RUN_STAGES
 from finelake.lake.quality.checks import OWN
 from tests import small
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "finelake" / "templates"
-RUN_STAGES = ("base", "tokenize", "train", "evaluate")
 
 
 def stages(path: Path) -> dict[str, dict]:

@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from finelake.jobs import annotate
 from finelake.jobs.annotate import DISPUTED, Opinion, Params, anchor, build, cohen_kappa, fleiss_kappa, vote
 from finelake.jobs.stage import ANNOTATIONS, RECORDS
+from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.config.params import parse
 from finelake.lake.errors import UserError
 
@@ -156,7 +157,7 @@ def test_every_reject_has_its_reason_and_no_raw_text(run):
         ("torn", "term", "needs_arbitrator"),
     ]
     assert out["gold"] == [("twice", "entity", "PERSON", 0, 5, "agreed")]
-    assert {row[3] for row in out["rejects"]} == set(annotate.REASONS) - {"human_labelled"}
+    assert {row[3] for row in out["rejects"]} == set(REJECT_REASONS["annotate"]) - {"human_labelled"}
 
 
 LOW = [*scenes("1", "x", "x"), *scenes("2", "x", "y"), *scenes("3", "y", "x"), *scenes("4", "y", "y")]
@@ -290,7 +291,7 @@ def test_laws_on_generated_annotations_whatever_the_partitions(run):
     decided = {row[:2]: row[4] for row in out["units"] if row[2] in annotate.DECIDED}
     assert Counter(row[:2] for row in out["gold"]) == Counter({unit: n for unit, n in decided.items() if n})
     assert {row[:2] for row in out["todo"]} == {row[:2] for row in out["units"]} - set(decided)
-    assert {row[3] for row in out["rejects"]} <= set(annotate.REASONS)
+    assert {row[3] for row in out["rejects"]} <= set(REJECT_REASONS["annotate"])
     assert all(TEXT[start:end] in ("Li", "Zhang") for _, layer, _, start, end, _ in out["gold"] if layer == "entity")
     assert DISPUTED not in {row[2] for row in out["gold"]}
 

@@ -399,7 +399,7 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ({"patterns": {"badge": 7}}, "mask.patterns.badge must be text"),
         ({"patterns": {"badge": "x"}, "kinds": ["badge"]}, "mask: badge is one of patterns, which are always masked"),
         ({"patterns": {"badge": "x"}, "modes": {"badge": "partial"}}, "mask: badge has no part that names nobody"),
-        ({"key": KEY}, "mask.key is not a known key"),
+        ({"key": KEY}, "unknown key mask.key"),
     ],
 )
 def test_what_cannot_be_is_refused(params, sentence):

@@ -1,6 +1,7 @@
 """The runner: checked inputs, balanced rows, the manifest last of all."""
 
 import datetime
+from dataclasses import replace
 
 import pytest
 from pyspark.errors import PythonException
@@ -64,7 +65,7 @@ def test_a_lost_row_is_found_and_nothing_is_pinned(spark, project, monkeypatch):
         outputs = whole(frames, params)
         return outputs | {"records": outputs["records"].where("source_key = '1'")}
 
-    monkeypatch.setattr(clean, "build", lossy)
+    monkeypatch.setattr(clean, "STAGE", replace(clean.STAGE, build=lossy))
     with pytest.raises(AssertionError, match="clean: ingest.records: 2 rows in, but 1 kept or rejected"):
         run_clean(spark, project)
     assert not snapshots.manifest_path(project, "clean").exists()
@@ -82,7 +83,7 @@ def test_a_worker_s_sentence_is_the_user_s_and_any_other_error_is_not(spark, pro
             outputs = whole(frames, params)
             return outputs | {"records": outputs["records"].withColumn("text", text("text"))}
 
-        monkeypatch.setattr(clean, "build", build)
+        monkeypatch.setattr(clean, "STAGE", replace(clean.STAGE, build=build))
         return run_clean(spark, project)
 
     with pytest.raises(UserError, match="^the pattern is too slow; write another one$"):
@@ -99,7 +100,7 @@ def test_an_undeclared_column_is_found_and_nothing_is_pinned(spark, project, mon
         outputs = whole(frames, params)
         return outputs | {"records": outputs["records"].selectExpr("*", "1 as more")}
 
-    monkeypatch.setattr(clean, "build", wider)
+    monkeypatch.setattr(clean, "STAGE", replace(clean.STAGE, build=wider))
     with pytest.raises(TypeError, match="clean.records has columns"):
         run_clean(spark, project)
     assert not snapshots.manifest_path(project, "clean").exists()
@@ -120,3 +121,14 @@ def test_a_missing_data_file_is_named_before_anything_is_computed(spark, project
 def test_a_result_is_one_line():
     result = runner.Result("clean", 1.25, {"records": 5824, "rejects": 15}, {"outlier": 15})
     assert runner.describe(result) == "clean: 5,824 records, 15 rejects (outlier 15), 1.2 s"
+
+
+def test_a_reject_for_a_reason_that_is_not_declared_is_a_fault_and_nothing_is_pinned(spark, project, monkeypatch):
+    monkeypatch.setattr(runner, "REJECT_REASONS", {"clean": ("outlier",)})
+    empty = (*ROW[:6], " ", {}, {})
+    records = spark.createDataFrame([empty, OTHER], RECORDS)
+    table = commit(records, str(project / "lake"), "ingest/records", RECORDS)
+    snapshots.write_manifest(project, "ingest", snapshots.read_manifest(project, "ingest") | {"records": table})
+    with pytest.raises(TypeError, match=r"^clean rejects rows for \['empty'\], which it does not declare$"):
+        run_clean(spark, project)
+    assert not snapshots.manifest_path(project, "clean").exists()

@@ -143,7 +143,7 @@ def test_a_given_split_stands(run):
 
 
 def test_a_given_source_that_has_no_rows_is_refused(run):
-    with pytest.raises(UserError, match="split.given names the source bamk.*the sources are: bank"):
+    with pytest.raises(UserError, match="split.given names the source bamk.*did you mean bank"):
         run([given("a", "train")], params=Params(given=("bamk",)))
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from dvc.exceptions import DvcException
 
-from finelake.lake.errors import UserError, exit_code, one_line, sentence
+from finelake.lake.errors import UserError, did_you_mean, exit_code, one_line, sentence
 
 NESTED = "[" * 100_000
 
@@ -286,3 +286,11 @@ def test_a_file_without_permission_is_named(tmp_path, ordinary_rights):
 def test_a_value_of_any_size_leaves_a_line_that_can_be_read():
     line = one_line(f"params.yaml: x is {'a' * 10**6}; correct it")
     assert line.startswith("params.yaml: x is aaa") and line.endswith("; correct it") and len(line) < 4000
+
+
+def test_an_unknown_name_gets_the_nearest_known_one_or_all_of_them():
+    assert did_you_mean("claen", ("ingest", "clean")) == "did you mean clean?"
+    assert did_you_mean("claen", ("ingest", "clean"), "stages.") == "did you mean stages.clean?"
+    assert did_you_mean("xyz", ("b", 1)) == "expected one of: b, 1"
+    assert did_you_mean("xyz", ()) == "expected one of: none yet"
+    assert did_you_mean("xyz", ("b",), otherwise="see the list") == "see the list"

@@ -16,7 +16,7 @@ from tests.training.test_stages import RUN, entry, project  # noqa: F401
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = ("finelake", "text", "lake", "jobs", "training", "demo", "pyproject.toml", "README.md")
-NOT_OURS = 'raise SystemExit("a module of the user\'s was imported instead of Finelake\'s")\n'
+NOT_OURS = "raise SystemExit(\"a module of the user's was imported instead of Finelake's\")\n"
 
 
 @pytest.fixture(scope="module")

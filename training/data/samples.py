@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet as parquet
 
+from finelake.lake.config.contract import PARTS
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots, storage
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

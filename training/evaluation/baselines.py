@@ -13,9 +13,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_union
 from sklearn.svm import LinearSVC
 
+from finelake.text.normalise import HAN
+
 NAMES = ("majority", "tfidf")
 BLOCK = 256  # test rows compared with the train part at once
-TOKEN = r"[\u3400-\u4dbf\u4e00-\u9fff]|[^\W_\u3400-\u4dbf\u4e00-\u9fff]+"  # a Chinese character or a word
+TOKEN = rf"[{HAN}]|[^\W_{HAN}]+"  # a Chinese character or a word
 
 
 def most_frequent(values: Sequence[str]) -> str:

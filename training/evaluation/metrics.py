@@ -7,8 +7,9 @@ import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU
 
-_HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORDS = re.compile(rf"[{_HAN}]|<[A-Z_]+(?::\w+)?>|[^\W_{_HAN}]+")
+from finelake.text.normalise import HAN
+
+_WORDS = re.compile(rf"[{HAN}]|<[A-Z_]+(?::\w+)?>|[^\W_{HAN}]+")
 
 
 class Words:

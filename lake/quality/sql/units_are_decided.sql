@@ -1,9 +1,10 @@
 -- Few units of annotation wait for a human.
 -- table: annotate.units
 -- severity: warn
+-- lists: decided
 -- warn_if: > 5 %
 with
 failing as (
-    select record_id, layer, outcome from this where outcome not in ('agreed', 'arbitrated', 'committee', 'source')
+    select record_id, layer, outcome from this where not list_contains($decided, outcome)
 )
 select * from failing

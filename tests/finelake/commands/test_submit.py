@@ -204,9 +204,8 @@ def prepared(root: Path, monkeypatch) -> Settings:
     """Nothing is checked in a lake, and the submission is one on this machine."""
 
     class Work:
-        class module:
-            class STAGE:
-                reads = ()
+        class declared:
+            reads = ()
 
     monkeypatch.setattr("finelake.jobs.runner.prepare", lambda *_: Work)
     return Settings(lake=str(root / "lake"), master="local[1]", memory="1g", ranks=1)

@@ -119,7 +119,7 @@ def test_check_names_what_is_not_there(tmp_path):
     assert "cannot be read (file is not a database)" in said(DATABASE)
     (tmp_path / "bank.db").unlink()
     database(tmp_path / "bank.db", "create table tickets (id, created_at, body)")
-    assert said(DATABASE) == "source x: tickets has no column at; its columns are: id, created_at, body"
+    assert said(DATABASE) == "source x: tickets has no column at; expected one of: id, created_at, body"
     assert "no column create_at; did you mean created_at?" in said(DATABASE | {"occurred_at": "create_at"})
     assert "no such table: ticket" in said(DATABASE | {"table": "ticket"})
     assert "syntax error" in said(DATABASE | {"table": None, "query": "selec 1"})

@@ -61,7 +61,7 @@ def test_each_kind_parses():
         (DATABASE | {"kind": "databse"}, "sources.x.kind: 'databse' is not a kind of source; did you mean database?"),
         (
             DATABASE | {"occured_at": "at"},
-            "sources.x.occured_at is not a known key; did you mean sources.x.occurred_at",
+            "unknown key sources.x.occured_at; did you mean sources.x.occurred_at",
         ),
         (DATABASE | {"business": "a", "business_value": "b"}, "business and business_value contradict each other"),
         (DATABASE | {"occurred_at": None}, "sources.x: names no occurred_at; add occurred_at or occurred_at_value"),
@@ -89,7 +89,10 @@ def test_each_kind_parses():
         (DOCUMENTS | {"kind": ["documents"]}, "x.kind: ['documents'] is not a kind of source"),
         (DOCUMENTS | {"kind": {"a": 1}}, "x.kind: {'a': 1} is not a kind of source"),
         (DATABASE | {"ignored": ["body"]}, "body is both mapped and ignored; keep one of them"),
-        (DATABASE | {"other_columns": "drop"}, "sources.x.other_columns: 'drop' is not allowed; choose one of refuse"),
+        (
+            DATABASE | {"other_columns": "drop"},
+            "sources.x.other_columns: 'drop' is not allowed; expected one of: refuse",
+        ),
         (JUDGED | {"other_columns": "take"}, "other_columns: take belongs to role records"),
         ("tickets", "sources.x must be a mapping"),
     ],

@@ -42,7 +42,7 @@ def test_a_number_in_exponent_notation_is_a_number():
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        ({"name": "a", "sigma": 3}, "params.yaml: clean.sigma is not a known key; did you mean clean.sigmas?"),
+        ({"name": "a", "sigma": 3}, "params.yaml: unknown key clean.sigma; did you mean clean.sigmas?"),
         ({"sigmas": 3}, "params.yaml: clean.name is missing; add it to the section clean"),
         ({"name": 3}, "params.yaml: clean.name must be text, not 3 (int); correct the value"),
         (
@@ -52,7 +52,7 @@ def test_a_number_in_exponent_notation_is_a_number():
         ({"name": "a", "method": "sigmaa"}, "params.yaml: clean.method: 'sigmaa' is not allowed; did you mean sigma?"),
         (
             {"name": "a", "inner": {"widht": 1}},
-            "params.yaml: clean.inner.widht is not a known key; did you mean clean.inner.width?",
+            "params.yaml: unknown key clean.inner.widht; did you mean clean.inner.width?",
         ),
         ({"name": "a", "sigmas": -1}, "params.yaml: clean: sigmas must be above 0"),
         ({"name": "a", "columns": "x"}, "params.yaml: clean.columns must be a list, not 'x' (str); write [a, b]"),
@@ -72,7 +72,7 @@ def test_a_number_in_exponent_notation_is_a_number():
             {"name": "a", "ratios": {1: 0.5, "1": 0.5}},
             "params.yaml: clean.ratios has a name twice, as text and as a number; remove one of them",
         ),
-        ({"name": "a", "zero": True}, "params.yaml: clean.zero: True is not allowed; choose one of 0, 1"),
+        ({"name": "a", "zero": True}, "params.yaml: clean.zero: True is not allowed; expected one of: 0, 1"),
         ([1], "params.yaml: clean must be a mapping of names to values, not [1] (list)"),
     ],
 )
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_refused_by_name(mapping, message):
 
 
 def test_an_unknown_section_lists_the_known_ones():
-    with pytest.raises(UserError, match="params.yaml: zzz is not a known key; known are: clean, mask"):
+    with pytest.raises(UserError, match="params.yaml: unknown key zzz; expected one of: clean, mask"):
         unknown_key({"zzz": 1}, ["mask", "clean"], "")
 
 

@@ -44,8 +44,8 @@ def test_sections_become_one_run():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"trian": {}}, "runs.answer.trian is not a known key; did you mean runs.answer.train?"),
-        ({"train": {"tokens": 64}}, "runs.answer.train.tokens is not a known key"),
+        ({"trian": {}}, "unknown key runs.answer.trian; did you mean runs.answer.train?"),
+        ({"train": {"tokens": 64}}, "unknown key runs.answer.train.tokens"),
         ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
         ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
         (

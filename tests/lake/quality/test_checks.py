@@ -57,8 +57,8 @@ def test_a_short_header_takes_the_defaults():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-- Law.\n-- tabel: a.b\nselect 1", "q.sql:2: tabel is not a known key; did you mean table?"),
-        ("-- Law.\n-- colour: red\nselect 1", "q.sql:2: colour is not a known key; known are: table, needs, severity"),
+        ("-- Law.\n-- tabel: a.b\nselect 1", "q.sql:2: unknown key tabel; did you mean table?"),
+        ("-- Law.\n-- colour: red\nselect 1", "q.sql:2: unknown key colour; expected one of: table, needs, severity"),
         (
             "-- Law.\n-- table: a.b\n-- severity: fatal\nselect 1",
             "q.sql:3: 'fatal' is no severity; write error or warn",
@@ -138,9 +138,9 @@ def test_parameters_skip_checks_and_set_severities_and_values(project):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        (Params(skip=("onw",)), "params.yaml: quality.skip.onw is not a known key; did you mean quality.skip.own?"),
-        (Params(severity={"onw": "warn"}), "quality.severity.onw is not a known key"),
-        (Params(values={"bond": 1}), "quality.values.bond is not a known key; did you mean quality.values.bound?"),
+        (Params(skip=("onw",)), "params.yaml: unknown key quality.skip.onw; did you mean quality.skip.own?"),
+        (Params(severity={"onw": "warn"}), "unknown key quality.severity.onw"),
+        (Params(values={"bond": 1}), "unknown key quality.values.bond; did you mean quality.values.bound?"),
         (
             Params(values={"bound": "x"}),
             "params.yaml: quality.values.bound is 'x'; write a value like its default, 1.5",
@@ -321,3 +321,16 @@ def test_queries_may_call_the_psi_that_drift_tells():
     connection.execute(MACROS)
     before, after = map(list, zip(*bins, strict=True))
     assert connection.execute("select psi(?, ?)", [after, before]).fetchone()[0] == pytest.approx(psi(bins))
+
+
+def test_a_list_of_the_contract_is_given_to_the_query():
+    header = "-- Parts.\n-- table: split.records\n-- lists: parts, roles\n-- values: {least: 1}\nselect 1"
+    found = parse_check(header, "parts", "parts.sql")
+    assert found.lists == ("parts", "roles")
+    assert found.parameters == {
+        "least": 1,
+        "parts": ["train", "validation", "test"],
+        "roles": ["annotator", "arbitrator", "committee", "source"],
+    }
+    with pytest.raises(UserError, match=r"^own\.sql:3: 'part' is not a list of the contract; did you mean parts"):
+        parse_check("-- Parts.\n-- table: split.records\n-- lists: part\nselect 1", "own", "own.sql")

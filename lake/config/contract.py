@@ -1,0 +1,59 @@
+"""What all packages agree on: parts, layers, roles, outcomes and reject reasons. Plain data, written here only."""
+
+PARTS = ("train", "validation", "test")
+DIFFICULTIES = ("easy", "medium", "hard")
+
+# --- annotations -----------------------------------------------------------------------------------------------------
+
+SPAN_LAYERS = ("entity", "term")
+LAYERS = (*SPAN_LAYERS, "scene")
+HUMAN_ROLES = ("annotator", "arbitrator", "committee")
+ROLES = (*HUMAN_ROLES, "source")
+BY_HUMANS = ("agreed", "arbitrated", "committee")
+DECIDED = (*BY_HUMANS, "source")
+TODO_REASONS = ("one_annotator", "needs_arbitrator", "needs_committee", "below_gate")
+
+# --- rejects ---------------------------------------------------------------------------------------------------------
+
+# stage -> the reasons for which it rejects a row. The runner refuses any other.
+REJECT_REASONS = {
+    "ingest": (
+        *("no_key", "empty", "no_time", "bad_time", "inexact_number", "superseded", "duplicate_key"),
+        *("corrupt_row", "encrypted", "broken", "no_text", "too_large", "unsupported"),  # by the readers
+        *("no_annotator", "bad_layer", "bad_role", "unknown_record"),  # of annotations
+    ),
+    "clean": ("outlier", "empty", "mojibake", "boilerplate", "language"),
+    "dedup": ("duplicate",),
+    "mask": ("personal_data", "record_gone"),
+    "annotate": (
+        "unknown_record",  # the record is not in mask.records (a duplicate, or rejected before)
+        "unknown_layer",
+        "unknown_role",
+        "no_annotator",  # nobody's name on a human's label
+        "quote_not_found",
+        "repeated",
+        "contradictory",  # one person: several scenes, or labels beside "nothing found"
+        "source_not_trusted",
+        "human_labelled",  # the source's label, where humans labelled too
+    ),
+    "split": (
+        "bad_split",  # a given source's row without a split that is known
+        "no_time",  # time mode needs occurred_at
+        "cluster_crosses_cut",
+        "text_crosses_cut",
+    ),
+    "tokenize": ("no_text", "no_reply", "no_class", "unseen_class", "too_long", "no_task"),
+}
+
+# What a quality check may name in the line `-- lists:` of its header, as $name in its query.
+LISTS = {
+    "parts": PARTS,
+    "difficulties": DIFFICULTIES,
+    "layers": LAYERS,
+    "roles": ROLES,
+    "decided": DECIDED,
+    "todo_reasons": TODO_REASONS,
+    "reject_reasons": tuple(
+        {"stage": stage, "reason": reason} for stage, reasons in REJECT_REASONS.items() for reason in reasons
+    ),
+}
