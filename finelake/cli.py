@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 from types import ModuleType
 
-from finelake import __version__
+from finelake import __version__, extras
 from finelake.lake import limits
 from finelake.lake.config.project import current_folder, find_root, settings
 from finelake.lake.errors import UserError, exit_code
@@ -61,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str]) -> int | None:
+    try:
+        return _command(arguments)
+    except ModuleNotFoundError as error:
+        raise extras.missing(error) or error from None
+
+
+def _command(arguments: Sequence[str]) -> int | None:
     limits.check()  # before a command's module imports what they would end
     options = parser().parse_args([_readable(argument) for argument in arguments])
     keep_dvc_private()

@@ -7,6 +7,7 @@ a missing text, business or split is null. A row is kept or rejected for one rea
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from finelake.jobs.sources.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE
 from finelake.jobs.sources.config import Documents, Mapped, Source, listed, mapped_columns
 from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
 from finelake.lake.config.contract import HUMAN_ROLES, LAYERS
+from finelake.lake.errors import UserError
 from finelake.lake.keys import BETWEEN, SEPARATOR
 from finelake.text.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from finelake.text.values import amount, written_date
@@ -398,8 +400,14 @@ def parse(content: Mapping[str, Any], run_name: str) -> Params:
 
 
 def ready(root: Path, params: Params, run_name: str) -> Params:
-    """The same parameters. UserError where the sources' columns do not fit."""
+    """The same parameters. UserError where the sources' columns do not fit, and where OCR is not installed."""
     columns.check(root, params.sources)
+    pictured = [name for name, one in params.sources.items() if isinstance(one, Documents) and one.ocr]
+    if pictured and find_spec("rapidocr") is None:
+        raise UserError(
+            f"source {pictured[0]} reads pages that are pictures, and rapidocr is not installed; install it with "
+            f"`pip install 'finelake[ocr]'`, or set sources.{pictured[0]}.ocr: false"
+        )
     return params
 
 
