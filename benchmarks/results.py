@@ -32,7 +32,7 @@ from shards import write_samples
 from sklearn.metrics import accuracy_score, f1_score
 
 from finelake.jobs.tokenize import encode_class, load_tokenizer, open_tokenizer, pack
-from finelake.lake.config.runs import Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.training import base, evaluate, train
 from finelake.training.data.samples import Part, Samples, read_rows, split_parts
 from finelake.training.evaluation import baselines
@@ -129,7 +129,7 @@ SETS = {
     "pubmedqa": DataSet(
         "PubMedQA",
         pubmedqa,
-        {"tokens": 384, "batch_size": 16, "head_learning_rate": 1e-3},
+        {"max_length": 384, "global_batch_size": 16, "head_learning_rate": 1e-3},
         "BioBERT, more training data 68.1; one human 78.0",
     ),
 }
@@ -138,7 +138,7 @@ SETS = {
 # Methods
 
 SHARED = {
-    **{"epochs": 3, "batch_size": 32, "accumulation": 4, "precision": "bf16"},
+    **{"epochs": 3, "global_batch_size": 32, "gradient_accumulation_steps": 4, "precision": "bf16"},
     **{"head_learning_rate": 1e-2, "weight_decay": 0.0},
 }
 METHODS: dict[str, dict[str, Any]] = {
@@ -187,13 +187,13 @@ def _answer_by_baseline(method: str, parts: Parts) -> tuple[list[str], list[str]
 def _answer_by_model(job: train.Job) -> tuple[list[str], list[str]]:
     samples = Samples(_parts(job.model.parent), job.labels, "")
     progress = Progress(job.name, samples.parts["test"].samples)
-    given = evaluate.classify(job.model, samples, job.run.evaluate_batch, progress)
+    given = evaluate.classify(job.model, samples, job.run.train.eval_batch_size, progress)
     return [job.labels[label] for (label,) in read_rows(samples.parts["test"], ["labels"])["labels"]], given
 
 
 def configure(name: str, method: str, seed: int, **tried: Any) -> Run:
     chosen = {**values(name, method), **tried}
-    return Run(task="classify", base=BASE, strategy=method, seed=seed, checkpoint_steps=10_000, **chosen)  # type: ignore[arg-type]
+    return with_values(Run(task="classify", base=BASE, seed=seed), strategy=method, save_steps=10_000, **chosen)
 
 
 def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
@@ -203,7 +203,7 @@ def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
     labels = tuple(sorted({label for _, label in parts["train"]}))
     if not (place / "samples").exists():
         base.copy(base.find(run.base, place), place)
-        write_samples(pack(_records(run, parts, labels, place), run.tokens, ()), place / "new")
+        write_samples(pack(_records(run, parts, labels, place), run.samples.max_length, ()), place / "new")
         (place / "new").rename(place / "samples")
     found = _parts(place)
     layers = load_config(place / "base").num_hidden_layers
@@ -219,7 +219,7 @@ def _parts(place: Path) -> dict[str, Part]:
 
 def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list[SimpleNamespace]:
     """The rows as packing takes them: sorted by part, shard (by a hash of the id) and record id."""
-    vocabulary = open_tokenizer(load_tokenizer(place), cut=run.tokens)
+    vocabulary = open_tokenizer(load_tokenizer(place), cut=run.samples.max_length)
     index = {label: number for number, label in enumerate(labels)}
     records = []
     for part, rows in parts.items():
@@ -228,7 +228,7 @@ def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list
             ids, classes, problem = encode_class(vocabulary, text, label, index)
             if problem:
                 raise ValueError(f"{part} row {number}: {problem}")
-            shard = int(record_id[:8], 16) % run.shards
+            shard = int(record_id[:8], 16) % run.samples.shards
             row = {"part": part, "shard": shard, "record_id": record_id, "input_ids": ids, "labels": classes}
             records.append(SimpleNamespace(**row))
     return sorted(records, key=attrgetter("part", "shard", "record_id"))

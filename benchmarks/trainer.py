@@ -152,7 +152,7 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
 
 def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
-    from finelake.lake.config.runs import Base, Run
+    from finelake.lake.config.runs import Base, Run, Samples, with_values
     from finelake.training.data.samples import split_parts
     from finelake.training.loop.progress import read_csv
     from finelake.training.models import strategies
@@ -163,12 +163,15 @@ def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf
     parts = split_parts(sorted(map(str, place.glob("part=*/shard=*/*.parquet"))))
     count = parts["train"].samples
     batch = batch_of_packs(rows, count) if packed else BATCH
-    size = {"batch_size": batch, "accumulation": ACCUMULATION, "epochs": 1, "log_steps": count, "tokens": tokens}
+    size = {"global_batch_size": batch, "gradient_accumulation_steps": ACCUMULATION, "epochs": 1}
+    size["logging_steps"] = count
     how: dict[str, Any] = {
         **{"strategy": "full", "learning_rate": 5e-5, "precision": "bf16" if bf16 else "fp32"},
         "group_by_length": system.endswith("grouped"),
     }
-    run = Run(task="instruct", base=Base(kind="folder", name="base"), **how, **size)
+    run = with_values(
+        Run(task="instruct", base=Base(kind="folder", name="base"), samples=Samples(max_length=tokens)), **how, **size
+    )
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}
     files = {"metrics": place / "train.json", "curves": place / "train.csv", "checkpoints": place / "checkpoints"}

@@ -1,3 +1,3 @@
 """The command line: the only code that knows the other packages."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

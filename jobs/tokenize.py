@@ -109,7 +109,7 @@ def _classes(chosen: DataFrame, label: Column) -> list[str]:
 
 def _label(run: Run) -> Column:
     """scene, or facts.reply for an entry of a map."""
-    name, _, key = run.label.partition(".")
+    name, _, key = run.samples.label.partition(".")
     return F.col(name)[key] if key else F.col(name)
 
 
@@ -118,7 +118,7 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
     index = {label: number for number, label in enumerate(classes)}
 
     def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        vocabulary = open_tokenizer(files, cut=run.tokens if run.task == "classify" else None)
+        vocabulary = open_tokenizer(files, cut=run.samples.max_length if run.task == "classify" else None)
         for frame in frames:
             encoded = [_encode_row(vocabulary, row, run, index) for row in frame.to_dict("records")]
             inputs, labels, problems = zip(*encoded, strict=True)
@@ -130,8 +130,8 @@ def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[
 
 def _task(run: Run) -> Column:
     """The number of the first condition of `mix` that a train row satisfies, -1 where none does; other parts: 0."""
-    task = F.lit(-1 if run.mix else 0)
-    for number, condition in reversed(list(enumerate(run.mix))):
+    task = F.lit(-1 if run.samples.mix else 0)
+    for number, condition in reversed(list(enumerate(run.samples.mix))):
         task = F.when(column(conditions.check(condition, "runs: mix")), number).otherwise(task)
     return F.when(F.col("part") == "train", task).otherwise(0)
 
@@ -140,8 +140,9 @@ def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: 
     if row["task"] < 0:
         return None, None, "no_task"
     if run.task == "classify":
-        return encode_class(vocabulary, row["text"], value(run.label, row), index)
-    return encode_pair(vocabulary, render(run.prompt, row), render(run.target, row), run.tokens)
+        return encode_class(vocabulary, row["text"], value(run.samples.label, row), index)
+    prompt, target = render(run.samples.prompt, row), render(run.samples.target, row)
+    return encode_pair(vocabulary, prompt, target, run.samples.max_length)
 
 
 @dataclass(frozen=True)
@@ -195,14 +196,14 @@ def encode_pair(
 
 def _samples(encoded: DataFrame, run: Run) -> DataFrame:
     """Samples of constant length: packs of several records in train where the run packs, else one record each."""
-    shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.shards)).cast("int")
+    shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.samples.shards)).cast("int")
     # Each task of a mix has shards of its own, so that the trainer reads one without the others.
-    own = (F.col("task") * run.shards + shard).alias("shard")
+    own = (F.col("task") * run.samples.shards + shard).alias("shard")
     rows = encoded.select("part", own, "record_id", "input_ids", "labels")
-    packed = ("train",) if run.task == "instruct" and run.pack else ()
+    packed = ("train",) if run.task == "instruct" and run.samples.packing else ()
 
     def packs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for samples in _batched(pack(_each_row(frames), run.tokens, packed)):
+        for samples in _batched(pack(_each_row(frames), run.samples.max_length, packed)):
             yield pd.DataFrame(samples, columns=SAMPLES.names)
 
     # Not grouped: a group would come to Python in one piece, and a shard may be of any size.

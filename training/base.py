@@ -52,7 +52,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
 
 def conversation(run: Run, row: dict) -> str | None:
     """A record as the model is to see it, without the end token; None where it lacks a field."""
-    prompt, target = render(run.prompt, row), render(run.target, row)
+    prompt, target = render(run.samples.prompt, row), render(run.samples.target, row)
     return None if prompt is None or target is None else prompt + target
 
 
@@ -126,10 +126,10 @@ def _fresh(target: Path) -> Path:
 
 def from_scratch(base: Base, seed: int, texts: Sequence[str], folder: Path, name: str) -> None:
     """Train a tokenizer and a small causal model on `texts` and write both folders."""
-    tokenizer = train_tokenizer(texts, base.vocabulary)
+    tokenizer = train_tokenizer(texts, base.vocab_size)
     _save_tokenizer(tokenizer, folder / "tokenizer")
     tokens = encode(tokenizer, texts)
-    model = pretrain(base, seed, tokens, tokenizer.get_vocab_size(), Progress(name, base.steps))
+    model = pretrain(base, seed, tokens, tokenizer.get_vocab_size(), Progress(name, base.max_steps))
     new = _fresh(folder / "base")
     model.save_pretrained(new)  # type: ignore[operator]
     publish_folder(new, folder / "base")
@@ -177,18 +177,18 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
 
 
 def pretrain(base: Base, seed: int, tokens: np.ndarray, vocabulary: int, progress: Progress) -> torch.nn.Module:
-    """A small Llama trained for base.steps steps to predict the next token, on random pieces of `tokens`."""
+    """A small Llama trained for base.max_steps steps to predict the next token, on random pieces of `tokens`."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    width = max(min(base.context, len(tokens) - 1), 1)
+    width = max(min(base.max_length, len(tokens) - 1), 1)
     config = LlamaConfig(
         vocab_size=vocabulary,
-        hidden_size=base.hidden,
-        num_hidden_layers=base.layers,
-        num_attention_heads=base.heads,
-        intermediate_size=_multiple(base.hidden * 8 / 3, 32),
+        hidden_size=base.hidden_size,
+        num_hidden_layers=base.num_layers,
+        num_attention_heads=base.num_heads,
+        intermediate_size=_multiple(base.hidden_size * 8 / 3, 32),
         max_position_embeddings=2048,
         tie_word_embeddings=True,
         pad_token_id=0,
@@ -198,9 +198,9 @@ def pretrain(base: Base, seed: int, tokens: np.ndarray, vocabulary: int, progres
     model: torch.nn.Module = LlamaForCausalLM(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=base.learning_rate, weight_decay=0.01)
     random = np.random.default_rng(seed)
-    for step in range(base.steps):
+    for step in range(base.max_steps):
         for group in optimizer.param_groups:
-            group["lr"] = base.learning_rate * _cosine(step, base.steps)
+            group["lr"] = base.learning_rate * _cosine(step, base.max_steps)
         starts = random.integers(0, max(len(tokens) - width, 1), base.batch_size)
         rows = torch.from_numpy(tokens[starts[:, None] + np.arange(min(width + 1, len(tokens)))])
         scores = model(input_ids=rows[:, :-1], use_cache=False).logits

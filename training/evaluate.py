@@ -88,18 +88,18 @@ def collect(
         raise UserError(f"the samples hold the record {unknown}, which split.records does not; run `finelake repro`")
     rows = [known[record] for record in ids]
     if run.task == "classify":
-        given = {MODEL: classify(model, samples, run.evaluate_batch, progress)}
-        labelled = [row for row in train if value(run.label, row) is not None]
-        texts, labels = [row["text"] for row in labelled], [str(value(run.label, row)) for row in labelled]
+        given = {MODEL: classify(model, samples, run.train.eval_batch_size, progress)}
+        labelled = [row for row in train if value(run.samples.label, row) is not None]
+        texts, labels = [row["text"] for row in labelled], [str(value(run.samples.label, row)) for row in labelled]
         given |= baselines.classify(texts, labels, [row["text"] for row in rows])
-        wanted = [str(value(run.label, row)) for row in rows]
+        wanted = [str(value(run.samples.label, row)) for row in rows]
     else:
-        prompts = [str(render(run.prompt, row)) for row in rows]
+        prompts = [str(render(run.samples.prompt, row)) for row in rows]
         given = {MODEL: generate(model, prompts, run, progress)}
-        pairs = [(render(run.prompt, row), render(run.target, row), row["lang"]) for row in train]
+        pairs = [(render(run.samples.prompt, row), render(run.samples.target, row), row["lang"]) for row in train]
         whole = [(p, t, lang) for p, t, lang in pairs if p is not None and t is not None]
         given |= baselines.answer(whole, [(p, row["lang"]) for p, row in zip(prompts, rows, strict=True)])
-        wanted = [str(render(run.target, row)) for row in rows]
+        wanted = [str(render(run.samples.target, row)) for row in rows]
     return Answers(rows, wanted, given, selected=len(test))
 
 
@@ -120,20 +120,20 @@ def classify(folder: Path, samples: Samples, batch_size: int, progress: Progress
 
 @torch.no_grad()
 def generate(folder: Path, prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
-    """The reply of the model in `folder` to each prompt: greedy, at most run.new_tokens tokens."""
+    """The reply of the model in `folder` to each prompt: greedy, at most run.evaluate.max_new_tokens tokens."""
     model, _ = load(folder)
     if not isinstance(model, Causal):
         raise UserError(f"{folder} holds no causal model; run the stage `train` of this run again")
     device = _device(model)
     with reading(folder, "train"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    room = run.tokens - run.new_tokens
+    room = run.samples.max_length - run.evaluate.max_new_tokens
     coded = [tokenizer(prompt, add_special_tokens=False)["input_ids"][-room:] for prompt in prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     replies = [""] * len(coded)
     by_length = sorted(range(len(coded)), key=lambda index: len(coded[index]))
-    for first in range(0, len(coded), run.evaluate_batch):
-        chosen = by_length[first : first + run.evaluate_batch]
+    for first in range(0, len(coded), run.train.eval_batch_size):
+        chosen = by_length[first : first + run.train.eval_batch_size]
         width = max(len(coded[index]) for index in chosen)
         # Padding on the left: what is generated then follows each prompt directly.
         ids = torch.tensor([[pad] * (width - len(coded[i])) + coded[i] for i in chosen], device=device)
@@ -141,7 +141,7 @@ def generate(folder: Path, prompts: Sequence[str], run: Run, progress: Progress)
         written = model.body.generate(  # type: ignore[operator]
             input_ids=ids,
             attention_mask=real,
-            max_new_tokens=run.new_tokens,
+            max_new_tokens=run.evaluate.max_new_tokens,
             do_sample=False,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=pad,
@@ -175,7 +175,7 @@ def score(run: Run, answers: Answers) -> dict[str, Any]:
 
     def scored(rows: np.ndarray) -> dict[str, Any]:
         systems = {
-            name: {metric: metrics.interval(of, rows, run.bootstrap, run.seed) for metric, of in here.items()}
+            name: {metric: metrics.interval(of, rows, run.evaluate.bootstrap, run.seed) for metric, of in here.items()}
             for name, here in scorers.items()
         }
         return {"rows": len(rows), **systems}
@@ -206,7 +206,7 @@ def _gain(ours: dict[str, Scorer], theirs: dict[str, Scorer], rows: np.ndarray, 
     def difference(metric: str) -> Scorer:
         return lambda chosen: ours[metric](chosen) - theirs[metric](chosen)
 
-    return {metric: metrics.interval(difference(metric), rows, run.bootstrap, run.seed) for metric in ours}
+    return {metric: metrics.interval(difference(metric), rows, run.evaluate.bootstrap, run.seed) for metric in ours}
 
 
 def _by(column: str, answers: Answers, scored: Callable[[np.ndarray], dict]) -> dict[str, Any]:

@@ -69,10 +69,10 @@ class Job:
 
     def loader(self, rank: int, world_size: int) -> Loader:
         """UserError when sizes do not fit."""
-        run = self.run
-        mix = Mix(tuple(run.mix.values()), run.mix_rule, run.shards) if run.mix else Mix()
-        sizes = (run.batch_size, run.accumulation, rank, world_size)
-        return Loader(self.train, run.seed, *sizes, mix=mix, group_by_length=run.group_by_length)
+        run, samples = self.run, self.run.samples
+        mix = Mix(tuple(samples.mix.values()), samples.mix_rule, samples.shards) if samples.mix else Mix()
+        sizes = (run.train.global_batch_size, run.train.gradient_accumulation_steps, rank, world_size)
+        return Loader(self.train, run.seed, *sizes, mix=mix, group_by_length=run.train.group_by_length)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -89,34 +89,34 @@ def fit(job: Job) -> None:
     engine = start_engine(model, run)
     state = load_checkpoint(engine, job.checkpoints, lambda text: print(f"{job.name}: {text}", file=sys.stderr))
     weights = _class_weights(job, device)
-    total = run.epochs * loader.steps
+    total = run.train.epochs * loader.steps
     progress = Progress(job.name, total, shown=rank == 0, done=state.epoch * loader.steps + state.step)
     for choice in job.choices:
         progress.say(f"{choice.name} {choice.value}: {choice.reason}")
     if progress.done:
         progress.say(f"goes on from step {progress.done} of {total}")
 
-    while state.epoch < run.epochs and not _patience_over(state, run):
+    while state.epoch < run.train.epochs and not _patience_over(state, run):
         engine.train()
         loader.waited = 0.0
         meter.start()
         for batches in loader.epoch(state.epoch, state.step):
             done = state.epoch * loader.steps + state.step
             torch.manual_seed(step_seed(run.seed, done, rank))  # dropout follows from the step, so a resume repeats it
-            rate = set_rates(engine.optimizer, done, total, run.warmup)
+            rate = set_rates(engine.optimizer, done, total, run.train.warmup_ratio)
             targets = summed(sum(batch.targets for batch in batches), device)
             loss_here = 0.0
             for batch in (batch.to(device) for batch in batches):
                 scores = engine(batch)
-                loss = models.loss_sum(scores, batch, run.label_smoothing, weights)
+                loss = models.loss_sum(scores, batch, run.train.label_smoothing, weights)
                 loss_here += _finite(loss, scores, batch, job, done + 1)
                 # The engine averages over micro-batches and ranks; what is wanted is the mean over the step's targets.
-                engine.backward(loss * (run.accumulation * world_size / max(targets, 1)))
+                engine.backward(loss * (run.train.gradient_accumulation_steps * world_size / max(targets, 1)))
                 engine.step()
             state.step, state.targets = state.step + 1, state.targets + targets
             state.loss += summed(loss_here, device)
             meter.add(sum(batch.tokens for batch in batches), loader)
-            if state.step % run.log_steps == 0 or state.step == loader.steps:
+            if state.step % run.train.logging_steps == 0 or state.step == loader.steps:
                 row = {"step": done + 1, "epoch": state.epoch, "loss": state.loss / max(state.targets, 1)}
                 speed = meter.row(summed(meter.tokens, device), world_size, total - done - 1)
                 state.curve.append({**row, "learning_rate": rate, **speed})
@@ -125,7 +125,7 @@ def fit(job: Job) -> None:
                     write_csv(job.curves, state.curve)
                     write_textfile(job.textfile, job.name, state.curve[-1])
                 progress.update(done + 1, **state.curve[-1])
-            if state.step % run.checkpoint_steps == 0 and state.step < loader.steps:
+            if state.step % run.train.save_steps == 0 and state.step < loader.steps:
                 save_checkpoint(engine, job.checkpoints, state, done + 1)
 
         figures = validate(engine.module, job.validation, run, device)
@@ -143,7 +143,7 @@ def fit(job: Job) -> None:
 
 
 def _class_weights(job: Job, device: torch.device) -> torch.Tensor | None:
-    if job.run.class_weights == "none":
+    if job.run.train.class_weights == "none":
         return None
     return torch.tensor(models.class_weights(count_labels(job.train, len(job.labels))), device=device)
 
@@ -182,9 +182,9 @@ def validate(model: torch.nn.Module, part: Part, run: Run, device: torch.device)
     """Mean loss and accuracy over the targets of a part; empty where the part is."""
     model.eval()
     # Parameters spread over ranks are gathered layer by layer, by all ranks together: each then takes every batch.
-    share = (0, 1) if run.zero_stage == 3 else (dist.get_rank(), dist.get_world_size())
+    share = (0, 1) if run.train.zero_stage == 3 else (dist.get_rank(), dist.get_world_size())
     sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, right, targets
-    for _, batch in scan(part, run.evaluate_batch, *share):
+    for _, batch in scan(part, run.train.eval_batch_size, *share):
         here = batch.to(device)
         scores = model(here)
         chosen, labels = scores.argmax(-1), here.labels
@@ -198,7 +198,7 @@ def validate(model: torch.nn.Module, part: Part, run: Run, device: torch.device)
 
 
 def _patience_over(state: State, run: Run) -> bool:
-    return run.patience is not None and state.worse >= run.patience
+    return run.train.early_stopping_patience is not None and state.worse >= run.train.early_stopping_patience
 
 
 def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str, float], rank: int) -> None:
@@ -244,8 +244,8 @@ def _figures(job: Job, state: State, loader: Loader, trained: int) -> dict:
         "steps": state.epoch * loader.steps,
         "epochs": state.epoch,
         "samples": job.train.samples,
-        "samples_an_epoch": loader.samples,
-        "left_out_an_epoch": loader.samples - loader.steps * job.run.batch_size,
+        "samples_per_epoch": loader.samples,
+        "dropped_per_epoch": loader.samples - loader.steps * job.run.train.global_batch_size,
         "trained_parameters": trained,
         "ranks": loader.world_size,
         "train_loss": state.curve[-1]["loss"],
@@ -320,7 +320,10 @@ def _launch(run_name: str, ranks: int) -> None:
         killed = any(failure.exitcode == -signal.SIGKILL for failure in error.failures.values())
         mend = "mend what is said above, or set FINELAKE_RANKS=1"
         if killed:
-            mend = "one was killed, as the system does when memory runs out; raise accumulation or lower FINELAKE_RANKS"
+            mend = (
+                "one was killed, as the system does when memory runs out; raise gradient_accumulation_steps or lower "
+                "FINELAKE_RANKS"
+            )
         raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from finelake.lake.config import conditions
@@ -28,103 +28,172 @@ class Base:
     name: str | None = None  # package: its import name; folder: a path from the project root; hub: owner/model
     folder: str = "model"  # package: where the model lies inside it
     revision: str | None = None  # hub: the commit, 40 hexadecimal digits
-    vocabulary: int = 6000  # scratch: tokens
-    hidden: int = 192  # scratch: width
-    layers: int = 4  # scratch
-    heads: int = 4  # scratch: attention heads
-    steps: int = 150  # scratch: optimiser steps of pre-training on the train split's text
-    batch_size: int = 16  # scratch: sequences a step
-    context: int = 128  # scratch: tokens a pre-training sequence
+    vocab_size: int = 6000  # scratch: tokens
+    hidden_size: int = 192  # scratch
+    num_layers: int = 4  # scratch
+    num_heads: int = 4  # scratch: attention heads
+    max_steps: int = 150  # scratch: optimiser steps of pre-training on the train split's text
+    batch_size: int = 16  # scratch: sequences per step
+    max_length: int = 128  # scratch: tokens per pre-training sequence
     learning_rate: float = 2e-3  # scratch: peak rate of pre-training
 
     def __post_init__(self) -> None:
         if self.kind == "scratch":
-            _positive(self, "vocabulary", "hidden", "layers", "heads", "batch_size", "context", "learning_rate")
-            _refuse(self.name is not None, "base kind scratch has no name; leave name out or choose another kind")
-            _refuse(self.vocabulary < 300, "base.vocabulary must be at least 300: 256 bytes and the markers come first")
-            _refuse(self.hidden % (2 * self.heads) != 0, "base.hidden must be a multiple of twice base.heads")
+            _positive(self, "vocab_size", "hidden_size", "num_layers", "num_heads", "batch_size", "max_length")
+            _positive(self, "learning_rate")
+            _refuse(self.name is not None, "kind scratch has no name; leave name out or choose another kind")
+            _refuse(self.vocab_size < 300, "vocab_size must be at least 300: 256 bytes and the markers come first")
+            _refuse(self.hidden_size % (2 * self.num_heads) != 0, "hidden_size must be a multiple of twice num_heads")
             return
-        _refuse(self.name is None, f"base kind {self.kind} needs a name")
+        _refuse(self.name is None, f"kind {self.kind} needs a name")
         if self.kind == "package":
-            _refuse(not str(self.name).isidentifier(), f"base.name {self.name!r} is not the import name of a package")
+            _refuse(not str(self.name).isidentifier(), f"name {self.name!r} is not the import name of a package")
         if self.kind == "hub":
             pinned = re.fullmatch("[0-9a-f]{40}", self.revision or "")
-            _refuse(not pinned, "base kind hub needs revision, the commit as 40 hexadecimal digits: names move")
+            _refuse(not pinned, "kind hub needs revision, the commit as 40 hexadecimal digits: names move")
 
 
 @dataclass(frozen=True)
-class Run:
-    """What to train, on which rows, from which base, and how."""
+class Samples:
+    """What becomes of a selected record: read by tokenize, and by those that render or count the same."""
 
-    task: Literal["classify", "instruct"]
-    base: Base
-    where: str = "true"  # condition on split.records, see lake/config/conditions.py
     label: str = "scene"  # classify: the class, a column or facts.NAME
     prompt: str = PROMPT + "{text}" + REPLY  # instruct: template of what the model reads
     target: str = "{facts.reply}"  # instruct: template of what it is to write; the end token is added
-    tokens: int = 64  # sequence length; longer texts are cut (classify) or rejected (instruct)
-    shards: int = 8  # files a part
-    pack: bool = True  # instruct: put several training records into one sequence; attention never joins them
+    max_length: int = 64  # tokens of a sequence; longer texts are cut (classify) or rejected (instruct)
+    shards: int = 8  # files per part
+    packing: bool = True  # instruct: put several training records into one sequence; attention never joins them
     mix: dict[str, int] = field(default_factory=dict)  # tasks of the train part: condition on split.records -> ratio
     mix_rule: Literal["repeat", "cut"] = "repeat"  # tasks that run out first start over, or the others are cut to them
-    strategy: Literal["auto", "full", "lora", "prefix"] = "auto"  # auto, None below: see models/strategies.py
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_length", "shards")
+        _refuse(len(self.mix) == 1, "mix names one task; name two or more conditions, or leave it out")
+        _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
+        _check_column("label", self.label, {"facts"})
+
+
+@dataclass(frozen=True)
+class Train:
+    """How the model is trained; None and `auto` are decided by training/models/strategies.py."""
+
+    strategy: Literal["auto", "full", "lora", "prefix"] = "auto"
     lora_rank: int | None = None
     lora_alpha: int | None = None
+    lora_dropout: float = 0.0  # share
     prefix_length: int | None = None  # vectors before each layer's keys and values
     merge: bool = True  # lora: save weights that hold the adapter; False: the base's and the adapter
-    lora_dropout: float = 0.0  # share
     dropout: float | None = None  # share; None: as the base's configuration says
     scale: float = 20.0  # classify: what the cosine-like scores are multiplied with before the softmax
     epochs: int = 3  # passes over the train part
-    batch_size: int = 32  # samples an optimiser step, over all ranks and accumulated micro-batches
-    accumulation: int = 4  # micro-batches an optimiser step and rank
+    global_batch_size: int = 32  # samples per optimiser step, over all ranks and accumulated micro-batches
+    gradient_accumulation_steps: int = 4  # micro-batches per optimiser step and rank
     group_by_length: bool = False  # samples of like length in a step: less padding, but steps are no random samples
     learning_rate: float | None = None  # peak
     head_learning_rate: float | None = None  # classify: peak rate of the new head; None: learning_rate
-    warmup: float = 0.1  # share of all steps in which the rate rises linearly; then it falls linearly to 0
+    warmup_ratio: float = 0.1  # share of all steps in which the rate rises linearly; then it falls linearly to 0
     weight_decay: float = 0.01
-    clip: float = 1.0  # largest norm of the gradient; 0: not clipped
+    max_grad_norm: float = 1.0  # 0: not clipped
     label_smoothing: float = 0.0  # share
     class_weights: Literal["none", "balanced"] = "none"  # classify, balanced: a class counts by 1 / its frequency
-    patience: int | None = None  # epochs without a better validation loss before stopping; None: never
-    seed: int = 0
+    early_stopping_patience: int | None = None  # epochs without a better validation loss; None: never stop early
     zero_stage: Literal[0, 1, 2, 3] = 0  # spread over ranks: nothing, optimiser, gradients too, parameters too
     offload: bool = False  # zero_stage above 0: optimiser (stage 3: parameters too) in the CPU's memory
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"  # auto: sdpa
     gradient_checkpointing: bool = False  # less memory, a forward pass more
     compile: Literal["auto", "always", "never"] = "auto"  # torch.compile; auto: on a GPU, below zero_stage 3
-    checkpoint_steps: int = 100  # optimiser steps between checkpoints within an epoch
-    log_steps: int = 10  # optimiser steps between rows of the curves; each epoch ends with one
-    new_tokens: int = 64  # instruct: longest reply that evaluate generates
-    evaluate_batch: int = 64  # samples evaluated at once
+    save_steps: int = 100  # optimiser steps between checkpoints within an epoch
+    logging_steps: int = 10  # optimiser steps between rows of the curves; each epoch ends with one
+    eval_batch_size: int = 64  # samples evaluated at once
+
+    def __post_init__(self) -> None:
+        _positive(self, "scale", "epochs", "global_batch_size", "gradient_accumulation_steps")
+        given = ("lora_rank", "lora_alpha", "prefix_length", "learning_rate", "head_learning_rate")
+        _positive(self, *(name for name in given if getattr(self, name) is not None))
+        _positive(self, "save_steps", "logging_steps", "eval_batch_size")
+        for name in ("lora_dropout", "warmup_ratio", "label_smoothing"):
+            _refuse(not 0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}, not a share from 0 to below 1")
+        _refuse(self.dropout is not None and not 0 <= self.dropout < 1, f"dropout is {self.dropout}, not a share")
+        whole = self.global_batch_size % self.gradient_accumulation_steps == 0
+        _refuse(not whole, "global_batch_size must be a multiple of gradient_accumulation_steps")
+        patience = self.early_stopping_patience
+        never = "early_stopping_patience must be at least 1; leave it out for never"
+        _refuse(patience is not None and patience < 1, never)
+        _refuse(self.max_grad_norm < 0 or self.weight_decay < 0, "max_grad_norm and weight_decay cannot be negative")
+        _refuse(self.offload and self.zero_stage == 0, "offload needs zero_stage 1, 2 or 3")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """What the evaluation generates, resamples and shows."""
+
+    max_new_tokens: int = 64  # instruct: longest generated reply
     bootstrap: int = 1000  # resamples behind each interval
     examples: int = 20  # rows shown in the report
 
     def __post_init__(self) -> None:
-        _positive(self, "tokens", "shards", "scale", "epochs", "batch_size", "accumulation")
-        given = ("lora_rank", "lora_alpha", "prefix_length", "learning_rate", "head_learning_rate")
-        _positive(self, *(name for name in given if getattr(self, name) is not None))
-        _positive(self, "checkpoint_steps", "log_steps", "new_tokens", "evaluate_batch", "bootstrap")
-        for name in ("lora_dropout", "warmup", "label_smoothing"):
-            _refuse(not 0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}, not a share from 0 to below 1")
-        _refuse(self.dropout is not None and not 0 <= self.dropout < 1, f"dropout is {self.dropout}, not a share")
-        _refuse(self.batch_size % self.accumulation != 0, "batch_size must be a multiple of accumulation")
-        _refuse(self.patience is not None and self.patience < 1, "patience must be at least 1; leave it out for never")
-        _refuse(self.clip < 0 or self.weight_decay < 0, "clip and weight_decay cannot be negative")
-        _refuse(len(self.mix) == 1, "mix names one task; name two or more conditions, or leave it out")
-        _refuse(bool(self.mix) and self.group_by_length, "group_by_length would undo mix in each step; leave one out")
-        _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
-        _refuse(self.offload and self.zero_stage == 0, "offload needs zero_stage 1, 2 or 3")
-        _check_column("label", self.label, {"facts"})
-        weighted = self.class_weights == "balanced"
-        _refuse(weighted and self.task == "instruct", "class_weights are for task classify; leave them out")
+        _positive(self, "max_new_tokens", "bootstrap")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, on which rows, from which base, and how. Each section is what one stage reads first."""
+
+    task: Literal["classify", "instruct"]
+    base: Base
+    where: str = "true"  # condition on split.records, see conditions.py
+    seed: int = 0
+    samples: Samples = field(default_factory=Samples)
+    train: Train = field(default_factory=Train)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+
+    def __post_init__(self) -> None:
+        mixed = bool(self.samples.mix) and self.train.group_by_length
+        _refuse(mixed, "train.group_by_length would undo samples.mix in each step; leave one out")
         if self.task == "instruct":
-            _refuse(self.new_tokens >= self.tokens, "new_tokens must be below tokens: the prompt needs room too")
+            weighted = self.train.class_weights == "balanced"
+            _refuse(weighted, "train.class_weights are for task classify; leave them out")
+            room = self.evaluate.max_new_tokens < self.samples.max_length
+            _refuse(not room, "evaluate.max_new_tokens must be below samples.max_length: the prompt needs room too")
             for name in ("prompt", "target"):
-                _check_template(name, getattr(self, name))
+                _check_template(f"samples.{name}", getattr(self.samples, name))
         elif self.base.kind == "scratch":
             raise ValueError("base kind scratch makes a causal model for task instruct; classify needs an encoder")
+
+
+# Section -> old name -> the name since 0.5.
+RENAMED = {
+    "base": {
+        "vocabulary": "vocab_size",
+        "hidden": "hidden_size",
+        "layers": "num_layers",
+        "heads": "num_heads",
+        "steps": "max_steps",
+        "context": "max_length",
+    },
+    "samples": {"tokens": "max_length", "pack": "packing"},
+    "train": {
+        "batch_size": "global_batch_size",
+        "accumulation": "gradient_accumulation_steps",
+        "warmup": "warmup_ratio",
+        "clip": "max_grad_norm",
+        "patience": "early_stopping_patience",
+        "checkpoint_steps": "save_steps",
+        "log_steps": "logging_steps",
+        "evaluate_batch": "eval_batch_size",
+    },
+    "evaluate": {"new_tokens": "max_new_tokens"},
+}
+
+
+def with_values(run: Run, **values: Any) -> Run:
+    """The run with other values, its own or of its sections samples, train and evaluate, which share no name."""
+    changed = {}
+    for part in ("samples", "train", "evaluate"):
+        old = getattr(run, part)
+        changed[part] = replace(old, **{name: values.pop(name) for name in vars(old) if name in values})
+    return replace(run, **changed, **values)
 
 
 def value(name: str, columns: Mapping[str, Any]) -> Any:
@@ -177,21 +246,6 @@ def _refuse(wrong: bool, message: str) -> None:
         raise ValueError(message)
 
 
-# The sections of an entry of `runs:`: each names the keys that one stage alone reads, so that a change of, say, the
-# learning rate reruns train and evaluate and nothing before them.
-SHARED = ("task", "where", "seed", "base")
-SECTIONS = {
-    "samples": ("label", "prompt", "target", "tokens", "shards", "pack", "mix", "mix_rule"),
-    "train": (
-        *("strategy", "lora_rank", "lora_alpha", "lora_dropout", "prefix_length", "merge", "dropout", "scale"),
-        *("epochs", "batch_size", "class_weights", "offload", "precision", "attention", "gradient_checkpointing"),
-        *("accumulation", "learning_rate", "head_learning_rate", "warmup", "weight_decay", "clip", "label_smoothing"),
-        *("group_by_length", "patience", "zero_stage", "compile", "checkpoint_steps", "log_steps", "evaluate_batch"),
-    ),
-    "evaluate": ("new_tokens", "bootstrap", "examples"),
-}
-
-
 def run_entries(content: Mapping[str, Any]) -> dict[str, Any]:
     """The section `runs`, by name. UserError for a name that could not be part of a path, a table and a command."""
     entries = section(content.get("runs"), "runs")
@@ -207,20 +261,25 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
         raise UserError(f"params.yaml: runs.{name} would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
     entry = section(entries[name], where)
-    unknown_key(entry, (*SHARED, *SECTIONS), where)
-    for key in (*SHARED, *SECTIONS):
-        # dvc.yaml names each of them, so each has to be there.
+    # dvc.yaml names each of them, so each has to be there: a change of, say, the learning rate reruns train and
+    # evaluate and nothing before them.
+    keys = [one.name for one in fields(Run)]
+    unknown_key(entry, keys, where)
+    for key in keys:
         if key not in entry:
             raise UserError(
                 f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)"
             )
-    flat = {key: entry[key] for key in SHARED}
-    for part, known in SECTIONS.items():
-        values = section(entry[part], f"{where}.{part}")
-        unknown_key(values, known, f"{where}.{part}")
-        flat |= values
-    run = parse(Run, flat, where)
+    _refuse_old_names(entry, where)
+    run = parse(Run, entry, where)
     conditions.check(run.where, f"{where}.where")
-    for condition in run.mix:
+    for condition in run.samples.mix:
         conditions.check(condition, f"{where}.samples.mix")
     return run
+
+
+def _refuse_old_names(entry: Mapping[str, Any], where: str) -> None:
+    for part, names in RENAMED.items():
+        for key in section(entry[part], f"{where}.{part}"):
+            if key in names:
+                raise UserError(f"params.yaml: {where}.{part}.{key} is called {names[key]} now; rename it")

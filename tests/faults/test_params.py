@@ -47,7 +47,7 @@ RUN = {
     "where": "true",
     "seed": 0,
     "base": {"kind": "scratch"},
-    "samples": {"tokens": 160},
+    "samples": {"max_length": 160},
     "train": {},
     "evaluate": {},
 }
@@ -124,8 +124,9 @@ def cases() -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:
         found += [(stage, (stage,), (stage, *path)) for path in keys(section)]
     found += [("quality", ("ingest",), ("quality", *path)) for path in keys(QualityParams)]
     in_base = [("base", *path) for path in keys(runs.Base)]
-    in_sections = [(section, key) for section, listed in runs.SECTIONS.items() for key in listed]
-    for path in [*((key,) for key in (*runs.SHARED, *runs.SECTIONS)), *in_base, *in_sections]:
+    parts = {"samples": runs.Samples, "train": runs.Train, "evaluate": runs.Evaluate}
+    in_sections = [(part, *path) for part, section in parts.items() for path in keys(section)]
+    for path in [*((field.name,) for field in dataclasses.fields(runs.Run)), *in_base, *in_sections]:
         found.append(("runs", ("tokenize@x",), ("runs", "x", *path)))
     top = ("finelake", "sources", *DATA[1:], "quality", "runs")
     found += [("sections", ("ingest",), (name,)) for name in (*top, "unknown", "")]

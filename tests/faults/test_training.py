@@ -24,17 +24,25 @@ TINY = {
     "task": "instruct",
     "where": "facts['channel'] is not null",
     "seed": 0,
-    "base": {"kind": "scratch", "vocabulary": 600, "hidden": 32, "layers": 2, "heads": 2, "steps": 30, "context": 64},
-    "samples": {"target": "{facts.channel}", "tokens": 96, "shards": 2},
+    "base": {
+        "kind": "scratch",
+        "vocab_size": 600,
+        "hidden_size": 32,
+        "num_layers": 2,
+        "num_heads": 2,
+        "max_steps": 30,
+        "max_length": 64,
+    },
+    "samples": {"target": "{facts.channel}", "max_length": 96, "shards": 2},
     "train": {
         "strategy": "full",
         "epochs": 4,
-        "batch_size": 8,
-        "accumulation": 1,
+        "global_batch_size": 8,
+        "gradient_accumulation_steps": 1,
         "learning_rate": 5e-3,
-        "checkpoint_steps": 4,
+        "save_steps": 4,
     },
-    "evaluate": {"new_tokens": 4, "bootstrap": 100},
+    "evaluate": {"max_new_tokens": 4, "bootstrap": 100},
 }
 CHECKPOINTS = Path(".finelake/checkpoints/tiny")
 TRAINING = ("base", "train", "evaluate")

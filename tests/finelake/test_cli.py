@@ -133,7 +133,7 @@ RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}
         ("quality: [a]", "params.yaml: quality must be a mapping of names to values, not ['a'] (list)"),
         (
             RUN + "base: {kind: package}}}",
-            "params.yaml: runs.a.base: base kind package needs a name",
+            "params.yaml: runs.a.base: kind package needs a name",
         ),
     ],
 )

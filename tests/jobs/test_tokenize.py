@@ -12,8 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from finelake.jobs.stage import RECORDS, extend
 from finelake.jobs.tokenize import Params, balance, build, encode_pair, load_tokenizer, open_tokenizer, pack
-from finelake.lake.config.params import parse
-from finelake.lake.config.runs import Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 
 WORDS = ["<pad>", "<end>", "<unk>", "Q", "A", "one", "two", "three", "four"]
@@ -33,12 +32,16 @@ def tokenizer_files(tmp_path_factory):
     return load_tokenizer(folder.parent)
 
 
+BASE = Base(kind="folder", name="x")
+
+
 def run(**values) -> Run:
-    return parse(Run, {"base": {"kind": "folder", "name": "x"}, "task": "classify"} | values, "runs.test")
+    return with_values(Run(task="classify", base=BASE), **values)
 
 
 def instruct(**values) -> Run:
-    return run(**{"task": "instruct", "prompt": "Q {text} A", "target": "{facts.reply}", "new_tokens": 1} | values)
+    templates = {"prompt": "Q {text} A", "target": "{facts.reply}"}
+    return with_values(run(), task="instruct", max_new_tokens=1, **templates | values)
 
 
 def records(spark, rows):
@@ -62,7 +65,7 @@ ROWS = [
 
 
 def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, tokenizer_files):
-    outputs = build({"split.records": records(spark, ROWS)}, Params(run(tokens=4, shards=2), tokenizer_files))
+    outputs = build({"split.records": records(spark, ROWS)}, Params(run(max_length=4, shards=2), tokenizer_files))
     assert sorted(map(tuple, outputs["classes"].collect())) == [(0, "lost"), (1, "stolen")]
     assert sorted(map(tuple, outputs["rejects"].collect())) == [
         ("00000003", "tickets", "tokenize", "unseen_class", "test"),
@@ -79,7 +82,9 @@ def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, to
 
 def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenizer_files):
     mix = {"text = 'one'": 1, "facts['reply'] = 'three'": 2, "true": 1}
-    outputs = build({"split.records": records(spark, ROWS)}, Params(run(tokens=4, shards=2, mix=mix), tokenizer_files))
+    outputs = build(
+        {"split.records": records(spark, ROWS)}, Params(run(max_length=4, shards=2, mix=mix), tokenizer_files)
+    )
     shards = {row["record_ids"][0]: (row["part"], row["shard"]) for row in outputs["samples"].collect()}
     assert shards == {
         "00000000": ("train", 0),
@@ -87,7 +92,7 @@ def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenize
         "00000002": ("train", 4),
         "00000006": ("validation", 0),
     }
-    fewer = run(tokens=4, shards=2, mix={name: mix[name] for name in list(mix)[:2]})
+    fewer = run(max_length=4, shards=2, mix={name: mix[name] for name in list(mix)[:2]})
     outputs = build({"split.records": records(spark, ROWS)}, Params(fewer, tokenizer_files))
     assert ("00000002", "tickets", "tokenize", "no_task", "train") in set(map(tuple, outputs["rejects"].collect()))
 
@@ -100,7 +105,7 @@ def test_a_condition_of_a_mix_that_is_none_is_refused(spark, tokenizer_files):
 
 def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tokenizer_files):
     rows = [*ROWS[:4], ("00000008", "three", "x", "one", "train")]
-    outputs = build({"split.records": records(spark, rows)}, Params(instruct(tokens=12, shards=1), tokenizer_files))
+    outputs = build({"split.records": records(spark, rows)}, Params(instruct(max_length=12, shards=1), tokenizer_files))
     samples = {row["part"]: row for row in outputs["samples"].collect()}
     first = next(row for row in outputs["samples"].collect() if "00000000" in row["record_ids"])
     assert first["record_ids"] == ["00000000", "00000001"]
@@ -170,7 +175,9 @@ def test_the_result_depends_on_content_alone_and_every_record_is_accounted_for(s
         (f"{i * 2654435761 % 2**32:08x}", "one two", ["lost", "stolen"][i % 2], "three", "train") for i in range(60)
     ]
     frame = records(spark, rows)
-    params = Params(run(tokens=8, shards=4) if task == "classify" else instruct(tokens=16, shards=4), tokenizer_files)
+    params = Params(
+        run(max_length=8, shards=4) if task == "classify" else instruct(max_length=16, shards=4), tokenizer_files
+    )
     results = []
     for partitions in (1, 5):
         frames = {"split.records": frame.repartition(partitions).orderBy(F.rand(partitions))}
@@ -192,7 +199,7 @@ def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
         for i in range(90)
     ]
     outputs = build(
-        {"split.records": records(spark, rows).repartition(7)}, Params(run(tokens=8, shards=4), tokenizer_files)
+        {"split.records": records(spark, rows).repartition(7)}, Params(run(max_length=8, shards=4), tokenizer_files)
     )
     table = commit(
         outputs["samples"], str(tmp_path), "tokenize/t/samples", STAGE.writes["samples"], STAGE.partitions["samples"]

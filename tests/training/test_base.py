@@ -22,7 +22,15 @@ TEXTS = [
     )
 ]
 TINY = Base(
-    kind="scratch", vocabulary=400, hidden=16, layers=1, heads=2, steps=8, batch_size=4, context=16, learning_rate=5e-3
+    kind="scratch",
+    vocab_size=400,
+    hidden_size=16,
+    num_layers=1,
+    num_heads=2,
+    max_steps=8,
+    batch_size=4,
+    max_length=16,
+    learning_rate=5e-3,
 )
 
 
@@ -114,7 +122,7 @@ def test_a_folder_with_pickled_weights_is_refused(tmp_path):
         ({"kind": "package", "name": "../evil"}, "is not the import name of a package"),
         ({"kind": "hub", "name": "a/b", "revision": "main"}, "needs revision"),
         ({"kind": "folder"}, "needs a name"),
-        ({"kind": "scratch", "hidden": 30, "heads": 4}, "multiple of twice base.heads"),
+        ({"kind": "scratch", "hidden_size": 30, "num_heads": 4}, "multiple of twice base.heads"),
     ],
 )
 def test_contradictions_are_refused(wrong, message):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from finelake.lake.config.runs import PROMPT, REPLY, Base, Run
+from finelake.lake.config import runs
+from finelake.lake.config.runs import PROMPT, REPLY, Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training import evaluate
 from finelake.training.base import from_scratch
@@ -22,7 +23,7 @@ from tests.training.conftest import classified, sharded, write_part
 from tests.training.test_base import TEXTS, TINY
 
 EVIL = "<script>alert('1')</script> & <PHONE>"
-RUN = Run(task="classify", base=Base(kind="folder", name="base"), bootstrap=50, examples=6)
+RUN = with_values(Run(task="classify", base=Base(kind="folder", name="base")), bootstrap=50, examples=6)
 CHOICES = {
     "strategy": {"value": "lora", "reason": f"{EVIL}, fewer than 100000"},
     "lora_rank": {"value": 8, "reason": ""},
@@ -52,7 +53,7 @@ def test_the_order_of_rows_is_the_order_of_answers(tmp_path, encoder):
     """Each sample's class is found by a model that reads it off the sample's number."""
     files = write_part(tmp_path, "test", sharded(classified(40), 3))
     samples = Samples(split_parts(files), ("a", "b", "c"), "content")
-    run = Run(task="classify", base=Base(kind="folder", name="base"), strategy="full")
+    run = with_values(Run(task="classify", base=Base(kind="folder", name="base")), strategy="full")
     (tmp_path / "tokenizer").mkdir()
     trained = models.build(run, encoder, 3)
     torch.nn.init.normal_(trained.head.weight)
@@ -67,7 +68,14 @@ def test_the_order_of_rows_is_the_order_of_answers(tmp_path, encoder):
 
 def test_generation_in_batches_is_generation_one_by_one(tmp_path):
     from_scratch(TINY, 0, TEXTS, tmp_path, "base@tiny")
-    run = Run(task="instruct", base=TINY, strategy="full", tokens=64, new_tokens=8, evaluate_batch=3, prompt="{text}")
+    run = with_values(
+        Run(task="instruct", base=TINY, samples=runs.Samples(max_length=65)),
+        max_length=64,
+        max_new_tokens=8,
+        strategy="full",
+        eval_batch_size=3,
+        prompt="{text}",
+    )
     models.save(models.build(run, tmp_path / "base", 0), run, (), tmp_path / "tokenizer", tmp_path / "model")
     prompts = [f"{PROMPT}{text}{REPLY}" for text in ("My card", "我的信用卡丢了怎么办？", "What now, my card?", "卡")]
     together = evaluate.generate(tmp_path / "model", prompts, run, Progress("t", 4, shown=False))
@@ -123,7 +131,8 @@ class Seen(HTMLParser):
 
 @pytest.mark.parametrize("task", ["classify", "instruct"])
 def test_report_is_one_page_with_nothing_unescaped(answers, task):
-    run = Run(task=task, base=Base(kind="folder", name=EVIL), bootstrap=20, tokens=128)
+    start = Run(task="classify", base=Base(kind="folder", name=EVIL))
+    run = with_values(start, task=task, bootstrap=20, max_length=128)
     scores = evaluate.score(run, answers)
     page = report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
     seen = Seen()

@@ -15,6 +15,7 @@ from threading import Thread
 
 import pytest
 
+from finelake.lake.config.runs import with_values
 from finelake.training.loop.progress import Meter
 from tests.small import free_port
 from tests.training.loop.test_progress import expressions
@@ -90,7 +91,7 @@ def test_every_expression_of_the_dashboard_finds_the_run(tmp_path, encoder, prom
         return meter
 
     monkeypatch.setattr(trainer, "Meter", on_a_known_device)
-    tiny = job(project(tmp_path / "tiny"), encoder, replace(RUN, epochs=1))
+    tiny = job(project(tmp_path / "tiny"), encoder, with_values(RUN, epochs=1))
     trainer.fit(replace(tiny, textfile=tmp_path / "finelake.prom"))
     wait_for_scrape(prometheus)
     for expression in expressions():

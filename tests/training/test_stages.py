@@ -15,7 +15,7 @@ from deltalake import CommitProperties, write_deltalake
 from pyarrow.fs import copy_files
 
 from finelake.lake.config.project import Settings
-from finelake.lake.config.runs import SECTIONS, SHARED, Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots, storage
 from finelake.training.data import samples
@@ -24,14 +24,12 @@ from tests.training.conftest import SCHEMA, classified
 from tests.training.data.test_records import SCHEMA as RECORDS
 from tests.training.data.test_records import record
 
-RUN = Run(
-    task="classify",
-    base=Base(kind="folder", name="base"),
-    where="lang = 'en'",
+RUN = with_values(
+    Run(task="classify", base=Base(kind="folder", name="base"), where="lang = 'en'"),
     strategy="full",
     epochs=2,
-    batch_size=8,
-    accumulation=2,
+    global_batch_size=8,
+    gradient_accumulation_steps=2,
     learning_rate=1e-2,
     bootstrap=50,
     examples=3,
@@ -142,17 +140,17 @@ def test_a_missing_file_is_named_before_anything_is_trained(project):
 def test_sizes_that_do_not_fit_are_refused_before_anything_is_trained(project):
     from finelake.training import train
 
-    with pytest.raises(UserError, match="the train part has 60 samples, fewer than batch_size 64"):
-        train.run(project, "tiny", replace(RUN, batch_size=64), settings(project))
-    with pytest.raises(UserError, match="batch_size 8 is no multiple of 3 ranks x accumulation 2"):
+    with pytest.raises(UserError, match="the train part has 60 samples, fewer than global_batch_size 64"):
+        train.run(project, "tiny", with_values(RUN, global_batch_size=64), settings(project))
+    with pytest.raises(
+        UserError, match="global_batch_size 8 is not a multiple of 3 ranks x gradient_accumulation_steps 2"
+    ):
         train.run(project, "tiny", RUN, replace(settings(project), ranks=3))
 
 
 def entry(run: Run) -> dict:
     """The run as an entry of `runs:`."""
-    flat = asdict(run)
-    sections = {name: {key: flat[key] for key in keys} for name, keys in SECTIONS.items()}
-    return {key: flat[key] for key in SHARED} | sections
+    return asdict(run)
 
 
 def launched(project: Path, *commands: list[str], **variables: str) -> tuple[list[str], bytes]:

@@ -16,38 +16,37 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finelake.lake.config.runs import Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training.data.samples import Part, split_parts
 from tests.training.conftest import classified, sample, sharded, write_part
 
 HERE = Path(__file__).parent
-RUN = Run(
-    task="classify",
-    base=Base(kind="folder", name="base"),
-    tokens=12,
+RUN = with_values(
+    Run(task="classify", base=Base(kind="folder", name="base")),
+    max_length=12,
     shards=3,
     strategy="lora",
     lora_rank=4,
     lora_alpha=32,
     epochs=2,
-    batch_size=8,
-    accumulation=2,
+    global_batch_size=8,
+    gradient_accumulation_steps=2,
     learning_rate=1e-2,
     head_learning_rate=1e-2,
-    checkpoint_steps=3,
-    log_steps=2,
-    evaluate_batch=16,
+    save_steps=3,
+    logging_steps=2,
+    eval_batch_size=16,
 )
 
 # A child process, as a stage runs; it can kill itself at a step, or in the middle of saving a checkpoint.
 CHILD = """
 import json, os, signal, sys
-from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from finelake.training import train as trainer
 from finelake.training.loop import checkpoints
+from finelake.lake.config.runs import with_values
 from tests.training.test_train import RUN, job, descend_plainly
 
 settings = json.loads(sys.argv[1])
@@ -67,11 +66,11 @@ if settings.get("die_saving"):
             os.kill(os.getpid(), signal.SIGKILL)
         write(path, text)
     checkpoints.write_atomically = write_atomically
-trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), replace(RUN, **settings.get("run", {{}}))))
+trainer.fit(job(Path(settings["folder"]), Path(settings["encoder"]), with_values(RUN, **settings.get("run", {{}}))))
 """
 
 
-PLAIN = {"dropout": 0.0, "clip": 0.0, "learning_rate": 0.005, "head_learning_rate": 0.005}
+PLAIN = {"dropout": 0.0, "max_grad_norm": 0.0, "learning_rate": 0.005, "head_learning_rate": 0.005}
 
 
 def descend_plainly(set_attribute: Callable) -> None:
@@ -160,7 +159,7 @@ def fit(folder: Path, encoder: Path, **changes) -> Path:
     """Train in this process."""
     from finelake.training import train as trainer
 
-    trainer.fit(job(folder, encoder, replace(RUN, **changes)))
+    trainer.fit(job(folder, encoder, with_values(RUN, **changes)))
     return folder
 
 
@@ -181,13 +180,14 @@ def undisturbed(tmp_path_factory, encoder) -> Path:
 def test_it_learns_and_says_how(undisturbed):
     figures = json.loads((undisturbed / "train.json").read_text())
     assert {
-        name: figures[name] for name in ("steps", "epochs", "samples", "samples_an_epoch", "left_out_an_epoch", "ranks")
+        name: figures[name]
+        for name in ("steps", "epochs", "samples", "samples_per_epoch", "dropped_per_epoch", "ranks")
     } == {
         "steps": 14,
         "epochs": 2,
         "samples": 61,
-        "samples_an_epoch": 61,
-        "left_out_an_epoch": 5,
+        "samples_per_epoch": 61,
+        "dropped_per_epoch": 5,
         "ranks": 1,
     }
     lines = (undisturbed / "train.csv").read_text().splitlines()
@@ -226,8 +226,8 @@ def test_two_ranks_train_as_one(tmp_path, encoder, plain_descent):
 
 
 def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent):
-    whole = fit(project(tmp_path / "whole"), encoder, **PLAIN, accumulation=1)
-    accumulated = fit(project(tmp_path / "accumulated"), encoder, **PLAIN, accumulation=4)
+    whole = fit(project(tmp_path / "whole"), encoder, **PLAIN, gradient_accumulation_steps=1)
+    accumulated = fit(project(tmp_path / "accumulated"), encoder, **PLAIN, gradient_accumulation_steps=4)
     assert largest_difference(whole, accumulated) < 1e-5
 
 
@@ -242,11 +242,11 @@ def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_p
     rows = [sample(i, list(ids), list(ids), 16) for i, ids in enumerate(numbers)]
     write_part(tmp_path, "train", [rows])
     (tmp_path / "tokenizer").mkdir()
-    changes = {"task": "instruct", "tokens": 128, "strategy": "full", "epochs": 1, "batch_size": 16}
-    changes |= {"accumulation": 4, "clip": 0.0, "learning_rate": 1.0}
+    changes = {"task": "instruct", "max_length": 128, "strategy": "full", "epochs": 1, "global_batch_size": 16}
+    changes |= {"gradient_accumulation_steps": 4, "max_grad_norm": 0.0, "learning_rate": 1.0}
     descend_on(ranks, tmp_path, causal, **changes)
 
-    expected = models.build(replace(RUN, **changes), causal, 0)
+    expected = models.build(with_values(RUN, **changes), causal, 0)
     whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS})
     (models.loss_sum(expected(whole), whole) / whole.targets).backward()
     trained, _ = models.load(tmp_path / "model")
@@ -298,7 +298,7 @@ def measured(folder: Path, base: Path, run: Run) -> dict[str, float]:
     from finelake.training.loop.engine import start_process
     from finelake.training.models import model as models
 
-    device, here = start_process(), job(folder, base, replace(run, strategy="full"))
+    device, here = start_process(), job(folder, base, with_values(run, strategy="full"))
     return trainer.validate(models.build(here.run, base, len(here.labels)), here.validation, here.run, device)
 
 
@@ -308,7 +308,7 @@ def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_
     from finelake.training.models import model as models
 
     folder = project(tmp_path)
-    run = replace(RUN, **{"epochs": 4, "lora_rank": None, "lora_alpha": None, **changes})
+    run = with_values(RUN, **{"epochs": 4, "lora_rank": None, "lora_alpha": None, **changes})
     before = measured(folder, encoder, run)
     trainer.fit(job(folder, encoder, run))
     figures = json.loads((folder / "train.json").read_text())
@@ -322,7 +322,7 @@ def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_
     assert (folder / "model" / "adapter").exists() == (changes["strategy"] != "full")
 
 
-@pytest.mark.parametrize("changes", [{"strategy": "prefix", "pack": False}, {"strategy": "lora", "merge": False}])
+@pytest.mark.parametrize("changes", [{"strategy": "prefix", "packing": False}, {"strategy": "lora", "merge": False}])
 def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_path, causal, changes):
     from finelake.training import train as trainer
     from finelake.training.models import model as models
@@ -331,8 +331,13 @@ def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_
     write_part(tmp_path, "train", sharded(rows, 2))
     write_part(tmp_path, "validation", [rows[:8]])
     (tmp_path / "tokenizer").mkdir()
-    base, size = Base(kind="folder", name="base"), {"batch_size": 8, "accumulation": 1, "epochs": 6}
-    run = Run(task="instruct", base=base, tokens=128, learning_rate=3e-2, **size, **changes)
+    base, size = (
+        Base(kind="folder", name="base"),
+        {"global_batch_size": 8, "gradient_accumulation_steps": 1, "epochs": 6},
+    )
+    run = with_values(
+        Run(task="classify", base=base), task="instruct", max_length=128, learning_rate=3e-2, **size, **changes
+    )
     before = measured(tmp_path, causal, run)
     trainer.fit(job(tmp_path, causal, run))
     figures = json.loads((tmp_path / "train.json").read_text())
@@ -352,8 +357,8 @@ def test_a_mix_is_trained_as_planned(tmp_path, encoder):
     (tmp_path / "tokenizer").mkdir()
     fit(tmp_path, encoder, mix={"source = 'a'": 2, "source = 'b'": 1}, epochs=1)
     figures = json.loads((tmp_path / "train.json").read_text())
-    counted = {name: figures[name] for name in ("samples", "samples_an_epoch", "left_out_an_epoch", "steps")}
-    assert counted == {"samples": 49, "samples_an_epoch": 60, "left_out_an_epoch": 4, "steps": 7}
+    counted = {name: figures[name] for name in ("samples", "samples_per_epoch", "dropped_per_epoch", "steps")}
+    assert counted == {"samples": 49, "samples_per_epoch": 60, "dropped_per_epoch": 4, "steps": 7}
 
 
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, encoder, undisturbed):
@@ -429,7 +434,7 @@ def test_the_command_line_of_a_rank_reports_in_one_line(tmp_path, monkeypatch, c
 
 def test_training_stops_without_a_better_epoch_and_keeps_the_best(tmp_path, encoder):
     rates = {"learning_rate": 0.3, "head_learning_rate": 0.3}
-    folder = fit(project(tmp_path), encoder, epochs=40, patience=2, log_steps=100, **rates)
+    folder = fit(project(tmp_path), encoder, epochs=40, early_stopping_patience=2, logging_steps=100, **rates)
     figures = json.loads((folder / "train.json").read_text())
     assert figures["epochs"] == figures["best_epoch"] + 3 < 40
     assert len(losses(folder)[1:]) == figures["epochs"]  # the curve has the last epoch too
@@ -452,7 +457,7 @@ def test_prometheus_is_told(tmp_path, encoder):
     from finelake.training import train as trainer
 
     folder = project(tmp_path)
-    trainer.fit(replace(job(folder, encoder, replace(RUN, epochs=1)), textfile=folder / "prom" / "train.prom"))
+    trainer.fit(replace(job(folder, encoder, with_values(RUN, epochs=1)), textfile=folder / "prom" / "train.prom"))
     lines = (folder / "prom" / "train.prom").read_text().splitlines()
     values = {line.split("{")[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
     row = (folder / "train.csv").read_text().splitlines()[-1].split(",")
@@ -497,14 +502,14 @@ def test_killed_at_random_moments_again_and_again(tmp_path, encoder, undisturbed
     """The kills fall where they fall: in a step, while a checkpoint or the model is written."""
     folder, random = project(tmp_path), np.random.default_rng(0)
     for _ in range(4):
-        again = command(folder, encoder, run={"checkpoint_steps": 1})
+        again = command(folder, encoder, run={"save_steps": 1})
         with subprocess.Popen(again, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as child:
             assert child.stderr is not None
             next(line for line in child.stderr if line.startswith("train@tiny: "))  # it has begun
             time.sleep(float(random.uniform(0, 0.5)))
             child.kill()
     if not (folder / "model").exists():
-        fit(folder, encoder, checkpoint_steps=1)
+        fit(folder, encoder, save_steps=1)
     assert largest_difference(folder, undisturbed) < 1e-6
     assert losses(folder) == losses(undisturbed)
 

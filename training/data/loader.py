@@ -96,14 +96,14 @@ class Loader:
     def __post_init__(self) -> None:
         if self.global_batch % (self.world_size * self.accumulation):
             raise UserError(
-                f"batch_size {self.global_batch} is no multiple of {self.world_size} ranks x accumulation "
-                f"{self.accumulation}; change one of the three"
+                f"global_batch_size {self.global_batch} is not a multiple of {self.world_size} ranks x "
+                f"gradient_accumulation_steps {self.accumulation}; change one of the three"
             )
         if self.samples < self.global_batch:
             part, mend = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
             raise UserError(
-                f"the {part} has {self.samples} samples, fewer than batch_size {self.global_batch}; "
-                f"lower batch_size or widen {mend}"
+                f"the {part} has {self.samples} samples, fewer than global_batch_size {self.global_batch}; "
+                f"lower global_batch_size or widen {mend}"
             )
 
     @property

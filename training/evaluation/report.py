@@ -102,10 +102,11 @@ def verdict(scores: dict[str, Any], metric: str, task: str) -> str:
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """The run's parameters that say something, by name; the base's with a dotted name."""
-    flat = {key: value for key, value in asdict(run).items() if key != "base"}
-    base = {f"base.{key}": value for key, value in asdict(run.base).items()}
-    return {key: value for key, value in {**flat, **base}.items() if value is not None}
+    """The run's parameters that say something, by the names that params.yaml has for them."""
+    flat: dict[str, Any] = {}
+    for key, value in asdict(run).items():
+        flat |= {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+    return {key: value for key, value in flat.items() if value is not None}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -130,11 +131,11 @@ def examples(run: Run, answers: Answers) -> list[dict[str, Any]]:
     random = np.random.default_rng(run.seed)
     if run.task == "classify":
         wrong = [index for index, pair in enumerate(zip(wanted, given, strict=True)) if pair[0] != pair[1]]
-        chosen = sorted(random.permutation(wrong)[: run.examples].astype(int).tolist())
+        chosen = sorted(random.permutation(wrong)[: run.evaluate.examples].astype(int).tolist())
     else:
-        worst = np.argsort(metrics.rouge_l(given, wanted), kind="stable")[: run.examples // 2].tolist()
+        worst = np.argsort(metrics.rouge_l(given, wanted), kind="stable")[: run.evaluate.examples // 2].tolist()
         rest = random.permutation(sorted(set(range(len(wanted))) - set(worst)))
-        chosen = [*worst, *sorted(rest[: run.examples - len(worst)].astype(int).tolist())]
+        chosen = [*worst, *sorted(rest[: run.evaluate.examples - len(worst)].astype(int).tolist())]
     return [
         {"text": answers.rows[i]["text"], "lang": answers.rows[i]["lang"], "wanted": wanted[i], "given": given[i]}
         for i in chosen

@@ -75,25 +75,26 @@ def start_engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
     """A model spread over the ranks as the run says, with its optimiser."""
     # torch's own optimiser: DeepSpeed's would be compiled on first use, for minutes. Fused, it saves a pass over each
     # tensor for every operation.
-    optimizer = torch.optim.AdamW(models.parameter_groups(model, run), lr=run.learning_rate or 0.0, fused=True)
+    optimizer = torch.optim.AdamW(models.parameter_groups(model, run), lr=run.train.learning_rate or 0.0, fused=True)
     engine = deepspeed.initialize(model=model, optimizer=optimizer, config=configuration(model, run))[0]
-    if dist.get_world_size() == 1 and run.zero_stage == 0:
+    if dist.get_world_size() == 1 and run.train.zero_stage == 0:
         engine.enable_backward_allreduce = False  # it would copy all gradients to add them up over one rank
-    if run.compile == "always":
+    if run.train.compile == "always":
         engine.compile()
     return engine
 
 
 def configuration(model: models.Model, run: Run) -> dict[str, Any]:
     """DeepSpeed's configuration of a run."""
+    accumulated = run.train.gradient_accumulation_steps
     return {
-        "train_micro_batch_size_per_gpu": run.batch_size // dist.get_world_size() // run.accumulation,
-        "gradient_accumulation_steps": run.accumulation,
-        "gradient_clipping": run.clip,
+        "train_micro_batch_size_per_gpu": run.train.global_batch_size // dist.get_world_size() // accumulated,
+        "gradient_accumulation_steps": accumulated,
+        "gradient_clipping": run.train.max_grad_norm,
         "zero_optimization": _zero(models.trained_parameters(model), run),
         "zero_force_ds_cpu_optimizer": False,
-        "bf16": {"enabled": run.precision == "bf16"},
-        "fp16": {"enabled": run.precision == "fp16"},  # with a loss scale that follows the gradients
+        "bf16": {"enabled": run.train.precision == "bf16"},
+        "fp16": {"enabled": run.train.precision == "fp16"},  # with a loss scale that follows the gradients
         "steps_per_print": 1_000_000_000,
     }
 
@@ -101,9 +102,10 @@ def configuration(model: models.Model, run: Run) -> dict[str, Any]:
 def _zero(trained: int, run: Run) -> dict[str, Any]:
     # ZeRO fills whole buckets at each step; the default of 500 million numbers costs a small model seconds.
     bucket = min(-(-trained // 1024) * 1024, 48 * 2**20)
-    zero: dict[str, Any] = {"stage": run.zero_stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
-    if run.offload:
+    stage, offload = run.train.zero_stage, run.train.offload
+    zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
+    if offload:
         zero["offload_optimizer"] = {"device": "cpu"}
-    if run.offload and run.zero_stage == 3:
+    if offload and stage == 3:
         zero["offload_param"] = {"device": "cpu"}
     return zero

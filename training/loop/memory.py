@@ -23,12 +23,14 @@ def memory_told(name: str, asked: str) -> Iterator[None]:
 
 def asked_by_training(run: Run) -> str:
     offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
-    checkpointing = "" if run.gradient_checkpointing else ", set gradient_checkpointing: true"
+    checkpointing = "" if run.train.gradient_checkpointing else ", set gradient_checkpointing: true"
     return (
-        f"batch_size {run.batch_size} in {run.accumulation} micro-batches of {run.tokens} tokens a sample; "
-        f"raise accumulation, lower samples.tokens{checkpointing}{offload}"
+        f"global_batch_size {run.train.global_batch_size} in {run.train.gradient_accumulation_steps} micro-batches of "
+        f"{run.samples.max_length} tokens per sample; raise gradient_accumulation_steps, lower samples.max_length"
+        f"{checkpointing}{offload}"
     )
 
 
 def asked_by_evaluation(run: Run) -> str:
-    return f"{run.evaluate_batch} samples of up to {run.tokens} tokens at once; lower train.evaluate_batch"
+    size, length = run.train.eval_batch_size, run.samples.max_length
+    return f"{size} samples of up to {length} tokens at once; lower train.eval_batch_size"

@@ -140,15 +140,16 @@ def class_weights(counts: Sequence[int]) -> list[float]:
 def build(run: Run, base: Path, classes: int) -> Model:
     """The trainable model of a run (all values chosen) on the base in folder `base`, seeded by the run."""
     torch.manual_seed(run.seed)
-    body: nn.Module = load_body(base, run.task, run.dropout, "sdpa" if run.attention == "auto" else run.attention)
+    attention = "sdpa" if run.train.attention == "auto" else run.train.attention
+    body: nn.Module = load_body(base, run.task, run.train.dropout, attention)
     width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
-    if run.gradient_checkpointing:
+    if run.train.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
-    if run.strategy != "full":
+    if run.train.strategy != "full":
         body = get_peft_model(body, _adapter(run))  # type: ignore[arg-type]
         # The adapter's file would name this machine's folder; what it needs is the name of the base.
         body.peft_config["default"].base_model_name_or_path = run.base.name or run.base.kind
-    return Classifier(body, width, classes, run.scale) if run.task == "classify" else Causal(body)
+    return Classifier(body, width, classes, run.train.scale) if run.task == "classify" else Causal(body)
 
 
 @contextmanager
@@ -229,26 +230,26 @@ def _refuse_missing(names: Iterable[str]) -> None:
 
 def _adapter(run: Run) -> PeftConfig:
     task = TaskType.FEATURE_EXTRACTION if run.task == "classify" else TaskType.CAUSAL_LM
-    if run.strategy == "prefix":  # Li and Liang 2021
-        return PrefixTuningConfig(task_type=task, num_virtual_tokens=int(run.prefix_length or 0))
+    if run.train.strategy == "prefix":  # Li and Liang 2021
+        return PrefixTuningConfig(task_type=task, num_virtual_tokens=int(run.train.prefix_length or 0))
     return LoraConfig(  # Hu et al. 2021
         task_type=task,
-        r=int(run.lora_rank or 0),
-        lora_alpha=int(run.lora_alpha or 0),
-        lora_dropout=run.lora_dropout,
+        r=int(run.train.lora_rank or 0),
+        lora_alpha=int(run.train.lora_alpha or 0),
+        lora_dropout=run.train.lora_dropout,
         target_modules="all-linear",
     )
 
 
 def parameter_groups(model: nn.Module, run: Run) -> list[dict]:
     """Parameter groups for the optimiser, each with its `peak` rate; norms and biases do not decay."""
-    rate = float(run.learning_rate or 0.0)  # chosen by now
+    rate = float(run.train.learning_rate or 0.0)  # chosen by now
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        peak = run.head_learning_rate or rate if name.startswith("head.") else rate
-        decay = run.weight_decay if parameter.dim() > 1 else 0.0
+        peak = run.train.head_learning_rate or rate if name.startswith("head.") else rate
+        decay = run.train.weight_decay if parameter.dim() > 1 else 0.0
         groups.setdefault((peak, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
@@ -298,8 +299,8 @@ def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folde
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     body = model.body
-    merged = run.strategy == "lora" and run.merge
-    if run.strategy != "full":
+    merged = run.train.strategy == "lora" and run.train.merge
+    if run.train.strategy != "full":
         body.save_pretrained(new / "adapter", save_embedding_layers=False)  # type: ignore[operator]
         (new / "adapter" / "README.md").unlink(missing_ok=True)  # an empty model card
         body = body.merge_and_unload() if merged else _bare(body)  # type: ignore[operator]
@@ -308,7 +309,7 @@ def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folde
         save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, new / HEAD)
     for path in sorted(tokenizer.iterdir()):
         shutil.copyfile(path, new / path.name)
-    write_description(new, Description(run.task, labels, run.scale, run.strategy != "full" and not merged))
+    write_description(new, Description(run.task, labels, run.train.scale, run.train.strategy != "full" and not merged))
     publish_folder(new, folder)
 
 

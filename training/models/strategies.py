@@ -10,12 +10,12 @@ A prefix has a fifth as many vectors as the model has layers, at least one. A va
 """
 
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from finelake.lake.config.runs import Run
+from finelake.lake.config.runs import Run, with_values
 from finelake.lake.errors import UserError
 
 BASE_RATE = 5e-5
@@ -51,19 +51,19 @@ def hardware() -> Hardware:
 def choose(run: Run, samples: int, layers: int, device: Hardware) -> tuple[Run, list[Choice]]:
     """The run with every open value filled in, and what was chosen why; `samples` are those of the train part."""
     strategy = _strategy(run, samples)
-    run = replace(run, strategy=strategy.value)  # type: ignore[arg-type]
-    found = [_rate(run.strategy)]
-    found += _lora(samples) if run.strategy == "lora" else []
-    found += [_prefix(layers)] if run.strategy == "prefix" else []
+    run = with_values(run, strategy=strategy.value)
+    found = [_rate(run.train.strategy)]
+    found += _lora(samples) if run.train.strategy == "lora" else []
+    found += [_prefix(layers)] if run.train.strategy == "prefix" else []
     found += _device(run, device)
-    chosen = [choice for choice in found if getattr(run, choice.name) in (None, "auto")]
+    chosen = [choice for choice in found if getattr(run.train, choice.name) in (None, "auto")]
     values: dict[str, Any] = {choice.name: choice.value for choice in chosen}
-    return replace(run, **values), [strategy, *chosen]
+    return with_values(run, **values), [strategy, *chosen]
 
 
 def _strategy(run: Run, samples: int) -> Choice:
-    if run.strategy != "auto":
-        return Choice("strategy", run.strategy, "the run says so")
+    if run.train.strategy != "auto":
+        return Choice("strategy", run.train.strategy, "the run says so")
     if samples >= FULL_FROM:
         return Choice("strategy", "full", f"{samples} samples, {FULL_FROM} or more")
     return Choice("strategy", "lora", f"{samples} samples, fewer than {FULL_FROM}")
@@ -86,7 +86,7 @@ def _prefix(layers: int) -> Choice:
 
 def _device(run: Run, device: Hardware) -> list[Choice]:
     half = device.gpu and device.bf16
-    compiled = device.gpu and run.zero_stage < 3
+    compiled = device.gpu and run.train.zero_stage < 3
     return [
         Choice("precision", "bf16" if half else "fp32", "a GPU with bf16" if half else "no GPU with bf16"),
         Choice("attention", "sdpa", "PyTorch's own kernels, for every mask"),
@@ -100,27 +100,29 @@ def _device(run: Run, device: Hardware) -> list[Choice]:
 
 def refuse(run: Run, device: Hardware) -> None:
     """UserError for values that do not go together, by name; before any model is loaded. `run` as choose() gave it."""
-    packed = run.task == "instruct" and run.pack
+    packed, train = run.task == "instruct" and run.samples.packing, run.train
     wrong = {
         "strategy prefix with gradient_checkpointing: a prefix is a cache of keys, which checkpointing drops; "
-        "set gradient_checkpointing: false or strategy: lora": run.strategy == "prefix" and run.gradient_checkpointing,
-        "strategy prefix with pack: packed texts would share one prefix's positions; set samples.pack: false": (
-            run.strategy == "prefix" and packed
+        "set gradient_checkpointing: false or strategy: lora": train.strategy == "prefix"
+        and train.gradient_checkpointing,
+        "strategy prefix with packing: packed texts would share one prefix's positions; set samples.packing: false": (
+            train.strategy == "prefix" and packed
         ),
         "strategy prefix with zero_stage 3: the prefix is read outside of the layers that gather it; "
-        "set zero_stage to 0, 1 or 2": run.strategy == "prefix" and run.zero_stage == 3,
-        "attention flash_attention_2 with pack: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or samples.pack: false": run.attention == "flash_attention_2" and packed,
+        "set zero_stage to 0, 1 or 2": train.strategy == "prefix" and train.zero_stage == 3,
+        "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
+        "set attention: sdpa or samples.packing: false": train.attention == "flash_attention_2" and packed,
         "attention flash_attention_2 in precision fp32: its kernels know half precision alone; set precision: bf16": (
-            run.attention == "flash_attention_2" and run.precision == "fp32"
+            train.attention == "flash_attention_2" and train.precision == "fp32"
         ),
         "attention flash_attention_2 needs a GPU and the package flash_attn; set attention: sdpa": (
-            run.attention == "flash_attention_2" and not (device.gpu and device.flash)
+            train.attention == "flash_attention_2" and not (device.gpu and device.flash)
         ),
-        "precision fp16 needs a GPU; set precision: fp32": run.precision == "fp16" and not device.gpu,
-        "precision bf16 needs a GPU of a newer kind; set precision: fp16": run.precision == "bf16" and not device.bf16,
+        "precision fp16 needs a GPU; set precision: fp32": train.precision == "fp16" and not device.gpu,
+        "precision bf16 needs a GPU of a newer kind; set precision: fp16": train.precision == "bf16"
+        and not device.bf16,
         "compile always with zero_stage 3: parameters come and go while a step runs; set compile: never": (
-            run.compile == "always" and run.zero_stage == 3
+            train.compile == "always" and train.zero_stage == 3
         ),
     }
     for sentence, is_so in wrong.items():

@@ -195,7 +195,7 @@ def test_a_run_needs_the_stages_of_runs(capsys, project):
     (project / STAGE_FILE).write_text(yaml.safe_dump({"stages": ALL}))
     params = yaml.safe_load((project / "params.yaml").read_text())
     run = {"task": "instruct", "where": "true", "seed": 0, "base": {"kind": "scratch"}}
-    params["runs"] = {"a": run | {"samples": {"tokens": 160}, "train": {}, "evaluate": {}}}
+    params["runs"] = {"a": run | {"samples": {"max_length": 160}, "train": {}, "evaluate": {}}}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     assert "dvc.yaml has no stage base" in refused(capsys, "repro")
 

@@ -1,8 +1,22 @@
 """Training runs: templates, and what an entry of `runs:` must hold."""
 
+from dataclasses import fields
+
 import pytest
 
-from finelake.lake.config.runs import PROMPT, REPLY, parse_run, render
+from finelake.lake.config.runs import (
+    PROMPT,
+    RENAMED,
+    REPLY,
+    Base,
+    Evaluate,
+    Run,
+    Samples,
+    Train,
+    parse_run,
+    render,
+    with_values,
+)
 from finelake.lake.errors import UserError
 
 ENTRY = {
@@ -10,7 +24,7 @@ ENTRY = {
     "where": "true",
     "seed": 0,
     "base": {"kind": "folder", "name": "models/mine"},
-    "samples": {"tokens": 96},
+    "samples": {"max_length": 96},
     "train": {"learning_rate": "5e-5"},
     "evaluate": {},
 }
@@ -38,41 +52,45 @@ def test_a_template_takes_numbers_and_evaluates_nothing():
 
 def test_sections_become_one_run():
     run = parse_run({"runs": {"answer": ENTRY}}, "answer")
-    assert (run.task, run.tokens, run.learning_rate, run.base.name) == ("instruct", 96, 5e-5, "models/mine")
+    assert (run.task, run.samples.max_length, run.train.learning_rate) == ("instruct", 96, 5e-5)
+    assert (run.base.name, run.evaluate.max_new_tokens) == ("models/mine", 64)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"trian": {}}, "unknown key runs.answer.trian; did you mean runs.answer.train?"),
-        ({"train": {"tokens": 64}}, "unknown key runs.answer.train.tokens"),
-        ({"base": {"kind": "hub", "name": "a/b"}}, "base kind hub needs revision"),
-        ({"samples": {"tokens": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
+        ({"train": {"max_length": 64}}, "unknown key runs.answer.train.max_length"),
+        ({"base": {"kind": "hub", "name": "a/b"}}, "params.yaml: runs.answer.base: kind hub needs revision"),
+        ({"samples": {"max_length": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
         (
-            {"samples": {"tokens": 96, "prompt": "{text} {secret}"}},
+            {"samples": {"max_length": 96, "prompt": "{text} {secret}"}},
             "prompt names secret, which is not a text of split.records",
         ),
         (
-            {"samples": {"tokens": 96, "prompt": "{text.x}"}},
+            {"samples": {"max_length": 96, "prompt": "{text.x}"}},
             "prompt names text.x, which is not a text of split.records; write one of",
         ),
-        ({"samples": {"tokens": 96, "prompt": "{occurred_at}"}}, "prompt names occurred_at, which is not a text"),
-        ({"samples": {"tokens": 96, "prompt": "{text.__class__.__mro__}"}}, "prompt holds {text.__class__.__mro__}"),
+        ({"samples": {"max_length": 96, "prompt": "{occurred_at}"}}, "prompt names occurred_at, which is not a text"),
+        (
+            {"samples": {"max_length": 96, "prompt": "{text.__class__.__mro__}"}},
+            "prompt holds {text.__class__.__mro__}",
+        ),
         ({"samples": {"label": "numbers.age"}}, "label names numbers.age, which is not a text of split.records"),
         ({"where": "rand() < 0.5"}, "runs.answer.where 'rand() < 0.5' is not a condition on split.records (rand(…)"),
         (
-            {"samples": {"tokens": 96, "mix": {"true": 1, "reflect('a', 'b') = 'c'": 1}}},
+            {"samples": {"max_length": 96, "mix": {"true": 1, "reflect('a', 'b') = 'c'": 1}}},
             "runs.answer.samples.mix \"reflect('a', 'b') = 'c'\" is not a condition on split.records (reflect(…)",
         ),
-        ({"samples": {"tokens": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
+        ({"samples": {"max_length": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
         (
-            {"samples": {"tokens": 96, "mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
-            "group_by_length would undo mix in each step; leave one out",
+            {"samples": {"max_length": 96, "mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
+            "train.group_by_length would undo samples.mix in each step; leave one out",
         ),
-        ({"samples": {"tokens": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
+        ({"samples": {"max_length": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
         ({"train": {"offload": True}}, "offload needs zero_stage 1, 2 or 3"),
-        ({"train": {"class_weights": "balanced"}}, "class_weights are for task classify"),
-        ({"train": {"lora_rank": 0}}, "lora_rank is 0; it must be above 0"),
+        ({"train": {"class_weights": "balanced"}}, "train.class_weights are for task classify"),
+        ({"train": {"lora_rank": 0}}, "params.yaml: runs.answer.train: lora_rank is 0; it must be above 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(change, message):
@@ -108,3 +126,25 @@ def test_a_name_that_is_none_is_refused_whichever_run_is_asked_for(name):
 def test_runs_that_are_not_a_mapping_are_refused(runs):
     with pytest.raises(UserError, match="params.yaml: runs must be a mapping of names to values"):
         parse_run({"runs": runs}, "answer")
+
+
+OLD_NAMES = [(part, old, new) for part, names in RENAMED.items() for old, new in names.items()]
+
+
+@pytest.mark.parametrize(("part", "old", "new"), OLD_NAMES)
+def test_an_old_name_is_refused_with_the_new_one(part, old, new):
+    entry = ENTRY | {part: ENTRY[part] | {old: 1}}
+    message = rf"^params\.yaml: runs\.answer\.{part}\.{old} is called {new} now; rename it$"
+    with pytest.raises(UserError, match=message):
+        parse_run({"runs": {"answer": entry}}, "answer")
+
+
+def test_the_sections_share_no_name_so_that_values_can_be_replaced_by_name():
+    names = [field.name for part in (Samples, Train, Evaluate) for field in fields(part)]
+    assert len(names) == len(set(names))
+    run = with_values(
+        Run(task="classify", base=Base(kind="folder", name="b")), task="instruct", max_length=96, epochs=1, examples=2
+    )
+    assert (run.samples, run.train, run.evaluate) == (Samples(max_length=96), Train(epochs=1), Evaluate(examples=2))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'tokens'"):
+        with_values(run, tokens=3)

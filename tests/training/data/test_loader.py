@@ -104,7 +104,9 @@ def test_a_batch_knows_the_records_of_its_samples(part, tasks):
 
 
 def test_a_task_without_samples_is_refused(part):
-    with pytest.raises(UserError, match="the mix has 0 samples, fewer than batch_size 8; .* widen its conditions"):
+    with pytest.raises(
+        UserError, match="the mix has 0 samples, fewer than global_batch_size 8; .* widen its conditions"
+    ):
         Loader(part, 3, BATCH, 2, mix=Mix((1, 1), shards=50))
 
 
@@ -215,5 +217,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_batches_that_cannot_be_shared_are_refused(part):
-    with pytest.raises(UserError, match="batch_size 8 is no multiple of 3 ranks x accumulation 2"):
+    with pytest.raises(
+        UserError, match="global_batch_size 8 is not a multiple of 3 ranks x gradient_accumulation_steps 2"
+    ):
         loader(part, 0, 3)

@@ -98,7 +98,7 @@ def left(tmp_path_factory, encoder) -> tuple[Path, Path]:
     folder = project(tmp_path_factory.mktemp("left"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "_finish", lambda *rest: None)
-        fit(folder, encoder, checkpoint_steps=6)
+        fit(folder, encoder, save_steps=6)
     return whole, folder
 
 
@@ -106,7 +106,7 @@ def left(tmp_path_factory, encoder) -> tuple[Path, Path]:
 def test_training_goes_on_from_the_one_before_and_ends_in_the_same_weights(left, tmp_path, encoder, capsys, harm):
     whole, folder = left[0], shutil.copytree(left[1], tmp_path / "copy")
     harm(next((folder / "checkpoints" / TAG).iterdir()))
-    fit(folder, encoder, checkpoint_steps=6)
+    fit(folder, encoder, save_steps=6)
     said = capsys.readouterr().err
     assert f"{TAG} is damaged (" in said and "goes on from step 13 of 14" in said
     assert largest_difference(whole, folder) < 1e-6
@@ -126,7 +126,7 @@ def test_code_in_a_checkpoint_is_not_run_even_with_a_fitting_record(left, tmp_pa
     record = folder / "checkpoints" / f"{TAG}.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"files": {path.name: sha256(path)}}))
     with pytest.raises(UserError, match=f"{TAG} holds more than data, which could run code; delete"):
-        fit(folder, encoder, checkpoint_steps=6)
+        fit(folder, encoder, save_steps=6)
     assert not Path("made").exists()
 
 

@@ -1,14 +1,17 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from finelake.lake.config.runs import Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training.loop.memory import asked_by_evaluation, asked_by_training, memory_told
 
-RUN = Run(task="classify", base=Base(kind="folder", name="base"), batch_size=8, accumulation=2, tokens=12)
+RUN = with_values(
+    Run(task="classify", base=Base(kind="folder", name="base")),
+    global_batch_size=8,
+    gradient_accumulation_steps=2,
+    max_length=12,
+)
 
 
 def fill_the_gpu() -> None:
@@ -21,17 +24,17 @@ def fill_the_gpu() -> None:
     [
         (
             *("train@tiny", asked_by_training, RUN),
-            "train@tiny: out of memory with batch_size 8 in 2 micro-batches of 12 tokens a sample; raise accumulation, "
-            "lower samples.tokens, set gradient_checkpointing: true",
+            "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
+            "gradient_accumulation_steps, lower samples.max_length, set gradient_checkpointing: true",
         ),
         (
-            *("train@tiny", asked_by_training, replace(RUN, gradient_checkpointing=True)),
-            "train@tiny: out of memory with batch_size 8 in 2 micro-batches of 12 tokens a sample; raise accumulation, "
-            "lower samples.tokens",
+            *("train@tiny", asked_by_training, with_values(RUN, gradient_checkpointing=True)),
+            "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
+            "gradient_accumulation_steps, lower samples.max_length",
         ),
         (
             *("evaluate@tiny", asked_by_evaluation, RUN),
-            "evaluate@tiny: out of memory with 64 samples of up to 12 tokens at once; lower train.evaluate_batch",
+            "evaluate@tiny: out of memory with 64 samples of up to 12 tokens at once; lower train.eval_batch_size",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from finelake.lake.config.runs import Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training.data.loader import Batch
 from finelake.training.models import model as models
@@ -34,7 +34,9 @@ def tokenizer_folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_logits_equal_single_ones(causal, attention):
-    run = Run(task="instruct", base=BASE, tokens=128, strategy="full", attention=attention)
+    run = with_values(
+        Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full", attention=attention
+    )
     model = models.build(run, causal, 0).eval()
     first, second = [5, 6, 7, 8, 9], [11, 12, 13]
     packed = model(batch([first + second + [0, 0]], [[1] * 5 + [2] * 3 + [0, 0]]))[0]
@@ -44,10 +46,12 @@ def test_packed_logits_equal_single_ones(causal, attention):
 
 
 def test_padding_changes_nothing(causal, encoder):
-    generator = models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, 0).eval()
+    generator = models.build(
+        with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full"), causal, 0
+    ).eval()
     single, padded = generator(batch([[5, 6, 7]]))[0], generator(batch([[5, 6, 7, 0, 0], [9, 9, 9, 9, 9]]))[0, :3]
     torch.testing.assert_close(padded, single, atol=1e-5, rtol=0)
-    classifier = models.build(Run(task="classify", base=BASE, strategy="full"), encoder, 3).eval()
+    classifier = models.build(with_values(Run(task="classify", base=BASE), strategy="full"), encoder, 3).eval()
     single, padded = classifier.features(batch([[5, 6, 7]])), classifier.features(batch([[5, 6, 7, 0], [9] * 4]))
     torch.testing.assert_close(padded[0], single[0], atol=1e-5, rtol=0)
 
@@ -83,7 +87,7 @@ def test_smoothing_spreads_its_share_over_all_classes_and_weights_count_each_cla
 
 @pytest.mark.parametrize("strategy", ["lora", "full"])
 def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
-    run = Run(task="classify", base=BASE, strategy=strategy, lora_rank=4, lora_alpha=32)
+    run = with_values(Run(task="classify", base=BASE), strategy=strategy, lora_rank=4, lora_alpha=32)
     model = models.build(run, encoder, 3)
     for parameter in (p for p in model.parameters() if p.requires_grad):
         torch.nn.init.normal_(parameter, std=0.05)
@@ -99,9 +103,8 @@ def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
 
 
 def test_lora_trains_the_adapter_and_the_head_alone(encoder):
-    run = Run(
-        task="classify",
-        base=BASE,
+    run = with_values(
+        Run(task="classify", base=BASE),
         strategy="lora",
         lora_rank=8,
         lora_alpha=16,
@@ -129,9 +132,13 @@ def saved(tmp_path_factory, encoder, causal):
     labels = ("a", "b", "c")
     lora = {"strategy": "lora", "lora_rank": 4, "lora_alpha": 8}
     runs = {
-        "adapter": (Run(task="classify", base=BASE, merge=False, **lora), encoder, labels),
-        "merged": (Run(task="classify", base=BASE, **lora), encoder, labels),
-        "causal": (Run(task="instruct", base=BASE, tokens=128, strategy="full"), causal, ()),
+        "adapter": (with_values(Run(task="classify", base=BASE), merge=False, **lora), encoder, labels),
+        "merged": (with_values(Run(task="classify", base=BASE), **lora), encoder, labels),
+        "causal": (
+            with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full"),
+            causal,
+            (),
+        ),
     }
     tokenizer = tokenizer_folder(root)
     for name, (run, base, classes) in runs.items():
@@ -213,13 +220,15 @@ def test_a_base_that_is_damaged_names_the_stage_base(tmp_path, encoder):
     shutil.copytree(encoder, tmp_path / "base")
     halved(tmp_path / "base" / "model.safetensors")
     with pytest.raises(UserError, match="cannot be read as a model .*; run the stage `base` of this run again"):
-        models.build(Run(task="classify", base=BASE, strategy="full"), tmp_path / "base", 3)
+        models.build(with_values(Run(task="classify", base=BASE), strategy="full"), tmp_path / "base", 3)
 
 
 def test_an_encoder_cannot_write(encoder):
     """Its output weights would be drawn at random."""
     with pytest.raises(UserError, match="weights .* are missing"):
-        models.build(Run(task="instruct", base=BASE, tokens=128, strategy="full"), encoder, 0)
+        models.build(
+            with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full"), encoder, 0
+        )
 
 
 def test_a_passing_trouble_is_not_reported_as_damage(saved, monkeypatch):

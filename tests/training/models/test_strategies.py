@@ -1,15 +1,13 @@
 """The rule table, value by value, and the combinations that are refused."""
 
-from dataclasses import replace
-
 import pytest
 
-from finelake.lake.config.runs import Base, Run
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training.models.strategies import Hardware, choose, refuse
 
 RUN = Run(task="classify", base=Base(kind="folder", name="base"))
-INSTRUCT = replace(RUN, task="instruct", tokens=128)
+INSTRUCT = with_values(RUN, task="instruct", max_length=128)
 CPU = Hardware(gpu=False, bf16=True, flash=False)
 GPU = Hardware(gpu=True, bf16=True, flash=True)
 OLD = Hardware(gpu=True, bf16=False, flash=False)
@@ -26,18 +24,21 @@ OLD = Hardware(gpu=True, bf16=False, flash=False)
 )
 def test_the_strategy_follows_the_number_of_samples(samples, expected):
     run, _ = choose(RUN, samples, 12, CPU)
-    assert (run.strategy, run.learning_rate, run.lora_rank, run.lora_alpha, run.prefix_length) == expected
+    train = run.train
+    assert (train.strategy, train.learning_rate, train.lora_rank, train.lora_alpha, train.prefix_length) == expected
 
 
 def test_a_large_adapter_and_prefixes():
-    run, _ = choose(replace(RUN, strategy="lora"), 200_000, 12, CPU)
-    assert (run.lora_rank, run.lora_alpha) == (64, 32)
-    lengths = [choose(replace(RUN, strategy="prefix"), 10, layers, CPU)[0].prefix_length for layers in (1, 9, 10, 32)]
+    run, _ = choose(with_values(RUN, strategy="lora"), 200_000, 12, CPU)
+    assert (run.train.lora_rank, run.train.lora_alpha) == (64, 32)
+    lengths = [
+        choose(with_values(RUN, strategy="prefix"), 10, layers, CPU)[0].train.prefix_length for layers in (1, 9, 10, 32)
+    ]
     assert lengths == [1, 1, 2, 6]
 
 
 def test_what_a_run_gives_is_never_changed():
-    given = replace(
+    given = with_values(
         RUN,
         strategy="lora",
         lora_rank=3,
@@ -66,50 +67,50 @@ def test_each_choice_says_why():
 
 
 def test_the_device_decides_precision_and_compilation():
-    assert [choose(RUN, 10, 12, device)[0].precision for device in (CPU, GPU, OLD)] == ["fp32", "bf16", "fp32"]
-    assert [choose(RUN, 10, 12, device)[0].compile for device in (CPU, GPU)] == ["never", "always"]
-    assert choose(replace(RUN, zero_stage=3), 10, 12, GPU)[0].compile == "never"
+    assert [choose(RUN, 10, 12, device)[0].train.precision for device in (CPU, GPU, OLD)] == ["fp32", "bf16", "fp32"]
+    assert [choose(RUN, 10, 12, device)[0].train.compile for device in (CPU, GPU)] == ["never", "always"]
+    assert choose(with_values(RUN, zero_stage=3), 10, 12, GPU)[0].train.compile == "never"
 
 
 PREFIX, FLASH = {"strategy": "prefix"}, {"attention": "flash_attention_2"}
 REFUSED = [
     (
-        replace(RUN, **PREFIX, gradient_checkpointing=True),
+        with_values(RUN, **PREFIX, gradient_checkpointing=True),
         CPU,
         "strategy prefix with gradient_checkpointing: a prefix is a cache of keys, which checkpointing drops; "
         "set gradient_checkpointing: false or strategy: lora",
     ),
     (
-        replace(INSTRUCT, **PREFIX),
+        with_values(INSTRUCT, **PREFIX),
         CPU,
-        "strategy prefix with pack: packed texts would share one prefix's positions; set samples.pack: false",
+        "strategy prefix with packing: packed texts would share one prefix's positions; set samples.packing: false",
     ),
     (
-        replace(RUN, **PREFIX, zero_stage=3),
+        with_values(RUN, **PREFIX, zero_stage=3),
         CPU,
         "strategy prefix with zero_stage 3: the prefix is read outside of the layers that gather it; "
         "set zero_stage to 0, 1 or 2",
     ),
     (
-        replace(INSTRUCT, **FLASH),
+        with_values(INSTRUCT, **FLASH),
         GPU,
-        "attention flash_attention_2 with pack: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or samples.pack: false",
+        "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
+        "set attention: sdpa or samples.packing: false",
     ),
     (
-        replace(RUN, **FLASH, precision="fp32"),
+        with_values(RUN, **FLASH, precision="fp32"),
         GPU,
         "attention flash_attention_2 in precision fp32: its kernels know half precision alone; set precision: bf16",
     ),
     (
-        replace(RUN, **FLASH, precision="bf16"),
+        with_values(RUN, **FLASH, precision="bf16"),
         CPU,
         "attention flash_attention_2 needs a GPU and the package flash_attn; set attention: sdpa",
     ),
-    (replace(RUN, precision="fp16"), CPU, "precision fp16 needs a GPU; set precision: fp32"),
-    (replace(RUN, precision="bf16"), OLD, "precision bf16 needs a GPU of a newer kind; set precision: fp16"),
+    (with_values(RUN, precision="fp16"), CPU, "precision fp16 needs a GPU; set precision: fp32"),
+    (with_values(RUN, precision="bf16"), OLD, "precision bf16 needs a GPU of a newer kind; set precision: fp16"),
     (
-        replace(RUN, compile="always", zero_stage=3),
+        with_values(RUN, compile="always", zero_stage=3),
         CPU,
         "compile always with zero_stage 3: parameters come and go while a step runs; set compile: never",
     ),
@@ -126,10 +127,10 @@ def test_what_does_not_go_together_is_refused_by_name(run, device, sentence):
 @pytest.mark.parametrize(
     "run",
     [
-        replace(RUN, **PREFIX, zero_stage=2),
-        replace(INSTRUCT, **PREFIX, pack=False),
-        replace(INSTRUCT, **FLASH, pack=False),
-        replace(RUN, precision="fp16", gradient_checkpointing=True, zero_stage=3),
+        with_values(RUN, **PREFIX, zero_stage=2),
+        with_values(INSTRUCT, **PREFIX, packing=False),
+        with_values(INSTRUCT, **FLASH, packing=False),
+        with_values(RUN, precision="fp16", gradient_checkpointing=True, zero_stage=3),
     ],
 )
 def test_what_lies_beside_a_refusal_goes_together(run):
@@ -137,6 +138,6 @@ def test_what_lies_beside_a_refusal_goes_together(run):
 
 
 @pytest.mark.parametrize("device", [CPU, GPU, OLD])
-@pytest.mark.parametrize("run", [RUN, INSTRUCT, replace(RUN, zero_stage=3, offload=True)])
+@pytest.mark.parametrize("run", [RUN, INSTRUCT, with_values(RUN, zero_stage=3, offload=True)])
 def test_what_the_rules_choose_goes_together(run, device):
     refuse(choose(run, 100, 12, device)[0], device)
