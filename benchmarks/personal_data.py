@@ -25,7 +25,8 @@ from sklearn.metrics import accuracy_score
 from stdnum import luhn
 
 from finelake.jobs.mask import Params, mask_text
-from finelake.text.personal_data.recognisers import Span, find
+from finelake.text.personal_data.find import find
+from finelake.text.personal_data.recogniser import Span
 from finelake.training.evaluation.baselines import classify
 
 ENGLISH = {

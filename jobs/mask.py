@@ -1,6 +1,6 @@
 """Mask: personal data in texts, facts, source keys and quotes give way to the name of their kind.
 
-text/personal_data/recognisers.py says what is found; here is what becomes of it: a tag, a keyed pseudonym, a part of
+text/personal_data/ finds them; here is what becomes of each: a tag, a keyed pseudonym, a part of
 the value that names nobody, or the whole record is rejected.
 
 An annotation whose label holds personal data is rejected: <PHONE> is not a class. A label is the name of a class, so it
@@ -30,8 +30,11 @@ from finelake.jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rej
 from finelake.lake.config.project import MASK_KEY, mask_key
 from finelake.lake.errors import UserError
 from finelake.text.normalise import normalise
-from finelake.text.personal_data import recognisers
-from finelake.text.personal_data.recognisers import FOLD, KINDS, Ner, Span, canonical, compiled, find
+from finelake.text.personal_data import patterns
+from finelake.text.personal_data.digits import FOLD, canonical
+from finelake.text.personal_data.find import Ner, find
+from finelake.text.personal_data.kinds import KINDS
+from finelake.text.personal_data.recogniser import Span
 
 Mode = Literal["tag", "pseudonym", "partial", "drop"]
 # What of a value `partial` keeps: the last digits, the province, the country. Too many share it to name anybody.
@@ -105,7 +108,7 @@ def _check_pattern(kind: str, pattern: str) -> None:
     if kind in KINDS:
         raise ValueError(f"patterns: {kind} is a kind that Finelake knows; give yours another name")
     try:
-        compiled(pattern)
+        patterns.compiled(pattern)
     except ValueError as error:
         raise ValueError(f"patterns.{kind} {error}; correct it") from None
 
@@ -389,9 +392,9 @@ def find_in(text: str, params: Params) -> list[Span]:
 def _find(text: str, kinds: tuple[str, ...], ner: Ner | None, params: Params) -> list[Span]:
     try:
         return find(text, kinds, ner, params.patterns, tags(params))
-    except recognisers.SlowPattern as slow:
+    except patterns.SlowPattern as slow:
         raise UserError(
-            f"mask.patterns.{slow} took more than {recognisers.SECONDS} s for one text; write it without repetitions "
+            f"mask.patterns.{slow} took more than {patterns.SECONDS} s for one text; write it without repetitions "
             "in repetitions, such as (a+)+"
         ) from None
 

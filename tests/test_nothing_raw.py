@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from finelake.jobs import mask
-from finelake.text.personal_data.recognisers import KINDS
+from finelake.text.personal_data.kinds import KINDS
 from tests import small
 
 pytestmark = pytest.mark.slow

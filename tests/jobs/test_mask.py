@@ -12,7 +12,7 @@ from finelake.jobs import annotate, mask
 from finelake.jobs.stage import ANNOTATIONS, CLUSTERED
 from finelake.lake.config.params import parse
 from finelake.lake.errors import UserError
-from finelake.text.personal_data import recognisers
+from finelake.text.personal_data import patterns
 
 
 @pytest.mark.parametrize(
@@ -327,31 +327,8 @@ def test_an_own_pattern_frees_what_the_second_look_finds():
     assert failing(mask.mask_text(text, own)) == []
 
 
-def test_the_time_of_a_pattern_is_that_of_all_its_matches_in_a_text(monkeypatch):
-    """Each match takes a second of a clock that stands still otherwise; ten are within the limit, eleven are not."""
-
-    class Matches:
-        groupindex = {}
-
-        def finditer(self, text, timeout):
-            for match in re.finditer("ab", text):
-                clock[0] += 1
-                limits.append(timeout)
-                yield match
-
-    clock, limits = [0.0], []
-    monkeypatch.setattr(recognisers, "compiled", lambda pattern: Matches())
-    monkeypatch.setattr(recognisers.time, "process_time", lambda: clock[0])
-    monkeypatch.setattr(recognisers, "SECONDS", 10)
-    assert len(recognisers.find("ab " * 5, patterns={"slow": "ab"})) == 5
-    assert limits[0] == 10
-    # The last look at what is left continues the count of the first.
-    with pytest.raises(recognisers.SlowPattern, match="^slow$"):
-        recognisers.find("ab " * 11, patterns={"slow": "ab"})
-
-
 def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(recognisers, "SECONDS", 0.05)
+    monkeypatch.setattr(patterns, "SECONDS", 0.05)
     params = mask.Params(patterns={"slow": r"(?:a|a|aa)+b(?=c)"})
     with pytest.raises(UserError, match=r"mask.patterns.slow took more than 0.05 s for one text; write it without"):
         mask.mask_text("a" * 5000, params)
