@@ -127,8 +127,8 @@ def main(data: Path) -> None:
 def touched(texts: list[str]) -> None:
     plain = [normalise(text, encoding=False, markup=False) for text in texts]
     for what, switched in (("encoding", {"markup": False}), ("markup", {"encoding": False})):
-        mended = [normalise(text, **switched) for text in texts]
-        changed = sum(one != other for one, other in zip(plain, mended, strict=True))
+        repaired = [normalise(text, **switched) for text in texts]
+        changed = sum(one != other for one, other in zip(plain, repaired, strict=True))
         print(f"  {what:<28}{changed * 10_000 / len(texts):>10.1f} of 10,000 changed")
     tidied = sum(one != other for one, other in zip(texts, plain, strict=True))
     print(f"  {'NFKC, white space, invisible':<28}{tidied * 10_000 / len(texts):>10.1f} of 10,000 changed")

@@ -221,8 +221,8 @@ def _measure(layer: str, annotators: int, units: int, table: Mapping[tuple[str, 
 def _below_gate(agreement: Iterable[tuple]) -> UserError:
     failed = [f"{row[0]} (kappa {row[3]:.3f}, gate {row[4]:g})" for row in agreement if row[-1] is False]
     return UserError(
-        f"annotate stops: the annotators agree too little on {', '.join(failed)}; "
-        "mend the guideline and label again, or set annotate.below_gate to withhold or keep"
+        f"annotate: inter-annotator agreement is below the gate: {', '.join(failed)}; revise the guideline and label "
+        "again, or set annotate.below_gate to withhold or keep"
     )
 
 

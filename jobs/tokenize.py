@@ -101,8 +101,9 @@ def _classes(chosen: DataFrame, label: Column) -> list[str]:
     )
     classes = sorted(row["label"] for row in rows)
     if len(classes) < 2:
+        found = f"{len(classes)} class{'' if classes else 'es'}"
         raise UserError(
-            f"the training rows of the run have {len(classes)} classes; choose another label or a wider filter"
+            f"found {found} in the training rows of the run; at least 2 are needed: choose another label or a wider filter"
         )
     return classes
 

@@ -91,7 +91,7 @@ LIBRARIES = {
     "sqlite3": ("SQLite", "correct what it names"),
     "zipfile": ("an archive", "copy or create it again"),
 }
-TELLING = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
+SAFE_TO_SHOW = {f"{kind}Exception" for kind in ("IO", "HTTP", "Parser", "Binder", "Catalog", "OutOfMemory")}
 JVM = ("py4j", "pyspark")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PATH = re.compile(r"'([^']*/[^']*)'")
@@ -244,7 +244,7 @@ def _library(error: BaseException, name: str, hint: str) -> str:
     number = _number(text)
     if number is not None:
         return _reason(number, f"{name} reports {text}")
-    if name == "DuckDB" and type(error).__name__ not in TELLING and "parquet" not in text.lower():
+    if name == "DuckDB" and type(error).__name__ not in SAFE_TO_SHOW and "parquet" not in text.lower():
         text = type(error).__name__
     return f"{name} reports: {text}; {hint}"
 

@@ -162,7 +162,7 @@ def test_a_broken_law_stops_what_comes_after_it_and_asking_needs_no_spark(finish
     assert "quality: 0 errors" in said and verdict.read_text() == "no errors\n"
     own.write_text("-- There are no notes.\n-- table: split.records\nselect record_id from this\n")
     said = small.run(finished, "repro", "quality", code=2, **NO_JAVA)
-    assert "the data break never (split.records): nothing is trained on them" in said
+    assert "quality checks failed: never (split.records); training is blocked" in said
     assert not verdict.exists()
     own.unlink()
     small.run(finished, "repro", "quality", **NO_JAVA)

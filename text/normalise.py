@@ -30,7 +30,7 @@ _INVISIBLE = re.compile(
 def normalise(
     text: str | None, chinese_punctuation: bool = True, encoding: bool = True, markup: bool = True
 ) -> str | None:
-    """The text as it is stored: mended, NFKC, no invisible characters, white space folded; case kept.
+    """The text as it is stored: repaired, NFKC, no invisible characters, white space folded; case kept.
 
     Mojibake is repaired unless `encoding` is false, HTML tags and entities are resolved unless `markup` is false.
     Full-width letters and digits become ASCII. Full-width punctuation next to a Chinese character stays as it is
@@ -39,13 +39,13 @@ def normalise(
     """
     if text is None:
         return None
-    text = _tidy(_mend(text, encoding, markup), chinese_punctuation)
+    text = _tidy(_repair(text, encoding, markup), chinese_punctuation)
     # What tidying brings to light: full-width tags, entities written twice.
     for _ in range(ROUNDS):
-        mended = _mend(text, encoding, markup)
-        if mended == text:
+        repaired = _repair(text, encoding, markup)
+        if repaired == text:
             break
-        text = _tidy(mended, chinese_punctuation)
+        text = _tidy(repaired, chinese_punctuation)
     return text
 
 
@@ -69,7 +69,7 @@ _CELLS = {"td", "th"}
 _BREAKS = defs.block_tags - _CELLS | {"br", "article", "aside", "footer", "header", "section", "title"}
 
 
-def _mend(text: str, encoding: bool, markup: bool) -> str:
+def _repair(text: str, encoding: bool, markup: bool) -> str:
     # Cheap questions first: most texts need nothing.
     if encoding and not text.isascii():
         text = _read_as_gbk(fix_encoding(text) if _FOREIGN.search(text) else text)

@@ -90,8 +90,8 @@ def _from_hub(name: str, revision: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[*WEIGHTS, *TOKENIZER]))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         reason = type(error).__name__
-        mend = "download it where there is a network and use kind folder"
-        raise UserError(f"base {name} at {revision[:12]} cannot be had from the hub ({reason}); {mend}") from None
+        hint = "download it where there is a network and use kind folder"
+        raise UserError(f"base {name} at {revision[:12]} cannot be had from the hub ({reason}); {hint}") from None
 
 
 def copy(source: Path, folder: Path) -> None:

@@ -19,7 +19,7 @@ from finelake.training.data.records import read_records
 from finelake.training.data.samples import Samples, open_samples, read_rows
 from finelake.training.evaluation import baselines, metrics, report
 from finelake.training.evaluation.answers import MODEL, Answers
-from finelake.training.loop.memory import asked_by_evaluation, memory_told
+from finelake.training.loop.memory import evaluation_advice, oom_as_user_error
 from finelake.training.loop.progress import Progress, read_csv, write_csv, write_json
 from finelake.training.models.model import Causal, Classifier, load, reading
 
@@ -40,7 +40,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     train = read_records(root, settings.lake, run.where, "train")
     test = read_records(root, settings.lake, run.where, "test")
     progress = Progress(f"evaluate@{run_name}", samples.parts["test"].samples)
-    with memory_told(progress.name, asked_by_evaluation(run)):
+    with oom_as_user_error(progress.name, evaluation_advice(run)):
         answers = collect(run, samples, train, test, model, progress)
     scores = score(run, answers)
     write_json(root / "metrics" / run_name / "evaluate.json", scores)

@@ -41,7 +41,7 @@ from finelake.training.loop.checkpoints import (
     sha256,
 )
 from finelake.training.loop.engine import STORE, start_engine, start_process, summed
-from finelake.training.loop.memory import asked_by_training, memory_told
+from finelake.training.loop.memory import oom_as_user_error, training_advice
 from finelake.training.loop.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
 from finelake.training.models import model as models
 from finelake.training.models import strategies
@@ -94,7 +94,7 @@ def fit(job: Job) -> None:
     for choice in job.choices:
         progress.say(f"{choice.name} {choice.value}: {choice.reason}")
     if progress.done:
-        progress.say(f"goes on from step {progress.done} of {total}")
+        progress.say(f"resuming from step {progress.done} of {total}")
 
     while state.epoch < run.train.epochs and not _patience_over(state, run):
         engine.train()
@@ -292,7 +292,7 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
 
 
 def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
-    """Train a run of a project on as many processes as the settings say. UserError for what the user can mend."""
+    """Train a run of a project on as many processes as the settings say. UserError for what the user can fix."""
     launched = os.environ.get("WORLD_SIZE")  # by torchrun or deepspeed: this process is one rank of so many
     ranks = int(launched or settings.ranks)
     job = prepare(root, run_name, run, settings)
@@ -300,7 +300,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     if ranks > 1 and not launched:
         _launch(run_name, ranks)
         return
-    with memory_told(job.name, asked_by_training(job.run)):
+    with oom_as_user_error(job.name, training_advice(job.run)):
         fit(job)
     # Checkpoints that other parameters or code left behind are of no more use either.
     shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
@@ -318,13 +318,13 @@ def _launch(run_name: str, ranks: int) -> None:
         raise KeyboardInterrupt from None
     except ChildFailedError as error:
         killed = any(failure.exitcode == -signal.SIGKILL for failure in error.failures.values())
-        mend = "mend what is said above, or set FINELAKE_RANKS=1"
+        hint = "fix what is reported above, or set FINELAKE_RANKS=1"
         if killed:
-            mend = (
+            hint = (
                 "one was killed, as the system does when memory runs out; raise gradient_accumulation_steps or lower "
                 "FINELAKE_RANKS"
             )
-        raise UserError(f"train@{run_name} failed on {ranks} ranks; {mend}") from None
+        raise UserError(f"train@{run_name} failed on {ranks} ranks; {hint}") from None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from finelake.lake.config.names import split_table
 from finelake.lake.config.project import settings
 from finelake.lake.errors import UserError, did_you_mean
-from finelake.lake.query.duck import OPENED_AT_ONCE
+from finelake.lake.query.duck import CONCURRENT_OPENS
 from finelake.lake.tables import snapshots
 from finelake.lake.tables.revisions import EXPERIMENTS, NothingPinned, manifests_at, revisions
 from finelake.lake.tables.snapshots import Table, Version
@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> None:
     if not versions:
         raise _no_such_table(options.table, pinned)
     pins = pins_of(pinned, stage, name)
-    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENT_OPENS) as pool:
         rows = list(pool.map(lambda version: _row(lake, path, version, versions, pins), versions))
     for line in lines(NAMES, rows, WIDTH, (True, False, True, False, False, False)):
         print(line)

@@ -120,8 +120,8 @@ def _refuse_errors(results: list[Result]) -> None:
     failed = [f"{result.check.name} ({result.table})" for result in results if result.status == "error"]
     if failed:
         raise UserError(
-            f"the data break {', '.join(failed)}: nothing is trained on them; mend what {PAGE} shows, "
-            f"or set quality.severity or quality.skip in {PARAMS}"
+            f"quality checks failed: {', '.join(failed)}; training is blocked. Fix what {PAGE} shows, or set "
+            f"quality.severity or quality.skip in {PARAMS}"
         )
 
 

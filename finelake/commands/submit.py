@@ -81,7 +81,7 @@ def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
         return fetch(root, stage, chosen.lake, result)
     except FileNotFoundError:
         raise UserError(
-            f"{stage} left no result (exit code {code} of spark-submit); see {runner.LOG}, mend it and submit again"
+            f"{stage} left no result (exit code {code} of spark-submit); see {runner.LOG}, fix it and submit again"
         ) from None
     finally:
         storage.delete_folders(chosen.lake, [folder])

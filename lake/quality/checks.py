@@ -43,7 +43,7 @@ OWN = Path("quality")  # a project's own checks, below its root
 PREVIOUS = "previous"  # in `needs`: the same table as it was pinned before
 EXAMPLES = 5  # failing rows that are shown
 MEMORY = "600MB"  # DuckDB's share of the GiB that a run of all checks may take; what does not fit goes to the disk
-ASKED_AT_ONCE = 2
+CONCURRENT_CHECKS = 2
 
 # What queries may call: the population stability index of bins, from the lists of their rows. Half a row more in each
 # bin, as in lake/query/drift.py.
@@ -65,7 +65,7 @@ SHOWN = {
 GENERATING = {"range", "generate_series", "unnest"}
 
 # Errors of a query or of the machine; all others may name the values of a row.
-TELLING = (
+SAFE_TO_SHOW = (
     *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
     *(duckdb.OutOfMemoryException, duckdb.IOException, duckdb.PermissionException),
 )
@@ -307,7 +307,7 @@ def run_checks(
         return skipped(*pair, present=present, absent=absent) or ask(connection.cursor(), *pair)
 
     # The files of a table are few, so one query rarely keeps all cores busy.
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENT_CHECKS) as pool:
         yield from pool.map(answer, asked)
 
 
@@ -340,7 +340,7 @@ def _create_previous(
 
 
 def _first(error: UserError) -> str:
-    """The sentence without its mend."""
+    """The sentence without its hint."""
     return str(error).split(";")[0]
 
 
@@ -377,7 +377,7 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
     except UserError as error:
         raise UserError(f"{check.file}: {error}") from None
     except duckdb.Error as error:
-        raise UserError(f"{check.file}: the query failed on {table} ({_told(error)}); correct it") from None
+        raise UserError(f"{check.file}: the query failed on {table} ({_redacted(error)}); correct it") from None
     status, reason = judge(check, failing, rows)
     return Result(check, table, status, reason, rows, failing, examples, time.monotonic() - started)
 
@@ -414,9 +414,9 @@ def _one(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int]:
     return connection.execute(f"select count(*) from {table}").fetchall()[0]
 
 
-def _told(error: duckdb.Error) -> str:
+def _redacted(error: duckdb.Error) -> str:
     """The reason of an error, without the values of rows: they may be personal data."""
-    if isinstance(error, TELLING):
+    if isinstance(error, SAFE_TO_SHOW):
         return str(error).split("\n")[0]
     return type(error).__name__
 

@@ -26,7 +26,7 @@ MEMORY = "1GiB"
 SCRATCH = ".finelake"
 SPILLED = f"duckdb-{platform.node()}-"  # then the process: several machines may share a project's folder
 ANSWERS = "-answers"  # behind the name of the folder of what is spilled: the one in which answers leave DuckDB
-OPENED_AT_ONCE = 8  # tables: on an object store each waits for several answers
+CONCURRENT_OPENS = 8  # tables: on an object store each waits for several answers
 INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
 NUMBERS = {*INTEGERS, *(f"u{name}" for name in INTEGERS), "float", "double", "decimal"}  # DuckDB's types
 # Functions that a select may call and that write files, change settings, or run a text as SQL.
@@ -68,7 +68,7 @@ def connect(
         _reach_object_store(connection)
     for schema in _schemas(tables):
         connection.execute(f"create schema {quoted(schema)}")
-    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENT_OPENS) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
     for name, paths in opened.items():
         left_out = isinstance(paths.exception(), Expired) if query is None else paths.exception() and not named

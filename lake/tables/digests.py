@@ -63,7 +63,7 @@ def _read(file: Path) -> dict[str, str]:
 
 def _identities(lake_root: str, paths: list[str]) -> dict[str, str]:
     """By path, the identity of each file that settled."""
-    found = zip(paths, storage.concurrently(lambda path: _identity(lake_root, path), paths), strict=True)
+    found = zip(paths, storage.map_concurrently(lambda path: _identity(lake_root, path), paths), strict=True)
     return {path: identity for path, identity in found if identity}
 
 

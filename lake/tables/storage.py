@@ -148,19 +148,19 @@ def list_files(lake_root: str, folder: str) -> list[File]:
 def sizes(lake_root: str, paths: list[str]) -> dict[str, int]:
     """The size in bytes of each file that exists."""
     store, base = filesystem(lake_root)
-    infos = concurrently(lambda path: store.get_file_info(f"{base}/{path}"), paths)
+    infos = map_concurrently(lambda path: store.get_file_info(f"{base}/{path}"), paths)
     return {path: info.size for path, info in zip(paths, infos, strict=True) if info.type == fs.FileType.File}
 
 
 def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
     """The SHA-256 of each file, 64 hexadecimal digits, read in blocks and several files at once."""
-    return dict(zip(paths, concurrently(lambda path: _sha256(lake_root, path), paths), strict=True))
+    return dict(zip(paths, map_concurrently(lambda path: _sha256(lake_root, path), paths), strict=True))
 
 
-def concurrently(ask: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
-    """The answer for each item, in their order; several are asked for at once, as a store takes its time for each."""
+def map_concurrently(function: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+    """The results in the order of the items. Calls overlap, because each request to a store has latency."""
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(ask, items))
+        return list(pool.map(function, items))
 
 
 def _sha256(lake_root: str, path: str) -> str:
@@ -259,10 +259,10 @@ def _reached(bucket: str, store: ObjectStore) -> fs.FileSystem:
         found = _client(store, PATIENCE, attempts=2).get_file_info(bucket)
     except OSError as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
-        mend = "check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        hint = "check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         if "ACCESS_DENIED" in str(error):
-            reason, mend = "access denied", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and what they may do"
-        raise UserError(f"the bucket {bucket} at {where} cannot be reached ({reason}); {mend}") from None
+            reason, hint = "access denied", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and what they may do"
+        raise UserError(f"the bucket {bucket} at {where} cannot be reached ({reason}); {hint}") from None
     if found.type == fs.FileType.NotFound:
         raise UserError(f"there is no bucket {bucket} at {where}; make it or set FINELAKE_LAKE to another")
     return _client(store, timeout=30, attempts=5)

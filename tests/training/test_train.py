@@ -203,7 +203,7 @@ def test_killed_and_started_again_ends_in_the_same_weights(tmp_path, encoder, un
     assert start(folder, encoder, **kill).returncode == -signal.SIGKILL
     assert not (folder / "model").exists()
     fit(folder, encoder)
-    assert "goes on from step" in capsys.readouterr().err
+    assert "resuming from step" in capsys.readouterr().err
     assert largest_difference(folder, undisturbed) < 1e-6
     assert losses(folder) == losses(undisturbed)
 
@@ -403,7 +403,7 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
 
 
 @pytest.mark.slow
-def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
+def test_ranks_that_fail_are_reported_in_one_line(tmp_path, monkeypatch, capfd):
     from finelake.training import train as trainer
 
     for name, value in {**ENVIRONMENT, "PYTHONPATH": str(HERE.parents[1])}.items():
@@ -411,7 +411,7 @@ def test_ranks_that_fail_are_told_in_a_sentence(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     with pytest.raises(
-        UserError, match="^train@tiny failed on 2 ranks; mend what is said above, or set FINELAKE_RANKS=1"
+        UserError, match="^train@tiny failed on 2 ranks; fix what is reported above, or set FINELAKE_RANKS=1"
     ):
         trainer._launch("tiny", 2)
     assert dict(os.environ) == before  # a training that follows in this process is a rank of nothing
@@ -453,7 +453,7 @@ def test_the_last_two_checkpoints_are_kept_and_the_best(tmp_path, encoder, monke
     assert stat.S_IMODE((folder / "checkpoints").stat().st_mode) == 0o700
 
 
-def test_prometheus_is_told(tmp_path, encoder):
+def test_exports_prometheus_metrics(tmp_path, encoder):
     from finelake.training import train as trainer
 
     folder = project(tmp_path)
@@ -493,7 +493,7 @@ def test_killed_on_one_number_of_ranks_and_continued_on_another(tmp_path, encode
     assert start(folder, encoder, ranks=before, plain=True, run=PLAIN, die_at=11).returncode != 0
     done = start(folder, encoder, ranks=after, plain=True, run=PLAIN)
     assert done.returncode == 0, done.stderr
-    assert "goes on from step 10 of 14" in done.stderr
+    assert "resuming from step 10 of 14" in done.stderr
     assert largest_difference(whole, folder) < 1e-5
 
 

@@ -100,10 +100,10 @@ class Loader:
                 f"gradient_accumulation_steps {self.accumulation}; change one of the three"
             )
         if self.samples < self.global_batch:
-            part, mend = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
+            part, wider = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
             raise UserError(
                 f"the {part} has {self.samples} samples, fewer than global_batch_size {self.global_batch}; "
-                f"lower global_batch_size or widen {mend}"
+                f"lower global_batch_size or widen {wider}"
             )
 
     @property
@@ -240,7 +240,7 @@ def _lay(rows: Rows, places: np.ndarray, into: Rows, size: int) -> None:
 
 def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
     """The rows of each shard, in the order asked for. UserError names a file that is missing or was altered."""
-    storage.concurrently(lambda shard: _require_rows(part.files[shard], part.rows[shard]), shards)
+    storage.map_concurrently(lambda shard: _require_rows(part.files[shard], part.rows[shard]), shards)
     if not shards:
         return
     with _open([part.files[shard] for shard in shards]) as reader:

@@ -68,7 +68,9 @@ def split_parts(files: Sequence[str]) -> dict[str, Part]:
     for path in files:
         name = next(piece[5:] for piece in path.split("/") if piece.startswith("part="))
         found[name].append(path)
-    return {name: Part(tuple(paths), tuple(storage.concurrently(count_rows, paths))) for name, paths in found.items()}
+    return {
+        name: Part(tuple(paths), tuple(storage.map_concurrently(count_rows, paths))) for name, paths in found.items()
+    }
 
 
 def count_rows(path: str) -> int:

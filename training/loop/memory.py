@@ -10,18 +10,19 @@ from finelake.lake.errors import UserError
 
 
 @contextmanager
-def memory_told(name: str, asked: str) -> Iterator[None]:
-    """Turns an allocation that failed while the stage `name` was at work into a UserError; `asked`, by one of the
-    functions below, says what needed the memory and what to change."""
+def oom_as_user_error(stage: str, advice: str) -> Iterator[None]:
+    """Raises UserError for an allocation that fails in the stage. `advice`, by one of the functions below, names what
+    needed the memory and what to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # torch's CPU allocator has no kind of error of its own
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
-        raise UserError(f"{name}: out of memory with {asked}") from None
+        raise UserError(f"{stage}: out of memory with {advice}") from None
 
 
-def asked_by_training(run: Run) -> str:
+def training_advice(run: Run) -> str:
+    """What the training of a run needed memory for, and what lowers it."""
     offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
     checkpointing = "" if run.train.gradient_checkpointing else ", set gradient_checkpointing: true"
     return (
@@ -31,6 +32,7 @@ def asked_by_training(run: Run) -> str:
     )
 
 
-def asked_by_evaluation(run: Run) -> str:
+def evaluation_advice(run: Run) -> str:
+    """What the evaluation of a run needed memory for, and what lowers it."""
     size, length = run.train.eval_batch_size, run.samples.max_length
     return f"{size} samples of up to {length} tokens at once; lower train.eval_batch_size"

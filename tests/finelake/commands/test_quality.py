@@ -253,7 +253,7 @@ def test_the_stage_writes_nothing_that_training_needs_when_a_check_finds_an_erro
     code, out, err = finelake(capsys, "run", "quality")
     assert code == 2
     assert "1 error, 1 warning, 1 passed, 2 skipped; see reports/quality.html" in out
-    assert "the data break fails (mask.records): nothing is trained on them" in err
+    assert "quality checks failed: fails (mask.records); training is blocked" in err
     assert (project / "reports" / "quality.html").exists()
     assert not (project / "reports" / "quality.txt").exists() and not (project / "metrics").exists()
 

@@ -108,7 +108,7 @@ def test_training_goes_on_from_the_one_before_and_ends_in_the_same_weights(left,
     harm(next((folder / "checkpoints" / TAG).iterdir()))
     fit(folder, encoder, save_steps=6)
     said = capsys.readouterr().err
-    assert f"{TAG} is damaged (" in said and "goes on from step 13 of 14" in said
+    assert f"{TAG} is damaged (" in said and "resuming from step 13 of 14" in said
     assert largest_difference(whole, folder) < 1e-6
     assert losses(whole) == losses(folder)
 

@@ -4,7 +4,7 @@ import torch
 
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
-from finelake.training.loop.memory import asked_by_evaluation, asked_by_training, memory_told
+from finelake.training.loop.memory import evaluation_advice, oom_as_user_error, training_advice
 
 RUN = with_values(
     Run(task="classify", base=Base(kind="folder", name="base")),
@@ -23,28 +23,28 @@ def fill_the_gpu() -> None:
     ("stage", "asking", "run", "message"),
     [
         (
-            *("train@tiny", asked_by_training, RUN),
+            *("train@tiny", training_advice, RUN),
             "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
             "gradient_accumulation_steps, lower samples.max_length, set gradient_checkpointing: true",
         ),
         (
-            *("train@tiny", asked_by_training, with_values(RUN, gradient_checkpointing=True)),
+            *("train@tiny", training_advice, with_values(RUN, gradient_checkpointing=True)),
             "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
             "gradient_accumulation_steps, lower samples.max_length",
         ),
         (
-            *("evaluate@tiny", asked_by_evaluation, RUN),
+            *("evaluate@tiny", evaluation_advice, RUN),
             "evaluate@tiny: out of memory with 64 samples of up to 12 tokens at once; lower train.eval_batch_size",
         ),
     ],
 )
-def test_too_little_memory_is_told_with_what_to_change(monkeypatch, stage, asking, run, message, failing):
+def test_out_of_memory_names_what_to_change(monkeypatch, stage, asking, run, message, failing):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError) as told, memory_told(stage, asking(run)):
+    with pytest.raises(UserError) as error, oom_as_user_error(stage, asking(run)):
         failing()
-    assert str(told.value) == message
+    assert str(error.value) == message
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="size of tensor"), memory_told("train@tiny", asked_by_training(RUN)):
+    with pytest.raises(RuntimeError, match="size of tensor"), oom_as_user_error("train@tiny", training_advice(RUN)):
         torch.zeros(2) + torch.zeros(3)
