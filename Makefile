@@ -2,11 +2,14 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: all install lint lock test test-slow test-long demo clean
+.PHONY: all help install lock lint docs test test-slow test-long demo clean
 
-all: lint test
+all: lint test  ## lint and test, what `make` alone does
 
-install: .venv/installed
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: .venv/installed  ## the pinned packages in .venv, some 6 GB
 
 .venv/installed: constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Finelake needs Python 3.11; install it or run make PYTHON=/path/to/python3.11"; exit 2; }
@@ -25,12 +28,12 @@ install: .venv/installed
 
 # The exact set with the SHA-256 of every file, from pyproject.toml. What is pinned stays where it still fits;
 # make lock UPGRADE="--upgrade-package lxml" takes the newest lxml.
-lock:
+lock:  ## renew constraints.txt from pyproject.toml
 	@test -x $(BIN)/uv || { echo "make lock needs an installed environment; run make install with the unchanged files first"; exit 2; }
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(UPGRADE) --output-file constraints.txt pyproject.toml
 
-lint: install
+lint: install  ## ruff, mypy, import-linter, known faults of what is pinned
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python .ci/tree.py
@@ -38,17 +41,21 @@ lint: install
 	cd .venv/tree && ../bin/lint-imports --no-cache --no-logo ../../pyproject.toml
 	$(BIN)/python .ci/advisories.py
 
-test: install
+docs: install  ## docs/cli.md and docs/architecture.svg, from the code
+	$(BIN)/python .ci/cli_reference.py
+	$(BIN)/python .ci/architecture.py
+
+test: install  ## the tests, without the longer ones
 	$(BIN)/python -m pytest -m "not slow and not long"
 
-test-slow: install
+test-slow: install  ## longer checks: guarantees, a cluster, an object store
 	$(BIN)/python -m pytest -m slow
 
-test-long: install
+test-long: install  ## the longest: 30 kills, clones of the demo, memory
 	$(BIN)/python -m pytest -m long
 
-demo: install
+demo: install  ## the whole chain on a generated bank
 	$(BIN)/finelake demo
 
-clean:
+clean:  ## remove the lake, the data and every output of a stage
 	rm -rf lakehouse data snapshots models metrics plots reports .finelake

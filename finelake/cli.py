@@ -27,12 +27,16 @@ COMMANDS = {name: f"finelake.commands.{name}" for name in NAMES}
 class Command(argparse.ArgumentParser):
     """The grammar of one command, which its module completes when the command is given."""
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
-        name = self.prog.rpartition(" ")[2]
-        module = importlib.import_module(COMMANDS[name])
+    def complete(self) -> ModuleType:
+        """Add the arguments of the command's module, and return the module."""
+        module = importlib.import_module(COMMANDS[self.prog.rpartition(" ")[2]])
         self.epilog = f"example:\n{module.EXAMPLE}"
         self.set_defaults(module=module)
         module.arguments(self)
+        return module
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        self.complete()
         return super().parse_known_args(args, namespace)
 
 

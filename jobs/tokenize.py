@@ -103,7 +103,8 @@ def _classes(chosen: DataFrame, label: Column) -> list[str]:
     if len(classes) < 2:
         found = f"{len(classes)} class{'' if classes else 'es'}"
         raise UserError(
-            f"found {found} in the training rows of the run; at least 2 are needed: choose another label or a wider filter"
+            f"found {found} in the training rows of the run; at least 2 are needed: choose another "
+            "label or a wider filter"
         )
     return classes
 
