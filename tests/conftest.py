@@ -13,6 +13,16 @@ os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
+SECONDS = {"long": 4 * 3600, "slow": 3600}  # a test that takes longer hangs; any other: 1200
+
+
+def pytest_collection_modifyitems(items):
+    """A time limit for every test, by a thread: several tests use the alarm signal themselves."""
+    for item in items:
+        seconds = next((SECONDS[name] for name in SECONDS if item.get_closest_marker(name)), 1200)
+        item.add_marker(pytest.mark.timeout(seconds, method="thread"))
+
+
 @pytest.fixture(scope="session")
 def spark():
     from finelake.jobs.spark.session import open_session

@@ -20,7 +20,8 @@ BUILD = ("packaging", "setuptools", "wheel")
 def wanted() -> list[Requirement]:
     project = PROJECT["project"]
     extras = [one for extra in project["optional-dependencies"].values() for one in extra]
-    return [Requirement(one) for one in [*PROJECT["build-system"]["requires"], *project["dependencies"], *extras]]
+    found = [Requirement(one) for one in [*PROJECT["build-system"]["requires"], *project["dependencies"], *extras]]
+    return [one for one in found if one.name != "finelake"]  # an extra that takes in others
 
 
 def locked() -> list[tuple[Requirement, list[str]]]:
@@ -96,3 +97,13 @@ def test_pip_installs_only_the_file_of_the_hash(tmp_path, tampered):
     done = subprocess.run(command, capture_output=True, text=True)
     assert (tmp_path / "target" / "thing.py").exists() != tampered
     assert ("THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr) == tampered
+
+
+def test_every_folder_of_modules_is_a_package_that_is_installed():
+    settings = PROJECT["tool"]["setuptools"]
+    found = set()
+    for package, folder in settings["package-dir"].items():
+        for path in (ROOT / folder).rglob("__init__.py"):
+            below = path.parent.relative_to(ROOT / folder).parts
+            found.add(".".join((package, *below)))
+    assert sorted(settings["packages"]) == sorted(found)

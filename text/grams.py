@@ -6,9 +6,11 @@ sketch which of them cannot be alike, the Jaccard similarity of the n-grams whic
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 BITS = 64
 HEAD_CHARACTERS = 512  # from which texts are SimHashed and MinHashed
@@ -21,24 +23,25 @@ SLICE = 200  # texts that are hashed at once: what they need stays in the proces
 HASH_BITS = 54  # of an n-gram, beside which the number of its text, below SLICE, fits into a word
 
 # The sizes of the n-grams of each text, int64 (sizes, n), from the texts' lengths and their numbers of Han characters.
-GramSizes = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Array = NDArray[Any]
+GramSizes = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True)
 class Grams:
     """The distinct n-grams of some texts, text by text."""
 
-    owner: np.ndarray  # int64 (grams,): the index of the text, ascending
-    hashes: np.ndarray  # uint64 (grams,)
-    counts: np.ndarray  # int64 (texts,)
+    owner: Array  # int64 (grams,): the index of the text, ascending
+    hashes: Array  # uint64 (grams,)
+    counts: Array  # int64 (texts,)
 
-    def filled(self) -> tuple[np.ndarray, np.ndarray]:
+    def filled(self) -> tuple[Array, Array]:
         """The texts that have n-grams, and where those of each begin."""
         filled = np.flatnonzero(self.counts)
         return filled, (np.cumsum(self.counts) - self.counts)[filled]
 
 
-def by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, GramSizes]]:
+def by_length(lengths: Array) -> Iterator[tuple[Array, GramSizes]]:
     """Slices of the indices of texts, each with the sizes of the n-grams by which texts as long are compared."""
     for chosen, sizes, step in ((lengths <= LONG, small, SLICE), (lengths > LONG, five, SLICE // 4)):
         index = np.flatnonzero(chosen)
@@ -46,13 +49,13 @@ def by_length(lengths: np.ndarray) -> Iterator[tuple[np.ndarray, GramSizes]]:
             yield index[start : start + step], sizes
 
 
-def small(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+def small(lengths: Array, han: Array) -> Array:
     """1 and 2 characters in Chinese, 2 and 3 in other texts."""
     chinese = han > 0.2 * lengths
     return np.stack([np.where(chinese, 1, 2), np.where(chinese, 2, 3)])
 
 
-def five(lengths: np.ndarray, han: np.ndarray) -> np.ndarray:
+def five(lengths: Array, han: Array) -> Array:
     return np.full((1, len(lengths)), 5)
 
 
@@ -81,7 +84,7 @@ def grams(texts: Sequence[str], limit: int, sizes: GramSizes) -> Grams:
     return Grams(owner, hashed, np.bincount(owner, minlength=len(cut)))
 
 
-def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndarray:
+def _hash_grams(codes: Array, starts: Array, n: Array) -> Array:
     hashes = n.astype(np.uint64)
     for step in range(int(n.max(initial=0))):
         more = n > step
@@ -89,14 +92,15 @@ def _hash_grams(codes: np.ndarray, starts: np.ndarray, n: np.ndarray) -> np.ndar
     return hashes
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def _mix(values: Array) -> Array:
     """The finaliser of SplitMix64: every bit of the input moves every bit of the output."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: Array = values ^ (values >> np.uint64(31))
+    return mixed
 
 
-def _distinct(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(owner: Array, hashes: Array) -> tuple[Array, Array]:
     """The distinct pairs of owner and hash, by owner, with new hashes in the place of the old."""
     # Both in one word, looked up in a hash table, are told apart many times as fast as two sorted columns.
     packed = pd.unique((owner.astype(np.uint64) << np.uint64(HASH_BITS)) | (hashes >> np.uint64(64 - HASH_BITS)))
@@ -105,12 +109,12 @@ def _distinct(owner: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.nda
     return owner, _mix(packed & np.uint64((1 << HASH_BITS) - 1))
 
 
-def _is_han(codes: np.ndarray) -> np.ndarray:
+def _is_han(codes: Array) -> Array:
     basic = (codes >= 0x3400) & (codes <= 0x9FFF)
     return basic | (codes >= 0xF900) & (codes <= 0xFAFF) | (codes >= 0x20000)
 
 
-def simhash(found: Grams) -> np.ndarray:
+def simhash(found: Grams) -> Array:
     """The SimHash of each text (Charikar 2002), uint64 (n,): the majority, bit by bit, of the hashes of its n-grams."""
     filled, starts = found.filled()
     result = np.zeros(len(found.counts), dtype=np.uint64)
@@ -126,7 +130,7 @@ def simhash(found: Grams) -> np.ndarray:
     return result
 
 
-def minhash(found: Grams) -> np.ndarray:
+def minhash(found: Grams) -> Array:
     """The bands of the MinHash of each text (Broder 1997), uint64 (n, BANDS): a hash of ROWS minima each."""
     filled, starts = found.filled()
     bands = np.zeros((len(found.counts), BANDS), dtype=np.uint64)
@@ -138,7 +142,7 @@ def minhash(found: Grams) -> np.ndarray:
     return bands
 
 
-def odd_sketch(found: Grams) -> np.ndarray:
+def odd_sketch(found: Grams) -> Array:
     """The odd sketch of each text (Mitzenmacher, Pagh, Pham 2014), uint64 (n, SKETCH / 64).
 
     A bit is the parity of the n-grams that hash to it, so the bits in which two sketches differ are at most the n-grams
@@ -150,7 +154,7 @@ def odd_sketch(found: Grams) -> np.ndarray:
     return np.packbits(bits.astype(np.uint8)).view(np.uint64).reshape(count, SKETCH // BITS)
 
 
-def ones(words: np.ndarray) -> np.ndarray:
+def ones(words: Array) -> Array:
     """How many bits of each row are set; words uint64 (n,) or (n, words), returns int64 (n,).
 
     Counted side by side in ever wider fields of each word (Warren, Hacker's Delight, 2nd edition, 5-1).
@@ -159,10 +163,11 @@ def ones(words: np.ndarray) -> np.ndarray:
     counts = (counts & np.uint64(0x3333333333333333)) + ((counts >> np.uint64(2)) & np.uint64(0x3333333333333333))
     counts = (counts + (counts >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     counts = ((counts * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
-    return counts if counts.ndim == 1 else counts.sum(axis=1)
+    summed: Array = counts if counts.ndim == 1 else counts.sum(axis=1)
+    return summed
 
 
-def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
+def jaccard(left: Sequence[str], right: Sequence[str]) -> Array:
     """The Jaccard similarity of the n-grams of left[i] and right[i], float64 (n,).
 
     n is 5 where both keys are longer than LONG characters, else 1 and 2 for Chinese, 2 and 3 for other texts.
@@ -174,12 +179,14 @@ def jaccard(left: Sequence[str], right: Sequence[str]) -> np.ndarray:
     return result
 
 
-def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> np.ndarray:
+def _jaccard_slice(left: Sequence[str], right: Sequence[str], sizes: GramSizes) -> Array:
     sides = [grams(texts, COMPARED_CHARACTERS, sizes) for texts in (left, right)]
     # A gram counts as shared when it stands on both sides of the same pair.
     owner = np.concatenate([side.owner for side in sides])
     union = np.bincount(_distinct(owner, np.concatenate([side.hashes for side in sides]))[0], minlength=len(left))
-    return (sides[0].counts + sides[1].counts - union) / np.maximum(union, 1)
+    shared: Array = sides[0].counts + sides[1].counts - union
+    likeness: Array = shared / np.maximum(union, 1)
+    return likeness
 
 
 # Odd numbers: times each of them, hashes stand in another order.

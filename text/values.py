@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dateutil import parser
 from price_parser import Price
@@ -72,7 +72,7 @@ def _scale(word: str) -> tuple[float | None, str]:
 _SCALE = re.compile("|".join(sorted(SCALES, key=len, reverse=True)), re.IGNORECASE)
 
 
-def _grouped(decimal: str) -> re.Pattern:
+def _grouped(decimal: str) -> re.Pattern[str]:
     group = "[,' ]" if decimal == "." else "[.' ]"
     return re.compile(rf"(?:\d{{1,3}}({group})\d{{3}}(?:\1\d{{3}})*|\d+)(?:{re.escape(decimal)}\d+)?")
 
@@ -139,11 +139,11 @@ def is_unit(word: str) -> bool:
 
 
 @cache
-def _registry() -> "UnitRegistry":
+def _registry() -> "UnitRegistry[Any]":
     """pint's units and the Chinese ones; made once a process, and only where a column has a unit."""
     import pint
 
-    found: UnitRegistry = pint.UnitRegistry()
+    found: UnitRegistry[Any] = pint.UnitRegistry()
     found.load_definitions(CHINESE_UNITS.strip().split("\n"))
     return found
 

@@ -21,7 +21,7 @@ NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, 
 class _Loader(yaml.SafeLoader):
     """YAML's plain values; a key that stands twice in a mapping is an error, where YAML would take the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, yaml.Node] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
@@ -92,7 +92,7 @@ def _unknown(path: str, key: str, known: list[str], where: str) -> str:
     return f"params.yaml: unknown key {_short(path)}; {hint}"
 
 
-def _required(field: dataclasses.Field) -> bool:
+def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
@@ -123,7 +123,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     return _convert_scalar(value, hint, where)
 
 
-def _convert_union(value: Any, arguments: tuple, where: str) -> Any:
+def _convert_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
     if value is None and type(None) in arguments:
         return None
     choices = [argument for argument in arguments if argument is not type(None)]
@@ -135,7 +135,7 @@ def _convert_union(value: Any, arguments: tuple, where: str) -> Any:
     return _convert(value, choices[-1], where)
 
 
-def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
+def _convert_choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     for choice in choices:
         # True equals 1, and is not a number of anything.
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
@@ -143,13 +143,13 @@ def _convert_choice(value: Any, choices: tuple, where: str) -> Any:
     raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {did_you_mean(value, choices)}")
 
 
-def _convert_sequence(value: Any, origin: type, arguments: tuple, where: str) -> Any:
+def _convert_sequence(value: Any, origin: type, arguments: tuple[Any, ...], where: str) -> Any:
     if not isinstance(value, list):
         raise UserError(f"params.yaml: {where} must be a list, not {_shown(value)}; write [a, b]")
     return origin(_convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
 
 
-def _convert_mapping(value: Any, hint: Any, where: str) -> dict:
+def _convert_mapping(value: Any, hint: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(value)}")
     found = {str(key): _convert(item, hint, f"{where}.{key}") for key, item in value.items()}

@@ -100,7 +100,7 @@ def _column(connection: duckdb.DuckDBPyConnection, name: str, value: str, kind: 
 def _is_category(connection: duckdb.DuckDBPyConnection, value: str) -> bool:
     found = connection.execute(f"select count(value), {DISTINCT} from {_both(value)}").fetchone()
     filled, distinct = found  # type: ignore[misc]
-    return distinct <= FEW and 2 * distinct <= filled / len(SIDES)
+    return bool(distinct <= FEW and 2 * distinct <= filled / len(SIDES))
 
 
 def _both(value: str, number: str = "null::double") -> str:

@@ -12,7 +12,8 @@ from finelake.lake.errors import UserError
 from finelake.lake.keys import record_id
 from finelake.lake.query import duck
 from finelake.lake.quoting import quoted
-from finelake.lake.tables.revisions import lock, output_at, outputs
+from finelake.lake.tables.lockfile import outputs
+from finelake.lake.tables.revisions import lock, output_at
 from finelake.lake.tables.snapshots import FOLDER, Table
 
 ORIGIN = ("source", "source_key", "occurred_at", "business", "lang")

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from finelake.lake.tables import storage
 from finelake.lake.tables.snapshots import DATA, history
@@ -79,13 +79,13 @@ def unnamed(lake_root: str, table: str) -> list[str]:
     return [batch for batch in folders if batch not in named]
 
 
-def _open(lake_root: str, folder: str) -> IO:
+def _open(lake_root: str, folder: str) -> IO[Any]:
     path = Path(lake_root, folder, FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("w")
 
 
-def _lock(file: IO, how: int) -> bool:
+def _lock(file: IO[Any], how: int) -> bool:
     try:
         fcntl.flock(file, how)
     except BlockingIOError:

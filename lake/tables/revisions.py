@@ -169,7 +169,8 @@ def _cache(root: Path) -> Callable[[str], str] | None:
     from dvc.repo import Repo
 
     try:
-        return Repo(str(root)).cache.local.oid_to_path
+        path_of: Callable[[str], str] = Repo(str(root)).cache.local.oid_to_path
+        return path_of
     except NotDvcRepoError:
         return None
 

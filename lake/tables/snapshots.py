@@ -152,7 +152,7 @@ def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Tab
     )
 
 
-def _tables(content: dict, stage: str) -> dict[str, Table]:
+def _tables(content: dict[str, Any], stage: str) -> dict[str, Table]:
     """The tables of a parsed manifest. An error of one of many kinds where it is not as `write_manifest` wrote it."""
     tables = {name: Table(**table) for name, table in content["tables"].items()}
     if content["stage"] != stage or not tables:
@@ -229,7 +229,7 @@ def _reason(error: Exception) -> str:
     return " ".join(re.split(r"\n\s*0: ", text)[0].split())[:200]
 
 
-def _version(commit: dict) -> Version:
+def _version(commit: dict[str, Any]) -> Version:
     try:
         metadata = json.loads(commit.get("userMetadata") or "{}")
     except ValueError:

@@ -174,7 +174,8 @@ def _sha256(lake_root: str, path: str) -> str:
 def open_file(lake_root: str, path: str) -> BinaryIO:
     """A file of the lake, to read. FileNotFoundError where there is none."""
     store, base = filesystem(lake_root)
-    return store.open_input_stream(f"{base}/{path}")
+    stream: BinaryIO = store.open_input_stream(f"{base}/{path}")
+    return stream
 
 
 def read_bytes(lake_root: str, path: str) -> bytes:

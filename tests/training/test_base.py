@@ -75,7 +75,7 @@ def test_pretraining_lowers_the_loss():
     ids = torch.from_numpy(tokens[:200])[None]
     losses = []
     for steps in (1, 40):
-        changed = Base(**{**TINY.__dict__, "steps": steps})
+        changed = Base(**{**TINY.__dict__, "max_steps": steps})
         model = bases.pretrain(changed, 0, tokens, 400, bases.Progress("tiny", steps, shown=False))
         with torch.no_grad():
             losses.append(model(input_ids=ids, labels=ids).loss.item())
@@ -122,7 +122,7 @@ def test_a_folder_with_pickled_weights_is_refused(tmp_path):
         ({"kind": "package", "name": "../evil"}, "is not the import name of a package"),
         ({"kind": "hub", "name": "a/b", "revision": "main"}, "needs revision"),
         ({"kind": "folder"}, "needs a name"),
-        ({"kind": "scratch", "hidden_size": 30, "num_heads": 4}, "multiple of twice base.heads"),
+        ({"kind": "scratch", "hidden_size": 30, "num_heads": 4}, "multiple of twice num_heads"),
     ],
 )
 def test_contradictions_are_refused(wrong, message):

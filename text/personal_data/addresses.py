@@ -28,7 +28,7 @@ _ZH_ROAD = (
 _EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?![A-Za-z0-9_])"
 
 
-def _zh_address(match: re.Match) -> bool:
+def _zh_address(match: re.Match[str]) -> bool:
     """What stands behind 地址: must name a place or a number."""
     return bool(re.search(rf"\d|{_PROVINCES}|[省市区县镇乡村路街巷]", match["value"]))
 

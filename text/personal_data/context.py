@@ -22,27 +22,27 @@ _LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp
 PREFIX = 4  # capitals of a code, as TX, SN or ORD
 
 
-def text_before(match: re.Match, width: int = 40) -> str:
+def text_before(match: re.Match[str], width: int = 40) -> str:
     """What stands before a match, from the last masked value on."""
     return match.string[max(0, match.start() - width) : match.start()].rpartition(TAKEN)[2]
 
 
-def _line_before(match: re.Match) -> str:
+def _line_before(match: re.Match[str]) -> str:
     """What stands before a match in its own line: a word in the line above does not make a number a code."""
     return _LINE_BREAK.split(text_before(match))[-1]
 
 
-def text_after(match: re.Match, width: int = 10) -> str:
+def text_after(match: re.Match[str], width: int = 10) -> str:
     """What stands behind a match."""
     return match.string[match.end() : match.end() + width]
 
 
-def is_order(match: re.Match) -> bool:
+def is_order(match: re.Match[str]) -> bool:
     """Behind a word for an order."""
     return bool(_ORDER.search(_line_before(match)))
 
 
-def is_code(match: re.Match) -> bool:
+def is_code(match: re.Match[str]) -> bool:
     """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash.
 
     More than PREFIX capitals are a word that lost the space behind it, as in <b>URGENT</b>138…, and X stands for
@@ -56,27 +56,27 @@ def is_code(match: re.Match) -> bool:
     return _is_in_letters(match) or letters.isupper() and len(letters) <= PREFIX and {*letters} != {"X"}
 
 
-def _letters_before(match: re.Match) -> str:
+def _letters_before(match: re.Match[str]) -> str:
     """The Latin letters that touch a match from the left."""
     text = text_before(match)
     return text[len(text.rstrip(ascii_letters)) :]
 
 
-def _is_in_letters(match: re.Match) -> bool:
+def _is_in_letters(match: re.Match[str]) -> bool:
     """Letters on both sides, as in a hash."""
     return bool(_letters_before(match) and re.match("[A-Za-z]", text_after(match)))
 
 
-def is_in_hash(match: re.Match) -> bool:
+def is_in_hash(match: re.Match[str]) -> bool:
     """Letters on both sides, and those before it are not a label such as `card`."""
     return _is_in_letters(match) and not _LABEL.search(_letters_before(match))
 
 
-def is_amount(match: re.Match) -> bool:
+def is_amount(match: re.Match[str]) -> bool:
     """Before a currency, 块, 万 or a percent sign."""
     return bool(_AMOUNT.match(text_after(match)))
 
 
-def digits_of(match: re.Match) -> str:
+def digits_of(match: re.Match[str]) -> str:
     """The digits of a match, without what separates them."""
     return "".join(filter(str.isdigit, match.group()))

@@ -30,7 +30,7 @@ def read_spoken(folded: str) -> str:
     return folded if folded.isascii() else _RUN.sub(_as_digits, folded)
 
 
-def _as_digits(run: re.Match) -> str:
+def _as_digits(run: re.Match[str]) -> str:
     digits = run.group().translate(_SPOKEN)
     return digits if sum(map(str.__ne__, digits, run.group())) >= LEAST else run.group()
 

@@ -27,7 +27,7 @@ def find(
     kinds: tuple[str, ...] | None = None,
     ner: Ner | None = None,
     patterns: Mapping[str, str] = MappingProxyType({}),
-    tags: re.Pattern | None = None,
+    tags: re.Pattern[str] | None = None,
 ) -> list[Span]:
     """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
 
@@ -73,7 +73,7 @@ class _Search:
     """A folded text and which of its characters are claimed, one byte each."""
 
     def __init__(
-        self, text: str, kinds: tuple[str, ...] | None, patterns: tuple[tuple[str, str], ...], tags: re.Pattern
+        self, text: str, kinds: tuple[str, ...] | None, patterns: tuple[tuple[str, str], ...], tags: re.Pattern[str]
     ) -> None:
         self.text, self.kinds, self.patterns = text, kinds, patterns
         self.taken, self.claimed = bytearray(len(text)), False
@@ -159,7 +159,7 @@ def _recognised(folded: str, kinds: tuple[str, ...] | None) -> list[Span]:
 
 
 @lru_cache
-def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern, list[Recogniser]]]:
+def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern[str], list[Recogniser]]]:
     """The recognisers of `kinds`, those in a row with one gate together: it is tried once for all of them."""
     wanted = [one for one in RECOGNISERS if kinds is None or one.kind in kinds]
     return [(gate, list(group)) for gate, group in groupby(wanted, key=lambda one: one.gate)]

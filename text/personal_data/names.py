@@ -52,12 +52,12 @@ _EN_OFFICES = {
 }  # fmt: skip
 
 
-def _zh_name(match: re.Match) -> bool:
+def _zh_name(match: re.Match[str]) -> bool:
     """Neither a common word nor a part of a clause."""
     return match["value"] not in _ZH_NO_NAME and not re.search("[的与被和是在括把给对向让]", match["value"])
 
 
-def _en_name(match: re.Match) -> bool:
+def _en_name(match: re.Match[str]) -> bool:
     """Not a greeting to nobody in particular, a mere role (Mr. Chairman), an office or its abbreviation (CFPB), and not
     what is redacted already (XXXX XXXX)."""
     words = match["value"].split()

@@ -35,7 +35,7 @@ _SSN_CONTEXT = re.compile(
 )
 
 
-def _resident_id(match: re.Match) -> bool:
+def _resident_id(match: re.Match[str]) -> bool:
     """18 characters, GB 11643 check digit, a real birth date since 1850. Districts change and are not checked."""
     number = re.sub(r"[ -]", "", match.group()).upper()
     try:
@@ -44,12 +44,12 @@ def _resident_id(match: re.Match) -> bool:
         return False
 
 
-def _credit_code(match: re.Match) -> bool:
+def _credit_code(match: re.Match[str]) -> bool:
     """18 characters of a registered body, GB 32100 check digit."""
     return uscc.is_valid(match.group())
 
 
-def _iban(match: re.Match) -> bool:
+def _iban(match: re.Match[str]) -> bool:
     """ISO 13616: two check digits over the rest."""
     return iban.is_valid(match.group(), check_country=False)
 
@@ -63,7 +63,7 @@ _BRAND = re.compile(
 )
 
 
-def _card(match: re.Match) -> bool:
+def _card(match: re.Match[str]) -> bool:
     """Luhn check digit, and issued by a network or behind a word for a card."""
     number = digits_of(match)
     if not luhn.is_valid(number) or is_order(match) or is_in_hash(match):
@@ -72,16 +72,16 @@ def _card(match: re.Match) -> bool:
     return bool(_BRAND.fullmatch(number)) or bool(_CARD_CONTEXT.search(text_before(match))) and not is_code(match)
 
 
-def _wrapped_card(match: re.Match) -> bool:
+def _wrapped_card(match: re.Match[str]) -> bool:
     """Over two lines: groups with one line break among them, of a number that a network issues."""
     return match.group().count("\n") == 1 and bool(_BRAND.fullmatch(digits_of(match))) and _card(match)
 
 
-def _ssn(match: re.Match) -> bool:
+def _ssn(match: re.Match[str]) -> bool:
     return ssn.is_valid(digits_of(match)) and not is_order(match)
 
 
-def _plate(match: re.Match) -> bool:
+def _plate(match: re.Match[str]) -> bool:
     """GA 36: at most two letters among the last five, none of them I or O."""
     return sum(map(str.isdigit, match["serial"])) >= 3 and not is_amount(match)
 

@@ -28,18 +28,18 @@ _TOP = (
 _IP_CONTEXT = re.compile(rf"(?:{START}ip|address|地址)[^\w]{{0,3}}(?:is|[是为])?[^\w]{{0,3}}\Z", re.IGNORECASE)
 
 
-def _wechat(match: re.Match) -> bool:
+def _wechat(match: re.Match[str]) -> bool:
     """An id, not a word: labelled as an id, behind 微信 and a colon, or with a digit, _ or - in it."""
     labelled = re.search(r"号|id|信\W*:", match["label"], re.IGNORECASE)
     return bool(labelled or re.search(r"[\d_-]", match["value"]))
 
 
-def _qq(match: re.Match) -> bool:
+def _qq(match: re.Match[str]) -> bool:
     """Neither an amount nor a date."""
     return not is_amount(match) and not re.match("[年月]", text_after(match))
 
 
-def _ip(match: re.Match) -> bool:
+def _ip(match: re.Match[str]) -> bool:
     """An address, not a section such as 3.2.1.10: one of its numbers is large, or a word labels it."""
     try:
         address = ipaddress.ip_address(match.group())

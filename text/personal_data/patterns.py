@@ -24,7 +24,7 @@ class SlowPattern(Exception):
 
 
 @lru_cache
-def compiled(pattern: str) -> regex.Pattern:
+def compiled(pattern: str) -> regex.Pattern[str]:
     """A user's regular expression. Raises ValueError with the reason where it is not allowed."""
     if len(pattern) > LONGEST_PATTERN:
         raise ValueError(f"has {len(pattern)} characters; {LONGEST_PATTERN} are allowed")
@@ -73,8 +73,8 @@ def pattern_spans(
 
 
 def _timed(
-    expression: regex.Pattern, folded: str, kind: str, seconds: defaultdict[str, float]
-) -> Iterator[regex.Match]:
+    expression: regex.Pattern[str], folded: str, kind: str, seconds: defaultdict[str, float]
+) -> Iterator[regex.Match[str]]:
     """The matches of a pattern. TimeoutError where all together take SECONDS: the limit of regex is per match."""
     matches = expression.finditer(folded, timeout=max(SECONDS - seconds[kind], 0.001))
     while True:

@@ -33,23 +33,23 @@ _MOBILE = (
 )
 
 
-def _mobile(match: re.Match) -> bool:
+def _mobile(match: re.Match[str]) -> bool:
     """The pattern holds the numbering plan; what remains is not to be a part of a code."""
     return not is_code(match)
 
 
-def _wrapped_mobile(match: re.Match) -> bool:
+def _wrapped_mobile(match: re.Match[str]) -> bool:
     """Over two lines, behind a word for telephone: two numbers in two lines may look the same."""
     return match.group().count("\n") == 1 and len(digits_of(match)) == 11 and not is_code(match)
 
 
-def _landline(match: re.Match) -> bool:
+def _landline(match: re.Match[str]) -> bool:
     """With a separator or after a word for telephone, and a number that the numbering plan has."""
     marked = not match.group().isdigit() or bool(_PHONE_CONTEXT.search(text_before(match)))
     return marked and not is_order(match) and _is_in_plan(match.group(), "CN")
 
 
-def _international(match: re.Match) -> bool:
+def _international(match: re.Match[str]) -> bool:
     return not is_code(match) and _is_in_plan("+" + digits_of(match).removeprefix("00"), None, possible=True)
 
 
@@ -61,7 +61,7 @@ def _is_in_plan(number: str, region: str | None, possible: bool = False) -> bool
     return phonenumbers.is_possible_number(parsed) if possible else phonenumbers.is_valid_number(parsed)
 
 
-def _labelled_phone(match: re.Match) -> bool:
+def _labelled_phone(match: re.Match[str]) -> bool:
     """7 to 15 digits right behind a word for telephone, or right before one; not a date."""
     if _DATE.fullmatch(match.group()) or is_order(match) or is_amount(match):
         return False

@@ -19,7 +19,7 @@ NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
 WRAPPED = re.compile(r"\n(?:(?<=\d\n)|(?<=\d-\n))\d")
 
 
-def _accept(match: re.Match) -> bool:
+def _accept(match: re.Match[str]) -> bool:
     return True
 
 
@@ -28,11 +28,11 @@ class Recogniser:
     """One way in which one kind of personal data is written."""
 
     kind: str
-    gate: re.Pattern  # cheap: where it matches nothing in a text, the pattern is not tried
+    gate: re.Pattern[str]  # cheap: where it matches nothing in a text, the pattern is not tried
     # Of a folded text, in which ： is : and １ is 1. Its group `value`, or else the whole match, is what is masked.
-    pattern: re.Pattern
-    check: Callable[[re.Match], bool] = _accept
-    before: re.Pattern | None = None  # what must stand right before the match
+    pattern: re.Pattern[str]
+    check: Callable[[re.Match[str]], bool] = _accept
+    before: re.Pattern[str] | None = None  # what must stand right before the match
 
     def spans(self, text: str) -> Iterator[Span]:
         """Its matches in a folded text."""
@@ -44,10 +44,10 @@ class Recogniser:
 
 def recogniser(
     kind: str,
-    gate: re.Pattern,
+    gate: re.Pattern[str],
     pattern: str,
-    check: Callable[[re.Match], bool] = _accept,
-    before: re.Pattern | None = None,
+    check: Callable[[re.Match[str]], bool] = _accept,
+    before: re.Pattern[str] | None = None,
 ) -> Recogniser:
     """A recogniser whose pattern is given as text."""
     return Recogniser(kind, gate, re.compile(pattern), check, before)
