@@ -223,15 +223,14 @@ def test_what_stands_in_an_altered_checkpoint_never_runs(trained, interrupted, t
     names = [path.relative_to(interrupted) for path in sorted((interrupted / CHECKPOINTS).rglob("*.pt"))]
     newest = newest_record(interrupted).stem
     for name in [name for name in names if name.parent.name == newest][:size]:
-        project = shutil.copytree(interrupted, tmp_path / "project", symlinks=True)
         ran = tmp_path / "ran"
         for wrapped in (False, True)[: 1 if size == 1 else 2]:
+            project = shutil.copytree(interrupted, tmp_path / f"{name.stem} {wrapped}", symlinks=True)
             _write_payload(project / name, ran, wrapped)
             resumed(project, trained, f"{name}: a pickle that runs, {'in a zip' if wrapped else 'bare'}", ledger)
             if ran.exists():
                 ledger.add(f"{name}: ran", Outcome.WRONG, "the pickle in an altered checkpoint was run")
                 ran.rmdir()
-        shutil.rmtree(project)
     ledger.check(1)
 
 
