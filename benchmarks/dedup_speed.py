@@ -100,7 +100,7 @@ def measure(system: str, peers: str, source: Path, known: Known) -> dict[str, fl
 
 def hashing(source: str, target: str) -> None:
     """The equal texts, by our hashes alone."""
-    from finelake.jobs.dedup import signatures
+    from finelake.jobs.similarity.signatures import signatures
 
     texts = pd.read_parquet(source)["text"]
     cut = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]

@@ -22,6 +22,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from finelake.jobs import dedup
+from finelake.jobs.similarity.candidates import CANDIDATE, Candidates, masks, neighbours
+from finelake.jobs.similarity.clusters import stars
+from finelake.jobs.similarity.signatures import signatures
 from finelake.jobs.stage import CLEANED
 from finelake.text.grams import jaccard
 
@@ -128,7 +131,7 @@ class Unique:
 
     @classmethod
     def of(cls, texts: np.ndarray) -> "Unique":
-        signed = dedup.signatures(list(texts), "minhash")
+        signed = signatures(list(texts), "minhash")
         place, _ = pd.factorize(signed["digest"])
         return cls(signed.iloc[np.unique(place, return_index=True)[1]].reset_index(drop=True), place)
 
@@ -149,10 +152,10 @@ def near(unique: Unique, params: dedup.Params, sketched: bool = True) -> np.ndar
     Without those whose sketches prove that they are not alike, unless `sketched` is false.
     """
     chosen = unique.signature[unique.signature["length"] >= params.min_characters].rename_axis("node").reset_index()
-    texts = dedup.Candidates.of(pa.Table.from_pandas(chosen.assign(bucket=0)[list(dedup.CANDIDATE)]))
+    texts = Candidates.of(pa.Table.from_pandas(chosen.assign(bucket=0)[list(CANDIDATE)]))
     if not sketched:
         texts = replace(texts, sketch=np.zeros_like(texts.sketch))
-    tables = [dedup.neighbours(replace(texts, bucket=bucket), params) for bucket in buckets(chosen, params)]
+    tables = [neighbours(replace(texts, bucket=bucket), params) for bucket in buckets(chosen, params)]
     found = pd.DataFrame(
         np.concatenate([np.stack(columns, axis=1) for columns in tables]), columns=["left", "right", "apart"]
     )
@@ -164,7 +167,7 @@ def buckets(chosen: pd.DataFrame, params: dedup.Params) -> np.ndarray:
     """The bucket of each text in each table, int64 (tables, n)."""
     if params.method == "minhash":
         return np.stack(chosen["bands"].to_list()).T
-    return chosen["simhash"].to_numpy() & np.array(dedup.masks(params.blocks))[:, np.newaxis]
+    return chosen["simhash"].to_numpy() & np.array(masks(params.blocks))[:, np.newaxis]
 
 
 def alike(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.ndarray:
@@ -184,7 +187,7 @@ def to_survivors(unique: Unique, pairs: np.ndarray, params: dedup.Params) -> np.
     near = jaccard(list(keys[place]), list(keys[best[place]])) >= least
     rest = place[~near]
     inner = pairs[np.isin(pairs, rest).all(axis=1)]
-    divided = dedup.stars(rest, pd.DataFrame(inner, columns=["left", "right"]))
+    divided = stars(rest, pd.DataFrame(inner, columns=["left", "right"]))
     return np.concatenate([np.stack([place[near], best[place[near]]], axis=1), divided.to_numpy()])
 
 

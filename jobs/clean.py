@@ -1,12 +1,11 @@
 """Clean: outliers are rejected, missing values filled in and recorded, texts brought to one form."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,16 +13,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType
 
+from finelake.jobs.cleaning.intervals import INTERVALS
 from finelake.jobs.stage import CLEANED, REJECTS, Frames, Stage, among, rejects, struct
 from finelake.text.normalise import normalise
 
 GROUP = ("source", "business_key")
 BY = [*GROUP, "name"]
-METHODS = ("plain", "sigma", "iterated", "mad")
-ROUNDS = 3  # of the iterated rule
-MAD_TO_SIGMA = 1.4826  # the sigma of a normal distribution, in median absolute deviations
-# Sums of doubles depend on their order in the last digits; a decision must not.
-SLACK = 1e-9
 
 
 OUTLIERS = struct(
@@ -224,7 +219,7 @@ def _sorted(column: Column) -> Column:
 def limits(records: DataFrame, params: Outliers) -> DataFrame:
     """What each method allows in each group: source, business_key, name, rows, method, centre, low, high, rejected.
 
-    One row for each method of METHODS, `rejected` being the rows outside of low..high. centre, low and high are null
+    One row for each method of INTERVALS, `rejected` being the rows outside of low..high. centre, low and high are null
     where a group is too small to be judged, or a method finds no spread. In the scale the column is judged on. A
     worker holds the distinct values of one group.
     """
@@ -287,88 +282,12 @@ def _judged(value: np.ndarray, rows: np.ndarray, params: Outliers) -> list[dict]
     total = int(rows.sum())
     large = total >= params.min_rows and len(value) >= params.min_distinct
     told = []
-    for method in METHODS:
-        found = _INTERVALS[method](value, rows, params.sigmas) if large else None
+    for method, interval in INTERVALS.items():
+        found = interval(value, rows, params.sigmas) if large else None
         rejected = int(rows[(value < found.low) | (value > found.high)].sum()) if found else 0
         low_high = (found.centre, found.low, found.high) if found else (None, None, None)
         told.append(dict(zip(LIMITS.fieldNames()[len(BY) :], (total, method, *low_high, rejected), strict=True)))
     return told
-
-
-class Interval(NamedTuple):
-    """What a method allows."""
-
-    centre: float
-    low: float
-    high: float
-
-
-def _interval(centre: float, reach: float) -> Interval:
-    wide = reach * (1 + SLACK) + abs(centre) * SLACK
-    return Interval(centre, centre - wide, centre + wide)
-
-
-def _moments(value: np.ndarray, rows: np.ndarray) -> tuple[int, float, float]:
-    """n, mean and the sum of squared deviations; fsum rounds once, so that they are the same on every machine."""
-    n = int(rows.sum())
-    mean = _sum(rows * value) / n
-    with np.errstate(all="ignore"):
-        return n, mean, _sum(rows * (value - mean) ** 2)
-
-
-def _sum(values: np.ndarray) -> float:
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # too large, or too large in both directions
-        return math.inf  # judges nothing
-
-
-def _plain(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
-    n, mean, m2 = _moments(value, rows)
-    return _interval(mean, sigmas * math.sqrt(m2 / (n - 1)))
-
-
-def _sigma(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
-    """How far a value may lie from the mean of all, judged by mean and sigma of the others alone (leave-one-out).
-
-    With d = x - mean, the others have the mean: mean - d / (n - 1), and the sum of squares: m2 - d^2 n / (n - 1)
-    (Welford's update, reversed); the reach is the d at which |x - their mean| = sigmas * their sigma.
-    """
-    n, mean, m2 = _moments(value, rows)
-    others = n / (n - 1)
-    return _interval(mean, sigmas * math.sqrt(m2 / (others * others * (n - 2) + sigmas * sigmas * others)))
-
-
-def _iterated(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
-    """`_sigma` again on what is left, up to ROUNDS times."""
-    allowed = Interval(0.0, -math.inf, math.inf)
-    for _ in range(ROUNDS):
-        left = (value >= allowed.low) & (value <= allowed.high)
-        if rows[left].sum() < 3:
-            break
-        again = _sigma(value[left], rows[left], sigmas)
-        allowed = Interval(again.centre, max(allowed.low, again.low), min(allowed.high, again.high))
-    return allowed
-
-
-def _mad(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval | None:
-    """By median and median absolute deviation; one of 0 judges nothing."""
-    centre = _weighted_median(value, rows)
-    away = np.abs(value - centre)
-    order = np.argsort(away, kind="stable")
-    spread = _weighted_median(away[order], rows[order])
-    return _interval(centre, sigmas * MAD_TO_SIGMA * spread) if spread > 0 else None
-
-
-def _weighted_median(value: np.ndarray, rows: np.ndarray) -> float:
-    """The median of sorted values, each of which stands for so many rows."""
-    upto = np.cumsum(rows)
-    # Of an even number of rows there are two in the middle.
-    low, high = np.searchsorted(upto, [(upto[-1] + 1) // 2, upto[-1] // 2 + 1])
-    return float((value[low] + value[high]) / 2)
-
-
-_INTERVALS = dict(zip(METHODS, (_plain, _sigma, _iterated, _mad), strict=True))
 
 
 # --- missing values --------------------------------------------------------------------------------------------------

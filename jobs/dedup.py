@@ -18,10 +18,8 @@ order, and each gives at most LINKS pairs a table and PARTNERS in all, the neare
 one template cost no more each than a few; lost are pairs that stand further apart in every table.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -30,33 +28,20 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DoubleType, IntegerType, LongType, StringType
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from finelake.jobs.similarity.candidates import CANDIDATE, Candidates, Similarity, masks, neighbours
+from finelake.jobs.similarity.clusters import components, stars, thin
+from finelake.jobs.similarity.signatures import signatures
 from finelake.jobs.stage import CLUSTERED, REJECTS, Frames, Stage, among, rejects, struct
 from finelake.text.grams import (
     BITS,
-    COMPARED_CHARACTERS,
-    HEAD_CHARACTERS,
-    LONG,
-    by_length,
-    grams,
     jaccard,
-    minhash,
-    odd_sketch,
     ones,
-    simhash,
-    small,
 )
-from finelake.text.normalise import match_key
 
-SHORT = 32  # characters of the match key up to which the threshold `short` holds
-LINKS = 4  # most pairs that one text gives in one table
 PARTNERS = 16  # most texts, the nearest, with which a text is compared in full; a pair counts for one of both
 SLACK = 0.05  # by which a text may be less similar to the survivor than to its nearest in the cluster
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
-AT_ONCE = 1 << 16  # hashes that are compared at once: what they need stays in the processor's cache
-PAIRS = 200_000  # pairs that a task gathers before it thins them out
 
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
 SIGNATURE = struct(
@@ -68,24 +53,6 @@ SIGNATURE = struct(
     bands=ArrayType(LongType()),  # of a MinHash, null with `method: simhash`
     key=StringType(),
 )
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """The least Jaccard similarity of a duplicate, by the length of the shorter match key."""
-
-    short: float = 0.76  # up to 32 characters; 1- and 2-grams in Chinese, else 2- and 3-grams
-    medium: float = 0.7  # up to 200 characters; the same n-grams
-    long: float = 0.7  # above; 5-grams
-
-    def __post_init__(self) -> None:
-        if not all(0 < value <= 1 for value in (self.short, self.medium, self.long)):
-            raise ValueError("thresholds must lie above 0 and at most at 1")
-
-    def least(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """The similarity that two texts must have, from the lengths of their match keys; float64 (n,)."""
-        length = np.minimum(left, right)
-        return np.where(length <= SHORT, self.short, np.where(length <= LONG, self.medium, self.long))
 
 
 @dataclass(frozen=True)
@@ -149,37 +116,6 @@ def signature(params: Params) -> Callable[..., Column]:
     return F.pandas_udf(of, SIGNATURE)  # type: ignore[call-overload,no-any-return]
 
 
-def signatures(texts: Sequence[str | None], method: str = "simhash") -> pd.DataFrame:
-    """The columns of SIGNATURE for each text; digest is None for one without letters or digits."""
-    keys = [match_key(text) for text in texts]
-    lengths = np.array([len(key) for key in keys], dtype=np.int32)
-    hashes, counts = np.zeros(len(keys), dtype=np.uint64), np.zeros(len(keys), dtype=np.int32)
-    sketches, bands = np.full(len(keys), None, dtype=object), np.full(len(keys), None, dtype=object)
-    for part, sizes in by_length(lengths):
-        mine = [keys[index] for index in part]
-        head = grams(mine, HEAD_CHARACTERS, small)
-        whole = head if sizes is small else grams(mine, COMPARED_CHARACTERS, sizes)
-        hashes[part], counts[part] = simhash(head), whole.counts
-        sketches[part] = [sketch.tobytes() for sketch in odd_sketch(whole)]
-        if method == "minhash":
-            bands[part] = [*minhash(head).view(np.int64)]
-    return pd.DataFrame(
-        {
-            "digest": pd.Series([_digest(key) for key in keys], dtype=object),
-            "simhash": hashes.view(np.int64),
-            "length": lengths,
-            "grams": counts,
-            "sketch": sketches,
-            "bands": bands,
-            "key": pd.Series([key[:COMPARED_CHARACTERS] for key in keys], dtype=object),
-        }
-    )
-
-
-def _digest(key: str) -> str | None:
-    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else None
-
-
 def collapse(records: DataFrame) -> DataFrame:
     """One row for each distinct text: digest, simhash, length, key, rank and the record_id that has this rank."""
     grouped = records.where(F.col("digest").isNotNull()).groupBy("digest")
@@ -213,13 +149,6 @@ def _filled(name: str) -> Column:
 # --- candidates ------------------------------------------------------------------------------------------------------
 
 
-def masks(blocks: int) -> list[int]:
-    """The bits of each table: all pairs out of `blocks` blocks, as signed 64-bit integers."""
-    edges = [round(BITS * index / blocks) for index in range(blocks + 1)]
-    block = [sum(1 << bit for bit in range(low, high)) for low, high in zip(edges, edges[1:], strict=False)]
-    return [value - (1 << BITS) if value >> (BITS - 1) else value for value in map(sum, combinations(block, 2))]
-
-
 def candidates(unique: DataFrame, params: Params) -> DataFrame:
     """Pairs (left, right) of nodes that meet in a table and may be alike; a node is a hash of a record_id."""
     long_enough = unique.where(F.col("length") >= params.min_characters)
@@ -241,87 +170,6 @@ def buckets(params: Params) -> Column:
     if params.method == "minhash":
         return F.col("bands")
     return F.array(*[F.col("simhash").bitwiseAND(F.lit(mask).cast("long")) for mask in masks(params.blocks)])
-
-
-CANDIDATE = ("node", "simhash", "length", "grams", "sketch", "bucket")
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Texts of one table, column by column, (n,) each: the columns of CANDIDATE."""
-
-    node: np.ndarray  # int64
-    simhash: np.ndarray  # uint64
-    length: np.ndarray
-    grams: np.ndarray
-    sketch: np.ndarray  # uint64 (n, 8)
-    bucket: np.ndarray  # int64
-
-    @classmethod
-    def of(cls, table: pa.Table) -> "Candidates":
-        plain = {name: table[name].to_numpy() for name in CANDIDATE if name != "sketch"}
-        sketch = np.frombuffer(b"".join(table["sketch"].to_pylist()), dtype=np.uint64).reshape(len(table), -1)
-        return cls(**plain | {"simhash": plain["simhash"].view(np.uint64), "sketch": sketch})
-
-    def take(self, order: np.ndarray) -> "Candidates":
-        return Candidates(*(getattr(self, name)[order] for name in CANDIDATE))
-
-    def apart(self, left: np.ndarray, right: np.ndarray, params: Params) -> np.ndarray:
-        """How far apart the texts at the places (left[i], right[i]) are, float64 (n,); inf where they are not near.
-
-        Near is what is within the radius (the bands of a MinHash have none) and may be alike.
-        """
-        result = np.full(len(left), np.inf)
-        distance = ones(self.simhash[left] ^ self.simhash[right])
-        near = np.arange(len(left)) if params.method == "minhash" else np.flatnonzero(distance <= params.radius)
-        left, right = left[near], right[near]
-        least = params.similarity.least(self.length[left], self.length[right])
-        most = self._most_alike(left, right)
-        # Sketches of other n-grams tell nothing: then the SimHash does.
-        comparable = (self.length[left] > LONG) == (self.length[right] > LONG)
-        apart = np.where(comparable, 1 - most, distance[near] / BITS)
-        result[near] = np.where(~comparable | (most >= least), apart, np.inf)
-        return result
-
-    def _most_alike(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """The most that the similarity of texts with the same n-grams can be by their sketches, float64 (n,).
-
-        Of a and b n-grams, d are in one text alone, and the similarity is (a + b - d) / (a + b + d); the sketches
-        differ in at most d bits.
-        """
-        total = self.grams[left] + self.grams[right]
-        differing = ones(self.sketch[left] ^ self.sketch[right])
-        return (total - differing) / (total + differing)
-
-
-def neighbours(texts: Candidates, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of nodes of one bucket that are near, left < right, int64 (pairs,) each, and how far they are apart.
-
-    Compares each text with its next `window` neighbours in its bucket, by SimHash, and stops after LINKS pairs.
-    """
-    texts = texts.take(np.lexsort((texts.node, texts.simhash, texts.bucket)))
-    nothing = np.zeros(0, dtype=np.int64)
-    found: list[tuple[np.ndarray, ...]] = [(nothing, nothing, np.zeros(0))]
-    for start in range(0, len(texts.node), AT_ONCE):
-        found += _meet(texts, np.arange(start, min(start + AT_ONCE, len(texts.node))), params)
-    one, other, apart = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return np.minimum(one, other), np.maximum(one, other), apart
-
-
-def _meet(texts: Candidates, places: np.ndarray, params: Params) -> Iterator[tuple[np.ndarray, ...]]:
-    """Nodes at these places, near nodes behind them in sorted order, and how far they are apart."""
-    links = np.zeros(len(places), dtype=np.int64)
-    for step in range(1, params.window + 1):
-        inside = places + step < len(texts.node)
-        places, links = places[inside], links[inside]
-        same = (texts.bucket[places] == texts.bucket[places + step]) & (links < LINKS)
-        places, links = places[same], links[same]
-        if not len(places):
-            return
-        apart = texts.apart(places, places + step, params)
-        near = np.isfinite(apart)
-        links += near
-        yield texts.node[places[near]], texts.node[places[near] + step], apart[near]
 
 
 # --- verification ----------------------------------------------------------------------------------------------------
@@ -401,68 +249,6 @@ def measure(unique: DataFrame, proposed: DataFrame, params: Params) -> DataFrame
         similarity("key", "key_kept").alias("similarity"),
         least(params)("length", "length_kept").alias("least"),
     )
-
-
-def stars(names: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
-    """representative and kept of each text that goes: the best stays, what pairs with it goes, so on with the rest.
-
-    names object (n,), best first. Pairs (left, right) of names. This is the greedy maximal independent set, found in
-    rounds (Blelloch, Fineman, Shun 2012).
-    """
-    index, place = pd.Index(names), np.arange(len(names))
-    ends = np.stack([index.get_indexer(pairs["left"]), index.get_indexer(pairs["right"])], axis=1)
-    ends = waiting = np.concatenate([ends, ends[:, ::-1]])
-    gone = np.zeros(len(names), dtype=bool)
-    while len(waiting):
-        stays = _best(waiting, len(names)) > place
-        goes = _best(waiting[stays[waiting[:, 1]]], len(names)) < len(names)
-        gone |= goes
-        waiting = waiting[~(stays | goes)[waiting].any(axis=1)]
-    kept = _best(ends[~gone[ends[:, 1]]], len(names))[gone]
-    return pd.DataFrame({"representative": names[gone], "kept": names[kept]})
-
-
-def _best(ends: np.ndarray, count: int) -> np.ndarray:
-    """The smallest second end of each first end, int64 (count,); `count` where it has none."""
-    best = np.full(count, count)
-    np.minimum.at(best, ends[:, 0], ends[:, 1])
-    return best
-
-
-def thin(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """As few of the pairs (left, right) as connect the same representatives."""
-    waiting: list[pd.DataFrame] = []
-    rows, limit = 0, PAIRS
-    for batch in batches:
-        waiting.append(batch)
-        rows += len(batch)
-        if rows > limit:
-            waiting = [spanning(pd.concat(waiting))]
-            rows, limit = len(waiting[0]), PAIRS + 2 * len(waiting[0])
-    if waiting:
-        yield spanning(pd.concat(waiting))
-
-
-def spanning(pairs: pd.DataFrame) -> pd.DataFrame:
-    """A spanning forest of the pairs."""
-    names, graph = _graph(pairs)
-    tree = minimum_spanning_tree(graph).tocoo()
-    return pd.DataFrame({"left": names[tree.row], "right": names[tree.col]})
-
-
-def components(pairs: pd.DataFrame) -> pd.DataFrame:
-    """representative and component (int64) of every representative in `pairs` (left, right): connected components."""
-    names, graph = _graph(pairs)
-    labels = connected_components(graph, directed=False)[1] if len(names) else np.zeros(0)
-    return pd.DataFrame({"representative": names, "component": labels.astype(np.int64)})
-
-
-def _graph(pairs: pd.DataFrame) -> tuple[np.ndarray, coo_array]:
-    """The distinct representatives, object (n,), and the pairs as a matrix (n, n) over them."""
-    names, index = np.unique(pairs[["left", "right"]].to_numpy(dtype=str).ravel(), return_inverse=True)
-    ends = index.reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(names), len(names)))
-    return names.astype(object), graph
 
 
 def assign(records: DataFrame, unique: DataFrame, merged: DataFrame) -> DataFrame:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from finelake.jobs.annotate import DISPUTED, anchor
+from finelake.jobs.annotation.adjudicate import DISPUTED, anchor
 from finelake.lake.config.contract import HUMAN_ROLES, LAYERS, SPAN_LAYERS
 from finelake.lake.errors import UserError
 

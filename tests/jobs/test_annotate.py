@@ -8,9 +8,10 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from finelake.jobs import annotate
-from finelake.jobs.annotate import DISPUTED, Opinion, Params, anchor, build, cohen_kappa, fleiss_kappa, vote
+from finelake.jobs.annotate import Params, build
+from finelake.jobs.annotation.adjudicate import DISPUTED
 from finelake.jobs.stage import ANNOTATIONS, RECORDS
-from finelake.lake.config.contract import REJECT_REASONS
+from finelake.lake.config.contract import DECIDED, REJECT_REASONS, TODO_REASONS
 from finelake.lake.config.params import parse
 from finelake.lake.errors import UserError
 
@@ -192,81 +193,6 @@ def test_agreement_by_layer_and_number_of_annotators(run):
     ]
 
 
-def test_cohen_kappa_equals_scikit_learn():
-    dice = random.Random(7)
-    for _ in range(100):
-        pairs = [(dice.choice("abc"), dice.choice("abcd")) for _ in range(dice.randint(2, 60))]
-        table = dict(Counter(pairs))
-        expected = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs])
-        assert cohen_kappa(table) == pytest.approx(expected, abs=1e-12)
-    assert cohen_kappa({("a", "a"): 5}) == 1.0
-
-
-def test_fleiss_kappa_equals_the_published_example():
-    """Fleiss (1971): 30 patients, 6 psychiatrists, 5 diagnoses; the smaller table of 10 x 14 gives 0.210."""
-    counts = [
-        [0, 0, 0, 0, 14],
-        [0, 2, 6, 4, 2],
-        [0, 0, 3, 5, 6],
-        [0, 3, 9, 2, 0],
-        [2, 2, 8, 1, 1],
-        [7, 7, 0, 0, 0],
-        [3, 2, 6, 3, 0],
-        [2, 5, 3, 2, 2],
-        [6, 5, 2, 1, 0],
-        [0, 2, 2, 3, 7],
-    ]
-    table = Counter(tuple("abcde"[j] for j, n in enumerate(row) for _ in range(n)) for row in counts)
-    assert fleiss_kappa(table) == pytest.approx(0.2099, abs=5e-5)
-
-
-@pytest.mark.parametrize(
-    ("text", "quote", "start", "place"),
-    [
-        ("ab ab ab", "ab", 3, (3, 5)),
-        ("ab ab ab", "ab", 4, (3, 5)),
-        ("ab..ab", "ab", 2, (0, 2)),  # equally near: the earlier
-        ("aaa", "aa", 5, (1, 3)),
-        ("贷款<PHONE>贷款", "贷款", 9, (9, 11)),
-        ("ab", "ab", None, (0, 2)),
-        ("ab", "ab", -3, (0, 2)),
-        ("ab", "b c", 0, None),
-        ("ab", "", 0, None),
-        ("ab", None, 0, None),
-    ],
-)
-def test_anchor(text, quote, start, place):
-    assert anchor(text, quote, start) == place
-
-
-def test_anchor_equals_a_search_over_all_occurrences():
-    dice = random.Random(3)
-    for _ in range(500):
-        text = "".join(dice.choice("ab") for _ in range(dice.randint(0, 12)))
-        quote, start = "".join(dice.choice("ab") for _ in range(dice.randint(1, 3))), dice.randint(0, 14)
-        places = [at for at in range(len(text)) if text.startswith(quote, at)]
-        best = min(places, key=lambda at: (abs(at - start), at), default=None)  # noqa: B023
-        assert anchor(text, quote, start) == (None if best is None else (best, best + len(quote)))
-
-
-@pytest.mark.parametrize(
-    ("ballots", "votes", "outcome", "won"),
-    [
-        (["x", "x", "x", "y", "y"], 3, "committee", {"x"}),
-        (["x", "x", "y", "y"], 2, "needs_committee", set()),  # half is not more than half
-        (["x", "x"], 3, "needs_committee", set()),  # too few votes
-        (["x", "x", "y"], 2, "committee", {"x"}),
-        ([None, None, "x"], 2, "committee", set()),  # nothing found, by majority
-        (["xy", "xy", "y"], 2, "committee", {"x", "y"}),  # span labels are voted on one by one
-        ([], 1, "needs_committee", set()),
-    ],
-)
-def test_vote(ballots, votes, outcome, won):
-    sets = [frozenset((label, 0, 1) for label in ballot or "") for ballot in ballots]
-    members = [Opinion(labels, whole=True, disputed=False) for labels in sets]
-    assert vote(members, votes) == (outcome, {(label, 0, 1) for label in won})
-
-
 def generated(seed, records):
     """Annotations of many units, with every role, null labels, lost quotes and repetitions."""
     dice, marks = random.Random(seed), []
@@ -287,8 +213,8 @@ def test_laws_on_generated_annotations_whatever_the_partitions(run):
     params = Params(below_gate="keep", trust_source=True)
     out = run(marks, params)
     assert run(marks[::-1], params, partitions=7) == out
-    assert {row[2] for row in out["units"]} == {*annotate.DECIDED, *annotate.TODO_REASONS} - {"below_gate"}
-    decided = {row[:2]: row[4] for row in out["units"] if row[2] in annotate.DECIDED}
+    assert {row[2] for row in out["units"]} == {*DECIDED, *TODO_REASONS} - {"below_gate"}
+    decided = {row[:2]: row[4] for row in out["units"] if row[2] in DECIDED}
     assert Counter(row[:2] for row in out["gold"]) == Counter({unit: n for unit, n in decided.items() if n})
     assert {row[:2] for row in out["todo"]} == {row[:2] for row in out["units"]} - set(decided)
     assert {row[3] for row in out["rejects"]} <= set(REJECT_REASONS["annotate"])
@@ -302,19 +228,3 @@ def test_params_are_refused_by_name():
         parse(Params, {"layers": ["scen"]}, "annotate")
     with pytest.raises(UserError, match="gate is 85"):
         parse(Params, {"gate": 85}, "annotate")
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ([("a|b", 0, 1)], [("a", 0, 1), ("b", 0, 1)]),
-        ([("a\\|b", 0, 1)], [("a\\", 0, 1), ("b", 0, 1)]),
-        ([("O", 0, 1)], []),
-        ([("O", 0, 1), ("a", 0, 1)], [("a", 0, 1)]),
-    ],
-)
-def test_different_labels_never_count_as_agreement(one, other):
-    annotators = [Opinion(frozenset(labels), whole=True, disputed=False) for labels in (one, other)]
-    counts = annotate.patterns(annotators, "entity", 2)
-    assert sorted(counts.values()) == [1, 1]
-    assert sum(first == second for first, second in counts) == 1  # the second character, outside all spans

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from finelake.jobs import clean
+from finelake.jobs.cleaning.intervals import INTERVALS
 from finelake.jobs.stage import CLEANED, RECORDS, REJECTS
 from finelake.lake.config.params import parse
 from finelake.lake.errors import UserError
@@ -90,7 +91,7 @@ def test_the_report_says_what_each_method_would_reject(spark):
     outputs = run(spark, rows, outliers={"min_rows": 10})
     assert shape(outputs["outliers"].schema) == shape(clean.OUTLIERS)
     assert found(outputs, "source", "method", "rows", "rejected", "chosen") == [
-        *[("few", method, 9, 0, method == "sigma") for method in sorted(clean.METHODS)],
+        *[("few", method, 9, 0, method == "sigma") for method in sorted(INTERVALS)],
         ("many", "iterated", 40, 0, False),
         ("many", "mad", 40, 8, False),
         ("many", "plain", 40, 0, False),

@@ -1,14 +1,10 @@
 import random
 from datetime import datetime, timedelta
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from finelake.jobs import dedup
+from finelake.jobs.similarity.clusters import components
 from finelake.jobs.stage import CLEANED
 from finelake.lake.config.params import parse
 from finelake.lake.errors import UserError
@@ -26,132 +22,6 @@ OTHER = "My new debit card has not arrived although the letter said that it was 
 
 def hashes(keys):
     return simhash(grams(keys, HEAD_CHARACTERS, small))
-
-
-# --- plain functions ---
-
-
-@pytest.mark.parametrize("blocks", [3, 10, 16])
-def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
-    masks = [mask % (1 << 64) for mask in dedup.masks(blocks)]
-    assert len(masks) == blocks * (blocks - 1) // 2
-    generator = random.Random(1)
-    for _ in range(300):
-        difference = sum(1 << bit for bit in generator.sample(range(64), blocks - 2))
-        assert any(difference & mask == 0 for mask in masks)
-
-
-def texts_of(nodes, hashes, mask):
-    """Texts that their sketches tell nothing about, in the buckets of one table."""
-    size, hashes = len(hashes), np.array(hashes, np.uint64)
-    plain = {"length": np.full(size, 50), "grams": np.full(size, 100), "sketch": np.zeros((size, 8), np.uint64)}
-    return dedup.Candidates(np.array(nodes), hashes, **plain, bucket=(hashes & np.uint64(mask)).view(np.int64))
-
-
-def pairs(texts, radius, window):
-    found = dedup.neighbours(texts, dedup.Params(radius=radius, window=window))
-    return sorted(zip(*(side.tolist() for side in found[:2]), strict=True))
-
-
-def test_neighbours_are_all_pairs_of_a_bucket_within_the_radius():
-    generator = random.Random(2)
-    hashes = [generator.getrandbits(12) for _ in range(200)]
-    mask = 0b111100000000
-    expected = [
-        (a, b)
-        for a in range(200)
-        for b in range(a + 1, 200)
-        if (hashes[a] ^ hashes[b]) & mask == 0 and (hashes[a] ^ hashes[b]).bit_count() <= 1
-    ]
-    assert pairs(texts_of(range(200), hashes, mask), 1, 200) == expected != []
-    order = generator.sample(range(200), 200)
-    assert pairs(texts_of(order, [hashes[node] for node in order], mask), 1, 200) == expected
-
-
-def test_a_hot_bucket_is_bounded():
-    found = pairs(texts_of(range(5000), [7] * 5000, 1), 3, 256)
-    assert len(found) <= 5000 * dedup.LINKS
-    assert len({node for pair in found for node in pair}) == 5000
-
-
-def candidates(signed):
-    """The texts of signatures, with their nodes, in one bucket."""
-    return dedup.Candidates.of(pa.Table.from_pandas(signed.assign(bucket=0)))
-
-
-def test_signatures_do_not_depend_on_the_batch():
-    picked = random.Random(1)
-    texts = ["".join(picked.choices("abcdefgh 你好", k=picked.choice([3, 30, 300]))) for _ in range(500)]
-    whole = dedup.signatures(texts, "minhash")
-    alone = pd.concat([dedup.signatures([text], "minhash") for text in texts], ignore_index=True)
-    assert whole["bands"].map(list).tolist() == alone["bands"].map(list).tolist()
-    assert whole.drop(columns="bands").equals(alone.drop(columns="bands"))
-
-
-@settings(deadline=None)
-@given(st.lists(st.text("abcd你好 ", min_size=1, max_size=40).map(lambda text: text * 7), min_size=2, max_size=8))
-def test_no_sketch_drops_what_is_alike(texts):
-    found = dedup.signatures(texts)
-    found = found[found["digest"].notna()].reset_index(names="node")
-    assume(len(found) > 1)
-    texts, keys = candidates(found), list(found["key"])
-    left, right = (np.array(side, dtype=int) for side in np.triu_indices(len(keys), 1))
-    params = dedup.Params(radius=32)
-    least = params.similarity.least(texts.length[left], texts.length[right])
-    alike = jaccard([keys[place] for place in left], [keys[place] for place in right]) >= least
-    within = ones(texts.simhash[left] ^ texts.simhash[right]) <= params.radius
-    assert not (alike & within & ~np.isfinite(texts.apart(left, right, params))).any()
-
-
-def test_a_sketch_drops_what_is_near_by_chance():
-    picked = random.Random(5)
-    texts = ["".join(picked.choices("abcdefghijklmnop", k=length)) for length in [80] * 30 + [600] * 30]
-    found = candidates(dedup.signatures(texts).reset_index(names="node"))
-    left, right = np.triu_indices(len(texts), 1)
-    same = (found.length[left] > dedup.LONG) == (found.length[right] > dedup.LONG)
-    near = np.isfinite(found.apart(left, right, dedup.Params(radius=32)))
-    assert not near[same].any() and near[~same].any()
-
-
-def test_components():
-    edges = pd.DataFrame({"left": ["a", "c", "x"], "right": ["b", "b", "y"]})
-    assert dedup.components(edges).to_dict("list") == {
-        "representative": ["a", "b", "c", "x", "y"],
-        "component": [0, 0, 0, 1, 1],
-    }
-    assert dedup.components(edges[:0]).empty
-
-
-def test_stars_are_the_greedy_choice():
-    picked = random.Random(3)
-    names = np.array([f"{number:03}" for number in range(300)], dtype=object)
-    pairs = [tuple(picked.sample(list(names), 2)) for _ in range(400)]
-    kept: dict[str, str] = {}
-    for name in names:
-        beside = {a if b == name else b for a, b in pairs if name in (a, b)}
-        kept[name] = min((other for other in beside if kept.get(other) == other), default=name)
-    found = dedup.stars(names, pd.DataFrame(pairs, columns=["left", "right"]))
-    assert dict(zip(found["representative"], found["kept"], strict=True)) == {
-        name: other for name, other in kept.items() if name != other
-    }
-    assert dedup.stars(names, pd.DataFrame(pairs[:0], columns=["left", "right"])).empty
-
-
-def test_thinned_pairs_connect_the_same_texts(monkeypatch):
-    monkeypatch.setattr(dedup, "PAIRS", 50)
-    picked = random.Random(7)
-    ends = {tuple(picked.sample(range(10 * part, 10 * part + 10), 2)) for part in range(20) for _ in range(60)}
-    pairs = pd.DataFrame([(f"{left:03}", f"{right:03}") for left, right in ends], columns=["left", "right"])
-    (thinned,) = dedup.thin(pairs[start : start + 40] for start in range(0, len(pairs), 40))
-    whole = dedup.components(pairs)
-    assert len(thinned) == 20 * 9 < len(pairs)
-    same = dedup.components(thinned).groupby("component")["representative"].apply(list).tolist()
-    assert sorted(same) == sorted(whole.groupby("component")["representative"].apply(list).tolist())
-    assert [len(frame) for frame in dedup.thin([pairs[:0]])] == [0]
-    assert list(dedup.thin([])) == []
-
-
-# --- the stage ---
 
 
 def record(name, text, day=0, source="a", numbers=None, facts=None, imputed=()):
@@ -230,8 +100,8 @@ def test_a_text_of_a_template_is_compared_with_the_nearest_alone(spark):
     unique = dedup.collapse(dedup.sign(spark.createDataFrame(rows, CLEANED), params))
     found = dedup.candidates(unique, params).toPandas()
     assert found["left"].value_counts().max() == dedup.PARTNERS
-    assert dedup.components(found)["component"].nunique() == 1
-    assert len(dedup.components(found)) == 200
+    assert components(found)["component"].nunique() == 1
+    assert len(components(found)) == 200
 
 
 def test_marked_and_protected_records_stay(spark):

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from finelake.jobs.annotate import DISPUTED
+from finelake.jobs.annotation.adjudicate import DISPUTED
 from finelake.jobs.annotation.labelstudio import from_export, interface, to_tasks
 from finelake.jobs.stage import ANNOTATIONS
 from finelake.lake.errors import UserError

@@ -1,0 +1,1 @@
+"""What cleaning computes with. Without Spark."""

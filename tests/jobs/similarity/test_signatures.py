@@ -1,0 +1,16 @@
+"""A text has one signature, whatever stands beside it."""
+
+import random
+
+import pandas as pd
+
+from finelake.jobs.similarity.signatures import signatures
+
+
+def test_signatures_do_not_depend_on_the_batch():
+    picked = random.Random(1)
+    texts = ["".join(picked.choices("abcdefgh 你好", k=picked.choice([3, 30, 300]))) for _ in range(500)]
+    whole = signatures(texts, "minhash")
+    alone = pd.concat([signatures([text], "minhash") for text in texts], ignore_index=True)
+    assert whole["bands"].map(list).tolist() == alone["bands"].map(list).tolist()
+    assert whole.drop(columns="bands").equals(alone.drop(columns="bands"))
