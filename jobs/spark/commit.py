@@ -21,6 +21,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, AtomicType, DataType, MapType, StringType, StructType
 
+from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.lake.tables.locks import mark, unmark
 from finelake.lake.tables.snapshots import DATA, LOG, Table, find_version, intact
@@ -68,8 +69,13 @@ def commit(
 
 
 def read(spark: SparkSession, lake_root: str, table: Table) -> DataFrame:
-    """The pinned rows. The version must be there: see `finelake.lake.tables.snapshots.require`."""
+    """The pinned rows. UserError where the version is no longer there, which `snapshots.require` checked first."""
     version = find_version(lake_root, table)
+    if version is None:
+        raise UserError(
+            f"table {table.path} vanished from the lake {lake_root} while the stage ran; mount or restore the lake and "
+            "run the same command again"
+        )
     return spark.read.format("delta").option("versionAsOf", version).load(location(lake_root, table.path))
 
 

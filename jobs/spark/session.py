@@ -84,7 +84,9 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     A JVM of this process ends with it, and so does its folder beside `log`.
     """
     _prepare_environment(master)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it prints a traceback where the JVM was killed
+    # py4j prints tracebacks where the JVM ended before Python's last references to it, by its own logger and the root.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_not_of_py4j)
     chosen = settings(master, memory)
     if os.environ.get(JVM):
         os.environ.update(_ask(os.environ[JVM], "where"))
@@ -101,6 +103,10 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     with _stderr_to(log):
         return builder.getOrCreate()
+
+
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    return "py4j" not in Path(record.pathname).parts
 
 
 @contextlib.contextmanager

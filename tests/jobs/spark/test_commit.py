@@ -12,6 +12,7 @@ from pyspark.sql import Observation
 from pyspark.sql.types import StructType
 
 from finelake.jobs.spark.commit import _publish, _sums, commit, content_hash, read, schema_hash
+from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.lake.tables.snapshots import Table, files, history, intact
 
@@ -249,3 +250,12 @@ def test_a_version_holds_one_writers_rows_where_both_create_the_table(tmp_path, 
 def at_once(work, items):
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, items))
+
+
+def test_a_table_that_vanished_before_it_was_read_is_named(spark, frame, tmp_path):
+    table = commit(frame, str(tmp_path), "clean/records", frame.schema)
+    tmp_path.joinpath("clean").rename(tmp_path / "gone")
+    with pytest.raises(
+        UserError, match=f"^table clean/records vanished from the lake {tmp_path} while the stage ran; "
+    ):
+        read(spark, str(tmp_path), table)

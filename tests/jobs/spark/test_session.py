@@ -1,6 +1,7 @@
 """One JVM serves many stage processes, also after one of them was killed."""
 
 import io
+import logging
 import os
 import stat
 import subprocess
@@ -113,3 +114,11 @@ def test_one_process_may_share_a_jvm_again_and_again(tmp_path, monkeypatch):
         pytest.raises(UserError, match="java: permission denied"),
     ):
         session._ask(variables[session.JVM], "where")
+
+
+def test_what_py4j_logs_by_the_root_logger_is_left_out_and_nothing_else():
+    def record(path: str) -> logging.LogRecord:
+        return logging.LogRecord("root", logging.ERROR, path, 1, "said", None, None)
+
+    assert not session._not_of_py4j(record("/venv/site-packages/py4j/java_gateway.py"))
+    assert session._not_of_py4j(record("/venv/site-packages/own_model/ner.py"))
