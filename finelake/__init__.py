@@ -1,3 +1,3 @@
-"""The command line: the only code that knows the other packages."""
+"""Finelake: the command line, and below it all other packages."""
 
 __version__ = "0.5.0"

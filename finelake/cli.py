@@ -28,7 +28,11 @@ class Command(argparse.ArgumentParser):
     """The grammar of one command, which its module completes when the command is given."""
 
     def complete(self) -> ModuleType:
-        """Add the arguments of the command's module, and return the module."""
+        """Add the arguments of the command's module, and return the module.
+
+        UserError for limits of the process that the libraries which it imports would not survive.
+        """
+        limits.check()
         module = importlib.import_module(COMMANDS[self.prog.rpartition(" ")[2]])
         self.epilog = f"example:\n{module.EXAMPLE}"
         self.set_defaults(module=module)
@@ -72,7 +76,6 @@ def _run(arguments: Sequence[str]) -> int | None:
 
 
 def _command(arguments: Sequence[str]) -> int | None:
-    limits.check()  # before a command's module imports what they would end
     options = parser().parse_args([_readable(argument) for argument in arguments])
     keep_dvc_private()
     module: ModuleType = options.module

@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -23,10 +24,19 @@ PACKAGES = {
 
 
 def missing(error: ModuleNotFoundError) -> UserError | None:
-    """The sentence for a module that an extra brings; None for any other."""
+    """The sentence for a module that an extra brings; None for any other, and for a part of a package that is there."""
     module = (error.name or "").partition(".")[0]
+    if not module or _is_there(module):
+        return None
     extra = extra_of(PACKAGES.get(module, module))
     return UserError(f"{module} is not installed; install it with `pip install 'finelake[{extra}]'`") if extra else None
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # None stands for it in sys.modules
+        return False
 
 
 def extra_of(package: str) -> str | None:

@@ -53,7 +53,7 @@ class Outliers:
     """Which rows hold a number too far from the others of its source, business and column."""
 
     # sigma: mean and sigma of the others, so that no value hides itself (leave-one-out). iterated: the same again on
-    # what is left, up to ROUNDS times, so that none hides behind a larger one. mad: median and median deviation.
+    # what is left, up to three times, so that none hides behind a larger one. mad: median and median deviation.
     method: Literal["sigma", "iterated", "mad", "none"] = "sigma"
     sigmas: float = 3.0  # distance from the centre
     min_rows: int = 30  # values; smaller groups are not judged

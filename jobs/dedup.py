@@ -14,8 +14,9 @@
    pairs, best text first.
 
 A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
-order, and each gives at most LINKS pairs a table and PARTNERS in all, the nearest by their sketches. So many texts of
-one template cost no more each than a few; lost are pairs that stand further apart in every table.
+order, and each gives at most LINKS pairs per table (similarity/candidates.py) and PARTNERS in all, the nearest by their
+sketches. So many texts of one template cost no more each than a few; pairs that are further apart in every table are
+lost.
 """
 
 from collections.abc import Callable

@@ -26,7 +26,7 @@ from finelake.lake.tables import snapshots, storage
 from finelake.lake.tables.locks import writing
 
 LOG = Path(".finelake/spark.log")
-_OF_WORKER = re.compile(r"lake\.errors\.UserError: (.+)")  # in the traceback of a Python worker
+_OF_WORKER = re.compile(r"finelake\.lake\.errors\.UserError: (.+)")  # in the traceback of a Python worker
 
 
 @dataclass(frozen=True)

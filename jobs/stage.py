@@ -20,6 +20,7 @@ from pyspark.sql.types import (
 )
 
 from finelake.lake.config.params import parse
+from finelake.lake.config.stages import BY_NAME
 
 Frames = Mapping[str, DataFrame]
 
@@ -117,5 +118,5 @@ def load_stage(name: str) -> Stage:
 
 def parse_params(name: str, content: Mapping[str, Any], run_name: str = "") -> Any:
     """The typed parameters of a stage from the content of params.yaml. UserError for what does not fit."""
-    stage = load_stage(name)
-    return stage.parse(content, run_name) if stage.parse else parse(stage.params, content.get(name), name)
+    stage, section = load_stage(name), BY_NAME[name].section or name
+    return stage.parse(content, run_name) if stage.parse else parse(stage.params, content.get(section), section)

@@ -118,9 +118,10 @@ def did_you_mean(name: object, known: Iterable[object], prefix: str = "", otherw
     `otherwise`: what to write where none is near and a list would be long.
     """
     names = [str(one) for one in known]
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    by_lower = {one.lower(): one for one in names}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
     if near:
-        return f"did you mean {prefix}{near[0]}?"
+        return f"did you mean {prefix}{by_lower[near[0]]}?"
     return otherwise or f"expected one of: {', '.join(names) or 'none yet'}"
 
 

@@ -1,22 +1,19 @@
 """Limits of a process (`ulimit`) below which the native libraries abort or hang instead of raising an error."""
 
-import os
 import resource
 
 from finelake.lake.errors import UserError
 
 MB = 1 << 20
-# Measured: on two cores 1500 MB make DuckDB's and delta-rs's threads abort, and 2000 MB suffice. Each further core
-# brings threads with their stacks and heaps.
+# Measured on two cores: 1500 MB make DuckDB's and delta-rs's threads abort, and 2000 MB suffice. More cores bring more
+# threads; how much they need is not measured, so nothing is refused above.
 LEAST_ADDRESSES = 2048 * MB
-ADDRESSES_PER_CORE = 256 * MB
 LEAST_FILE = 16 * MB  # what DVC's databases and Spark's shuffle files may take
 
 
 def check() -> None:
     """UserError for a limit under which no command works."""
-    addresses = LEAST_ADDRESSES + ADDRESSES_PER_CORE * (os.cpu_count() or 1)
-    _require(resource.RLIMIT_AS, addresses, "the address space of a process", "ulimit -v")
+    _require(resource.RLIMIT_AS, LEAST_ADDRESSES, "the address space of a process", "ulimit -v")
     _require(resource.RLIMIT_FSIZE, LEAST_FILE, "the size of a file", "ulimit -f")
 
 

@@ -5,12 +5,22 @@ import ctypes
 import os
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _this_checkout():
+    """The tests are of this checkout's code: another one's editable install would be tested in its place."""
+    import finelake.lake
+
+    here = Path(__file__).parents[1]
+    assert Path(str(finelake.lake.__file__)).is_relative_to(here), f"install {here} with `pip install --editable`"
 
 
 SECONDS = {"long": 4 * 3600, "slow": 3600}  # a test that takes longer hangs; any other: 1200

@@ -41,8 +41,11 @@ def clone(folder: Path, bank: Path) -> Path:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """The clone's own code, not the installed one."""
-    return os.environ | {"PYTHONPATH": str(folder), "FINELAKE_MEMORY": "1g"} | variables
+    """The clone's own code, not the installed one: under the names that it has where it is installed."""
+    tree = folder / ".venv" / "tree"
+    if not tree.exists():
+        subprocess.run([sys.executable, folder / ".ci" / "tree.py"], check=True)
+    return os.environ | {"PYTHONPATH": str(tree), "FINELAKE_MEMORY": "1g"} | variables
 
 
 def finelake(folder: Path, *arguments: str, code: int = 0, **variables: str) -> str:

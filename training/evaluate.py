@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
+from finelake.lake.config.contract import DIFFICULTIES
 from finelake.lake.config.project import Settings, write_atomically
 from finelake.lake.config.runs import Run, render, value
 from finelake.lake.errors import UserError
@@ -23,7 +24,7 @@ from finelake.training.loop.memory import evaluation_advice, oom_as_user_error
 from finelake.training.loop.progress import Progress, read_csv, write_csv, write_json
 from finelake.training.models.model import Causal, Classifier, load, reading
 
-SLICES = {"business": (), "lang": (), "difficulty": ("easy", "medium", "hard")}  # values that have an order in it
+SLICES = {"business": (), "lang": (), "difficulty": DIFFICULTIES}  # values that have an order in it
 SMALLEST = 5  # rows below which a slice has no scores: an interval over them says nothing
 
 Scorer = Callable[[np.ndarray], float]

@@ -1,1 +1,1 @@
-"""Annotations: other tools' formats."""
+"""Annotations: adjudication, agreement, and Label Studio's format. Without Spark."""

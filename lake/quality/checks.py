@@ -205,6 +205,9 @@ def parse_check(text: str, name: str, file: str) -> Check:
             raise UserError(f"{file}:{number}: {error}") from None
     sql = "\n".join(lines[length:]).strip().rstrip(";")
     missing = {"law, a sentence in the first comment": law, "line `-- table: stage.table`": entries.get("tables")}
+    twice = set(entries.get("values", ())) & set(entries.get("lists", ()))
+    if twice:
+        raise UserError(f"{file}:1: {sorted(twice)[0]} is both one of values and one of lists; rename the value")
     for what, found in (missing | {"query below its header": sql}).items():
         if not found:
             raise UserError(f"{file}:1: the check has no {what}; add it")

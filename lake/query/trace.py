@@ -82,7 +82,8 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     if not kept:
         origin["source"] = next((step["rejects"][0]["source"] for step in steps if step["rejects"]), None)
     if "mask" in kept and ("annotate", "gold") in tables.pinned:
-        steps.insert(len(ADDED) - 1, _labels(tables, record))
+        before_split = next((place for place, step in enumerate(steps) if step["stage"] == "split"), len(steps))
+        steps.insert(before_split, _labels(tables, record))
     runs = [stage for stage in dict(tables.pinned.values()) if stage.startswith("tokenize@")]
     steps += [step for stage in runs if (step := _sample(tables, root, rev, stage, record))]
     return {"record_id": record, **origin, "steps": steps}

@@ -18,13 +18,14 @@ ENGINES = ("pyspark", "torch", "transformers", "petastorm", "deepspeed", "httpx"
         *[("sklearn", "train"), ("cv2", "ocr"), ("docx", "demo"), ("PIL", "demo"), ("reportlab.lib", "demo")],
     ],
 )
-def test_each_module_names_its_extra(module, extra):
+def test_each_module_names_its_extra(monkeypatch, module, extra):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     named = module.partition(".")[0]
     found = extras.missing(ModuleNotFoundError("gone", name=module))
     assert str(found) == f"{named} is not installed; install it with `pip install 'finelake[{extra}]'`"
 
 
-@pytest.mark.parametrize("module", ["duckdb", "own_model", "", None])
+@pytest.mark.parametrize("module", ["duckdb", "own_model", "", None, "finelake.jobs.typo", "torch.typo"])
 def test_what_no_extra_brings_stays_an_error(module):
     assert extras.missing(ModuleNotFoundError("gone", name=module)) is None
 

@@ -738,7 +738,9 @@ def test_reasons_and_kinds_are_those_of_the_stages():
     assert set(CHECKS["no_personal_data"].values["personal"]) == set(mask.KINDS)
     assert all(re.fullmatch("[a-z][a-z0-9_]{0,31}", kind) for kind in mask.KINDS)  # see masked_kinds_are_known
     for stage in REJECT_REASONS.keys() - {"ingest"}:
-        code = (Path(__file__).parents[3] / "jobs" / f"{stage}.py").read_text(encoding="utf-8")
+        jobs = Path(__file__).parents[3] / "jobs"
+        paths = [jobs / f"{stage}.py", *((jobs / "annotation").glob("*.py") if stage == "annotate" else ())]
+        code = "".join(path.read_text(encoding="utf-8") for path in paths)
         assert all(f'"{reason}"' in code for reason in REJECT_REASONS[stage]), stage
 
 
