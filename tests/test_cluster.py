@@ -25,7 +25,6 @@ from finelake.jobs import runner
 from tests.small import free_port
 
 pytestmark = pytest.mark.slow
-REPOSITORY = Path(__file__).parents[1]
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 DAEMON = "org.apache.spark.deploy"
 
@@ -108,7 +107,7 @@ annotate: {}
 split: {}
 runs:
   notes: {task: classify, where: "source = 'notes'", seed: 0, base: {kind: folder, name: none},
-          samples: {tokens: 16, shards: 2}, train: {}, evaluate: {}}
+          samples: {max_length: 16, shards: 2}, train: {}, evaluate: {}}
 """
 THINGS = ("card", "loan", "account", "transfer", "password", "branch", "statement")
 
@@ -230,7 +229,6 @@ def variables(cluster, bare_python, projects, tmp_path) -> dict[str, str]:
         "FINELAKE_LAKE": str(projects[1] / "lake"),
         "FINELAKE_MEMORY": "1g",
         "FINELAKE_SPARK_PROPERTIES": str(tmp_path / "spark.properties"),
-        "PYTHONPATH": str(REPOSITORY),
     }
 
 
