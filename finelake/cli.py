@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources
 from types import ModuleType
 
-from finelake import __version__, extras
+from finelake import __version__
 from finelake.lake import limits
 from finelake.lake.config.project import current_folder, find_root, settings
 from finelake.lake.errors import UserError, exit_code
@@ -72,7 +72,9 @@ def _run(arguments: Sequence[str]) -> int | None:
     try:
         return _command(arguments)
     except ModuleNotFoundError as error:
-        raise extras.missing(error) or error from None
+        from finelake.extras import missing  # what it needs is no part of a usual start
+
+        raise missing(error) or error from None
 
 
 def _command(arguments: Sequence[str]) -> int | None:

@@ -70,6 +70,11 @@ class Work:
     params: Any
     pinned: dict[str, snapshots.Table]
 
+    @property
+    def name(self) -> str:
+        """The stage's name in the table of stages, without the run's."""
+        return self.stage.partition("@")[0]
+
 
 def prepare(root: Path, stage: str, lake: str) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
@@ -87,7 +92,7 @@ def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table]
     """
     snapshots.manifest_path(work.root, work.stage).unlink(missing_ok=True)
     folder = snapshots.stage_folder(work.stage)
-    if stages.BY_NAME[work.stage.partition("@")[0]].private:
+    if stages.BY_NAME[work.name].private:
         storage.make_private(work.lake, folder)
     with writing(work.lake, folder):
         return _publish(spark, work)
@@ -181,7 +186,7 @@ def _count_rejects(work: Work, written: Frames) -> dict[str, int]:
         return {}
     counts = written["rejects"].groupBy("reason").agg(F.count("*").alias("rows")).collect()
     rejected = {row["reason"]: row["rows"] for row in sorted(counts, key=lambda row: str(row["reason"]))}
-    undeclared = rejected.keys() - REJECT_REASONS.get(work.stage.partition("@")[0], ())
+    undeclared = rejected.keys() - REJECT_REASONS.get(work.name, ())
     if undeclared:
         raise TypeError(f"{work.stage} rejects rows for {sorted(map(str, undeclared))}, which it does not declare")
     return rejected

@@ -1,4 +1,4 @@
-"""Memory that does not suffice, told with what to change."""
+"""Out of memory: the error names what needed it and what to change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
