@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,7 @@ from finelake.jobs.spark.session import open_session
 from finelake.jobs.stage import Frames, Stage, load_stage, parse_params
 from finelake.lake.config import stages
 from finelake.lake.config.contract import REJECT_REASONS
-from finelake.lake.config.params import load, unknown_key
-from finelake.lake.config.project import PARAMS, Settings
-from finelake.lake.config.runs import parse_run, run_entries
+from finelake.lake.config.project import Settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots, storage
 from finelake.lake.tables.locks import writing
@@ -39,13 +38,13 @@ class Result:
     rejected: dict[str, int]  # by reason
 
 
-def run(root: Path, stage: str, settings: Settings) -> Result:
+def run(root: Path, stage: str, settings: Settings, content: Mapping[str, Any]) -> Result:
     """Run one stage of the project at `root` in a session of its own.
 
-    `stage` is its name, for a training run's stage with the run: tokenize@intent.
+    `stage` is its name, for a training run's stage with the run: tokenize@intent; `content` that of params.yaml.
     """
     started = time.monotonic()
-    work = prepare(root, stage, settings.lake)
+    work = prepare(root, stage, settings.lake, content)
     spark = open_session(settings.master, settings.memory, root / LOG)
     try:
         tables, rejected = publish(spark, work)
@@ -76,13 +75,13 @@ class Work:
         return self.stage.partition("@")[0]
 
 
-def prepare(root: Path, stage: str, lake: str) -> Work:
+def prepare(root: Path, stage: str, lake: str, content: Mapping[str, Any]) -> Work:
     """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
     storage.check(lake)
     name, _, run_name = stage.partition("@")
     declared = load_stage(name)
-    params = declared.ready(root, parse_params(name, load(root / PARAMS), run_name), run_name)
-    return Work(root, lake, stage, declared, params, _pinned(root, declared, lake))
+    params = declared.ready(root, parse_params(name, content, run_name), run_name)
+    return Work(root, lake, stage, declared, params, _pinned(root, declared, run_name, lake))
 
 
 def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
@@ -123,23 +122,14 @@ def of_worker(error: Exception) -> UserError | None:
     return UserError(found[1]) if found else None
 
 
-def check_params(root: Path) -> None:
-    """Every section of params.yaml but `quality` parses; UserError names the first that does not."""
-    content = load(root / PARAMS)
-    unknown_key(content, ("finelake", *stages.SECTIONS, "runs"), "")
-    for name in stages.DATA:
-        parse_params(name, content)
-    for run_name in run_entries(content):
-        parse_run(content, run_name)
-
-
-def _pinned(root: Path, stage: Stage, lake_root: str) -> dict[str, snapshots.Table]:
+def _pinned(root: Path, stage: Stage, run_name: str, lake_root: str) -> dict[str, snapshots.Table]:
     """The tables that the stage reads, each checked to be there."""
     tables = {}
     for key in stage.reads:
         if key == "sources":
             continue
-        source, _, table = key.partition(".")
+        name, _, table = key.partition(".")
+        source = stages.of_run(name, run_name)
         tables[key] = snapshots.read_table(root, source, table)
         snapshots.require(lake_root, source, tables[key])
     return tables

@@ -1,4 +1,4 @@
-"""tokenize: the rows a training run selects, as constant-length samples in shards that follow from content alone."""
+"""tokenize: the records of a training run as samples of constant length, in shards that follow from content only."""
 
 import hashlib
 import json
@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 from tokenizers import Tokenizer
 
-from finelake.jobs.spark.conditions import column
 from finelake.jobs.stage import REJECTS, Frames, Stage, rejects, struct
-from finelake.lake.config import conditions
-from finelake.lake.config.runs import Run, parse_run, render, value
+from finelake.lake.config.contract import NO_LOSS
+from finelake.lake.config.runs import Run, parse_run
 from finelake.lake.errors import UserError
 from finelake.lake.tables.lockfile import check_output
 
@@ -45,7 +44,6 @@ ENCODED = struct(
 
 BATCH = 1000  # samples that leave Python at once
 OPEN = 16  # packed samples that are open at once; more fill them no better
-NO_LOSS = -100  # a label that the loss leaves out
 
 
 @dataclass(frozen=True)
@@ -70,81 +68,55 @@ def load_tokenizer(folder: Path) -> dict[str, bytes]:
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     run = params.run
-    chosen = select(frames["split.records"], run)
-    classes = _classes(chosen, _label(run)) if run.task == "classify" else []
-    encoded = _encode(chosen.withColumn("task", _task(run)), run, params.tokenizer, classes)
+    selected = frames["select.records"]
+    classes = _classes(selected) if run.task == "classify" else []
+    encoded = _encode(selected, run, params.tokenizer, classes)
     kept = encoded.where(F.col("problem").isNull())
     return {
         "samples": _samples(kept, run),
-        "classes": chosen.sparkSession.createDataFrame(list(enumerate(classes)), CLASSES),
+        "classes": selected.sparkSession.createDataFrame(list(enumerate(classes)), CLASSES),
         "rejects": rejects(encoded.where(F.col("problem").isNotNull()), "tokenize", F.col("problem"), F.col("part")),
     }
 
 
 def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
     """Every selected record is in exactly one sample or reject."""
-    selected = select(frames["split.records"], params.run).count()
+    selected = frames["select.records"].count()
     used = outputs["samples"].select(F.explode("record_ids")).count()
     return {"selected records": (selected, used + outputs["rejects"].count())}
 
 
-def select(records: DataFrame, run: Run) -> DataFrame:
-    """The rows of split.records that the run's condition chooses, `part` added. UserError for another text."""
-    where = column(conditions.check(run.where, "runs: where"))
-    return records.where(where).withColumn("part", F.col("split"))
-
-
-def _classes(chosen: DataFrame, label: Column) -> list[str]:
+def _classes(selected: DataFrame) -> list[str]:
     """The class names of the train part, sorted: their positions are the class indices."""
-    rows = (
-        chosen.where((F.col("part") == "train") & label.isNotNull()).select(label.alias("label")).distinct().collect()
-    )
-    classes = sorted(row["label"] for row in rows)
+    classes = sorted(row["label"] for row in selected.where("part = 'train'").select("label").distinct().collect())
     if len(classes) < 2:
         found = f"{len(classes)} class{'' if classes else 'es'}"
         raise UserError(
             f"found {found} in the training rows of the run; at least 2 are needed: choose another "
-            "label or a wider filter"
+            "select.label or a wider select.where"
         )
     return classes
 
 
-def _label(run: Run) -> Column:
-    """scene, or facts.reply for an entry of a map."""
-    name, _, key = run.samples.label.partition(".")
-    return F.col(name)[key] if key else F.col(name)
-
-
-def _encode(chosen: DataFrame, run: Run, files: dict[str, bytes], classes: list[str]) -> DataFrame:
+def _encode(selected: DataFrame, run: Run, files: dict[str, bytes], classes: list[str]) -> DataFrame:
     """The tokens and labels of each record, not padded; `problem` says why a record has none."""
     index = {label: number for number, label in enumerate(classes)}
 
     def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        vocabulary = open_tokenizer(files, cut=run.samples.max_length if run.task == "classify" else None)
+        vocabulary = open_tokenizer(files, cut=run.tokenize.max_length if run.task == "classify" else None)
         for frame in frames:
             encoded = [_encode_row(vocabulary, row, run, index) for row in frame.to_dict("records")]
             inputs, labels, problems = zip(*encoded, strict=True)
             named = frame[["record_id", "source", "part", "task"]]
             yield named.assign(input_ids=list(inputs), labels=list(labels), problem=list(problems))
 
-    return chosen.mapInPandas(batches, ENCODED)  # type: ignore[arg-type]
-
-
-def _task(run: Run) -> Column:
-    """The number of the first condition of `mix` that a train row satisfies, -1 where none does; other parts: 0."""
-    task = F.lit(-1 if run.samples.mix else 0)
-    for number, condition in reversed(list(enumerate(run.samples.mix))):
-        task = F.when(column(conditions.check(condition, "runs: mix")), number).otherwise(task)
-    return F.when(F.col("part") == "train", task).otherwise(0)
+    return selected.mapInPandas(batches, ENCODED)  # type: ignore[arg-type]
 
 
 def _encode_row(vocabulary: "Vocabulary", row: dict[str, Any], run: Run, index: dict[str, int]):
-    if row["task"] < 0:
-        return None, None, "no_task"
     if run.task == "classify":
-        return encode_class(vocabulary, row["text"], value(run.samples.label, row), index)
-    prompt, target = render(run.samples.prompt, row), render(run.samples.target, row)
-    return encode_pair(vocabulary, prompt, target, run.samples.max_length)
+        return encode_class(vocabulary, row["text"], row["label"], index)
+    return encode_pair(vocabulary, row["prompt"], row["target"], run.tokenize.max_length)
 
 
 @dataclass(frozen=True)
@@ -173,22 +145,18 @@ def open_tokenizer(files: dict[str, bytes], cut: int | None) -> Vocabulary:
 
 
 def encode_class(
-    vocabulary: Vocabulary, text: str | None, label: str | None, index: dict[str, int]
+    vocabulary: Vocabulary, text: str, label: str, index: dict[str, int]
 ) -> tuple[list[int] | None, list[int] | None, str | None]:
     """(input ids, [class index], None), or (None, None, why not). A longer text is cut."""
-    if not text:
-        return None, None, "no_text"
     if label not in index:
-        return None, None, "no_class" if label is None else "unseen_class"
+        return None, None, "unseen_class"
     return vocabulary.tokenizer.encode(text).ids, [index[label]], None
 
 
 def encode_pair(
-    vocabulary: Vocabulary, prompt: str | None, target: str | None, tokens: int
+    vocabulary: Vocabulary, prompt: str, target: str, tokens: int
 ) -> tuple[list[int] | None, list[int] | None, str | None]:
-    """(input ids, labels, None), or (None, None, why not): the loss is on the reply and its end alone."""
-    if prompt is None or target is None:
-        return None, None, "no_reply" if target is None else "no_text"
+    """(input ids, labels, None), or (None, None, why not): the loss is on the target and the end token only."""
     asked, reply = (vocabulary.tokenizer.encode(text, add_special_tokens=False).ids for text in (prompt, target))
     reply = [*reply, vocabulary.end]
     if len(asked) + len(reply) > tokens:
@@ -198,14 +166,14 @@ def encode_pair(
 
 def _samples(encoded: DataFrame, run: Run) -> DataFrame:
     """Samples of constant length: packs of several records in train where the run packs, else one record each."""
-    shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.samples.shards)).cast("int")
+    shard = F.pmod(F.conv(F.substring("record_id", 1, 8), 16, 10).cast("long"), F.lit(run.tokenize.shards)).cast("int")
     # Each task of a mix has shards of its own, so that the trainer reads one without the others.
-    own = (F.col("task") * run.samples.shards + shard).alias("shard")
+    own = (F.col("task") * run.tokenize.shards + shard).alias("shard")
     rows = encoded.select("part", own, "record_id", "input_ids", "labels")
-    packed = ("train",) if run.task == "instruct" and run.samples.packing else ()
+    packed = ("train",) if run.task == "instruct" and run.tokenize.packing else ()
 
     def packs(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for samples in _batched(pack(_each_row(frames), run.samples.max_length, packed)):
+        for samples in _batched(pack(_each_row(frames), run.tokenize.max_length, packed)):
             yield pd.DataFrame(samples, columns=SAMPLES.names)
 
     # Not grouped: a group would come to Python in one piece, and a shard may be of any size.
@@ -279,7 +247,7 @@ def _sample(part: str, shard: int, rows: list[Any], tokens: int) -> dict[str, An
 
 
 STAGE = Stage(
-    reads=("split.records",),
+    reads=("select.records",),
     writes={"samples": SAMPLES, "classes": CLASSES, "rejects": REJECTS},
     params=Params,
     build=build,

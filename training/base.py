@@ -17,8 +17,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from finelake.lake.config.project import Settings, publish_folder
-from finelake.lake.config.runs import END, PAD, PROMPT, REPLY, Base, Run, render
+from finelake.lake.config.runs import Base, Run
 from finelake.lake.errors import UserError
+from finelake.text.templates import END, PAD, PROMPT, REPLY
 from finelake.training.data.records import read_records
 from finelake.training.loop.progress import Progress
 
@@ -41,19 +42,16 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     """Write models/RUN/base and models/RUN/tokenizer."""
     folder = root / "models" / run_name
     if run.base.kind == "scratch":
-        rows = read_records(root, settings.lake, run.where, "train")
-        texts = [text for row in rows if (text := conversation(run, row)) is not None]
+        # A conversation as the model is to see it, without the end token.
+        texts = [row["prompt"] + row["target"] for row in read_records(root, settings.lake, run_name, "train")]
         if not texts:
-            raise UserError(f"runs.{run_name}: no train row has a prompt and a target; check `where` and the templates")
+            raise UserError(
+                f"select@{run_name} has no train row with a prompt and a target; check `where`, `prompt` and `target` "
+                f"of runs.{run_name}.select"
+            )
         from_scratch(run.base, run.seed, texts, folder, f"base@{run_name}")
     else:
         copy(find(run.base, root), folder)
-
-
-def conversation(run: Run, row: dict) -> str | None:
-    """A record as the model is to see it, without the end token; None where it lacks a field."""
-    prompt, target = render(run.samples.prompt, row), render(run.samples.target, row)
-    return None if prompt is None or target is None else prompt + target
 
 
 # ---------------------------------------------------------------------------------------------------------------------

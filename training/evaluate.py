@@ -11,12 +11,12 @@ from transformers import AutoTokenizer
 
 from finelake.lake.config.contract import DIFFICULTIES
 from finelake.lake.config.project import Settings, write_atomically
-from finelake.lake.config.runs import Run, render, value
+from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots
 from finelake.lake.tables.lockfile import check_output
 from finelake.training.data.loader import scan
-from finelake.training.data.records import read_records
+from finelake.training.data.records import count_rejects, read_records
 from finelake.training.data.samples import Samples, open_samples, read_rows
 from finelake.training.evaluation import baselines, metrics, report
 from finelake.training.evaluation.answers import MODEL, Answers
@@ -38,11 +38,11 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     model = root / "models" / run_name / "model"
     check_output(root, f"models/{run_name}/model")
     samples = open_samples(root, settings.lake, run_name)
-    train = read_records(root, settings.lake, run.where, "train")
-    test = read_records(root, settings.lake, run.where, "test")
+    train, test = (read_records(root, settings.lake, run_name, part) for part in ("train", "test"))
+    left_out = count_rejects(root, settings.lake, run_name, "test")
     progress = Progress(f"evaluate@{run_name}", samples.parts["test"].samples)
     with oom_as_user_error(progress.name, evaluation_advice(run)):
-        answers = collect(run, samples, train, test, model, progress)
+        answers = collect(run, samples, train, test, left_out, model, progress)
     scores = score(run, answers)
     write_json(root / "metrics" / run_name / "evaluate.json", scores)
     plots = root / "plots" / run_name
@@ -71,37 +71,38 @@ def pins(root: Path, run_name: str) -> dict[str, str]:
     """Content hash of each table that the run read, by name."""
     return {
         f"{stage}.{name}": table.content
-        for stage in ("split", f"tokenize@{run_name}")
+        for stage in (f"select@{run_name}", f"tokenize@{run_name}")
         for name, table in snapshots.read_manifest(root, stage).items()
     }
 
 
 def collect(
-    run: Run, samples: Samples, train: list[dict], test: list[dict], model: Path, progress: Progress
+    run: Run, samples: Samples, train: list[dict], test: list[dict], left_out: int, model: Path, progress: Progress
 ) -> Answers:
-    """Answers of the model and of the baselines to the test rows that were tokenized."""
+    """Answers of the model and of the baselines to the test rows that were tokenized.
+
+    `left_out`: test rows that select@RUN rejected.
+    """
     known = {row["record_id"]: row for row in test}
     ids = [record for records in read_rows(samples.parts["test"], ["record_ids"])["record_ids"] for record in records]
     if not ids:
-        raise UserError("the test part has no rows; widen `where` of the run or look at split.report")
+        raise UserError("the test part has no rows; widen select.where of the run or look at split.report")
     unknown = next((record for record in ids if record not in known), None)
     if unknown:
-        raise UserError(f"the samples hold the record {unknown}, which split.records does not; run `finelake repro`")
+        raise UserError(f"the samples hold the record {unknown}, which select@RUN does not; run `finelake repro`")
     rows = [known[record] for record in ids]
     if run.task == "classify":
         given = {MODEL: classify(model, samples, run.train.eval_batch_size, progress)}
-        labelled = [row for row in train if value(run.samples.label, row) is not None]
-        texts, labels = [row["text"] for row in labelled], [str(value(run.samples.label, row)) for row in labelled]
+        texts, labels = [row["text"] for row in train], [row["label"] for row in train]
         given |= baselines.classify(texts, labels, [row["text"] for row in rows])
-        wanted = [str(value(run.samples.label, row)) for row in rows]
+        wanted = [row["label"] for row in rows]
     else:
-        prompts = [str(render(run.samples.prompt, row)) for row in rows]
+        prompts = [row["prompt"] for row in rows]
         given = {MODEL: generate(model, prompts, run, progress)}
-        pairs = [(render(run.samples.prompt, row), render(run.samples.target, row), row["lang"]) for row in train]
-        whole = [(p, t, lang) for p, t, lang in pairs if p is not None and t is not None]
-        given |= baselines.answer(whole, [(p, row["lang"]) for p, row in zip(prompts, rows, strict=True)])
-        wanted = [str(render(run.samples.target, row)) for row in rows]
-    return Answers(rows, wanted, given, selected=len(test))
+        pairs = [(row["prompt"], row["target"], row["lang"]) for row in train]
+        given |= baselines.answer(pairs, [(row["prompt"], row["lang"]) for row in rows])
+        wanted = [row["target"] for row in rows]
+    return Answers(rows, wanted, given, selected=len(test) + left_out)
 
 
 @torch.no_grad()
@@ -128,7 +129,7 @@ def generate(folder: Path, prompts: Sequence[str], run: Run, progress: Progress)
     device = _device(model)
     with reading(folder, "train"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    room = run.samples.max_length - run.evaluate.max_new_tokens
+    room = run.tokenize.max_length - run.evaluate.max_new_tokens
     coded = [tokenizer(prompt, add_special_tokens=False)["input_ids"][-room:] for prompt in prompts]
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     replies = [""] * len(coded)

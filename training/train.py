@@ -69,8 +69,8 @@ class Job:
 
     def loader(self, rank: int, world_size: int) -> Loader:
         """UserError when sizes do not fit."""
-        run, samples = self.run, self.run.samples
-        mix = Mix(tuple(samples.mix.values()), samples.mix_rule, samples.shards) if samples.mix else Mix()
+        run, ratios = self.run, tuple(self.run.select.mix.values())
+        mix = Mix(ratios, run.train.mix_rule, run.tokenize.shards) if ratios else Mix()
         sizes = (run.train.global_batch_size, run.train.gradient_accumulation_steps, rank, world_size)
         return Loader(self.train, run.seed, *sizes, mix=mix, group_by_length=run.train.group_by_length)
 
@@ -268,7 +268,7 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
     for name in ("base", "tokenizer"):
         check_output(root, f"models/{run_name}/{name}")
     if run.task == "classify" and not samples.labels:
-        raise UserError(f"tokenize@{run_name} pins no classes; check `label` and `where` of runs.{run_name}")
+        raise UserError(f"tokenize@{run_name} pins no classes; check `label` and `where` of runs.{run_name}.select")
     layers = models.load_config(folder / "base").num_hidden_layers
     hardware = strategies.hardware()
     chosen, choices = strategies.choose(run, samples.parts["train"].samples, layers, hardware)

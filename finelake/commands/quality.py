@@ -6,7 +6,9 @@ Exit code 0: all passed; 1: warnings alone; 2: an error.
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from finelake.commands.verify import pinned_manifests
 from finelake.lake.config.params import load, parse
@@ -45,7 +47,7 @@ def _here(path: str) -> Path:
 
 def main(options: argparse.Namespace) -> int:
     root = options.root
-    checks = chosen(load_checks(root), options.checks)
+    checks = chosen(load_checks(root, load(root / PARAMS)), options.checks)
     if options.list:
         print(report.as_markdown(checks), end="")
         return 0
@@ -76,9 +78,9 @@ def _render(form: str, results: list[Result], title: str, pinned: quality.Manife
     return {"text": report.as_text, "json": report.as_json, "junit": report.as_junit}[form](results)
 
 
-def load_checks(root: Path) -> list[Check]:
+def load_checks(root: Path, content: Mapping[str, Any]) -> list[Check]:
     """The project's checks, as section `quality` of params.yaml sets them up. UserError for a mistake in either."""
-    params = parse(quality.Params, load(root / PARAMS).get("quality"), "quality")
+    params = parse(quality.Params, content.get("quality"), "quality")
     return quality.load_checks(root, params)
 
 
@@ -92,19 +94,15 @@ def chosen(checks: list[Check], names: list[str]) -> list[Check]:
     return [check for check in checks if not names or check.name in names]
 
 
-def run(root: Path, chosen: Settings) -> None:
+def run(root: Path, chosen: Settings, content: Mapping[str, Any]) -> None:
     """The stage `quality`: check the data stages' tables. UserError when a check finds an error.
 
     Tables of training runs are left out: they come after this stage and may still be those of older data.
     """
     (root / VERDICT).unlink(missing_ok=True)
     pinned = {stage: tables for stage, tables in manifests(root).items() if stage in DATA}
-    checks = load_checks(root)
-    results = [
-        result
-        for result in quality.run_checks(root, chosen.lake, checks, pinned)
-        if not result.table.startswith("tokenize@")
-    ]
+    checks = load_checks(root, content)
+    results = [result for result in quality.run_checks(root, chosen.lake, checks, pinned) if "@" not in result.table]
     # What was pinned before is no dependency of the stage, so its files say nothing of it.
     alone = [result for result in results if not result.check.compares]
     write_atomically(root / PAGE, report.as_html(alone, "data stages, by themselves", pinned))

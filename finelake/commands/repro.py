@@ -10,14 +10,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from finelake import timings
 from finelake.commands.run import check
 from finelake.commands.verify import check_tables
 from finelake.lake.config import stages
 from finelake.lake.config.params import load
-from finelake.lake.config.project import PARAMS, Settings, settings
+from finelake.lake.config.project import Settings, settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables.snapshots import FOLDER, AlteredManifest, OtherFormat, manifest_files
 
@@ -35,11 +37,11 @@ def main(options: argparse.Namespace) -> None:
 
 def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> None:
     """Run `dvc repro` and print where the time went. UserError when a stage failed."""
-    check(root)
-    _check_sections(root)
+    content = check(root)
+    _check_sections(content)
     _check_access(root)
     _check_configuration(root)
-    _check_stages(root)
+    _check_stages(root, content)
     chosen = settings(root)
     forced = "--force" in options
     if not forced:
@@ -57,20 +59,19 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
         check_tables(root, chosen.lake)
 
 
-def _check_sections(root: Path) -> None:
+def _check_sections(content: Mapping[str, Any]) -> None:
     # DVC would see it only when it comes to the stage that has none, hours later perhaps.
-    content = load(root / PARAMS)
     absent = next((name for name in (*stages.SECTIONS, "runs") if name not in content), None)
     if absent:
         raise UserError(f"params.yaml: the section {absent} is missing; write `{absent}: {{}}` for its defaults")
 
 
-def _check_stages(root: Path) -> None:
+def _check_stages(root: Path, content: Mapping[str, Any]) -> None:
     """UserError where dvc.yaml lacks a stage: DVC calls everything up to date where there is nothing to bring there."""
     found = load(root / STAGE_FILE).get("stages")
     if not isinstance(found, dict):
         found = {}
-    wanted = (*stages.SHARED, *(stages.PER_RUN if load(root / PARAMS)["runs"] else ()))
+    wanted = (*stages.SHARED, *(stages.PER_RUN if content["runs"] else ()))
     absent = next((name for name in wanted if name not in found), None)
     if absent:
         raise UserError(

@@ -1,18 +1,21 @@
 """Run one stage of the project, as dvc.yaml does.
 
-The data stages run in Spark, those of a training run (base@RUN, train@RUN, evaluate@RUN) in torch, quality in DuckDB.
+The data stages, select@RUN and tokenize@RUN run in Spark, base@RUN, train@RUN and evaluate@RUN in torch, quality in
+DuckDB.
 """
 
 import argparse
 import importlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from finelake import __version__, timings
 from finelake.commands import quality
 from finelake.lake.config import runs, stages
 from finelake.lake.config.names import check_name
-from finelake.lake.config.params import load, parse
+from finelake.lake.config.params import load, parse, unknown_key
 from finelake.lake.config.project import PARAMS, settings
 from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.quality.checks import Params as QualityParams
@@ -30,21 +33,23 @@ def main(options: argparse.Namespace) -> None:
         2
     ]  # below or above the project's folder DVC calls it sub/dvc.yaml:base@intent
     name, run_name = check_stage(stage)
-    check(options.root)
     package = stages.BY_NAME[name].package
+    content = check(options.root, data=package != "training")
     if package == "training":
-        _run_training(options.root, name, run_name)
+        module = importlib.import_module(f"finelake.training.{name}")
+        module.run(options.root, run_name, runs.parse_run(content, run_name), settings(options.root))
     elif package == "lake":
-        quality.run(options.root, settings(options.root))
+        quality.run(options.root, settings(options.root), content)
     else:
-        _run_data(options.root, stage)
+        _run_data(options.root, stage, content)
     timings.record(options.root, stage, time.monotonic() - started)
 
 
-def check(root: Path) -> None:
-    """UserError for the first mistake in params.yaml, or when it was written for another Finelake."""
-    from finelake.jobs import runner
+def check(root: Path, data: bool = True) -> Mapping[str, Any]:
+    """The content of params.yaml. UserError for its first mistake, or when it was written for another Finelake.
 
+    `data`: the sections of the data stages too, whose modules import Spark.
+    """
     content = load(root / PARAMS)
     wanted = content.get("finelake", __version__)
     if wanted != __version__:
@@ -52,20 +57,22 @@ def check(root: Path) -> None:
             f"params.yaml was written for Finelake {wanted}, installed is {__version__}; "
             f'install {wanted}, or write finelake: "{__version__}" to rerun everything with this one'
         )
-    runner.check_params(root)
+    unknown_key(content, ("finelake", *stages.SECTIONS, "runs"), "")
+    if data:
+        from finelake.jobs.stage import parse_params
+
+        for name in stages.DATA:
+            parse_params(name, content)
+    for run_name in runs.run_entries(content):
+        runs.parse_run(content, run_name)
     parse(QualityParams, content.get("quality"), "quality")
+    return content
 
 
-def _run_data(root: Path, stage: str) -> None:
+def _run_data(root: Path, stage: str, content: Mapping[str, Any]) -> None:
     from finelake.jobs import runner
 
-    print(runner.describe(runner.run(root, stage, settings(root))), flush=True)
-
-
-def _run_training(root: Path, name: str, run_name: str) -> None:
-    content = load(root / PARAMS)
-    module = importlib.import_module(f"finelake.training.{name}")
-    module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
+    print(runner.describe(runner.run(root, stage, settings(root), content)), flush=True)
 
 
 def check_stage(stage: str) -> tuple[str, str]:

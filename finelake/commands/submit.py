@@ -16,12 +16,12 @@ import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from finelake import timings
 from finelake.commands.run import check, check_stage
 from finelake.jobs.spark.scratch import open_private, private, scratch
 from finelake.lake.config import stages
-from finelake.lake.config.params import load
 from finelake.lake.config.project import MASK_KEY, PARAMS, Settings, settings, write_atomically
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots, storage
@@ -44,7 +44,7 @@ STATE = re.compile(r"\((?:state|phase): (\w+)\)")  # in the reports of YARN and 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", help="ingest, clean, …, or tokenize@RUN")
+    parser.add_argument("stage", help="ingest, clean, …, or a stage of a training run such as select@RUN")
     parser.add_argument("--master", help="spark://HOST:PORT, yarn or k8s://URL (default: FINELAKE_MASTER)")
     parser.add_argument("--deploy-mode", choices=("client", "cluster"), default="client", help="where the driver runs")
 
@@ -54,21 +54,21 @@ def main(options: argparse.Namespace) -> None:
     if options.master:
         os.environ["FINELAKE_MASTER"] = options.master
     check_stage(options.stage)
-    check(options.root)
-    print(submit(options.root, options.stage, settings(options.root), options.deploy_mode), flush=True)
+    content = check(options.root)
+    print(submit(options.root, options.stage, settings(options.root), options.deploy_mode, content), flush=True)
     timings.record(options.root, options.stage, time.monotonic() - started)
 
 
-def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> str:
+def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str, content: Mapping[str, Any]) -> str:
     """Run the stage on the cluster, write its manifest into the project and return what is said of the run.
 
     UserError for what the cluster could not run, before anything is sent, and for the mistakes that the stage finds.
     """
     from finelake.jobs import runner
 
-    refuse(root, stage, chosen.master, deploy_mode)
-    reads = runner.prepare(root, stage, chosen.lake).declared.reads
-    spark = properties(root, stage, chosen, deploy_mode)
+    refuse(stage, chosen.master, deploy_mode, content)
+    reads = runner.prepare(root, stage, chosen.lake, content).declared.reads
+    spark = properties(stage, chosen, deploy_mode, content)
     folder = f"{SUBMISSIONS}/{uuid.uuid4().hex}"
     result = f"{folder}/{snapshots.manifest_path(root, stage).name}"
     # Only its owner can read the temporary folder: the properties may hold secrets, and a driver here writes rows.
@@ -129,7 +129,7 @@ def fetch(root: Path, stage: str, lake: str, result: str) -> str:
 # --- what could not run ----------------------------------------------------------------------------------------------
 
 
-def refuse(root: Path, stage: str, master: str, deploy_mode: str) -> None:
+def refuse(stage: str, master: str, deploy_mode: str, content: Mapping[str, Any]) -> None:
     """UserError for a stage, a master and a deploy mode that do not go together, or without Java or spark-submit."""
     from finelake.jobs.spark.jars import java
 
@@ -144,11 +144,11 @@ def refuse(root: Path, stage: str, master: str, deploy_mode: str) -> None:
         raise UserError(
             f"Spark has no cluster mode for Python on {master}; take --deploy-mode client, or yarn or k8s as the master"
         )
-    if _manager(master) == "yarn" and MASK_KEY in stage_variables(root, stage):
+    if _manager(master) == "yarn" and MASK_KEY in stage_variables(stage, content):
         raise UserError(
             f"on YARN {MASK_KEY} would become a Spark property, and it must stand in none; take --deploy-mode client"
         )
-    for name, path in local_paths(load(root / PARAMS)).items() if stage == "ingest" else ():
+    for name, path in local_paths(content).items() if stage == "ingest" else ():
         if not Path(path).is_absolute():
             raise UserError(
                 f"source {name} reads {path} of this project, which a driver on the cluster does not have; "
@@ -178,7 +178,7 @@ def local_paths(content: Mapping) -> dict[str, str]:
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> dict[str, str]:
+def properties(stage: str, chosen: Settings, deploy_mode: str, content: Mapping[str, Any]) -> dict[str, str]:
     """The Spark properties of the submission. UserError for what Kubernetes lacks."""
     from finelake.jobs.spark.cluster import FOLDER, PYTHON, is_cluster, worker_python
     from finelake.jobs.spark.session import settings as session_settings
@@ -191,7 +191,7 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
     manager = _manager(chosen.master)
     variable = DRIVER_VARIABLE[manager]
     spark |= {f"{variable}.PYTHONPATH": FOLDER} | dict.fromkeys(WAIT, "true")
-    secret = stage_variables(root, stage)
+    secret = stage_variables(stage, content)
     if not storage.is_local(chosen.lake):
         secret |= {name for name in STORE_KEYS if name in os.environ}
         spark |= {f"{variable}.{name}": os.environ[name] for name in STORE_PLACE if name in os.environ}
@@ -201,11 +201,11 @@ def properties(root: Path, stage: str, chosen: Settings, deploy_mode: str) -> di
     return spark | yarn_secrets(secret)
 
 
-def stage_variables(root: Path, stage: str) -> set[str]:
+def stage_variables(stage: str, content: Mapping[str, Any]) -> set[str]:
     """The secret environment variables that the driver of a stage needs."""
     from finelake.jobs.stage import load_stage
 
-    return load_stage(stage.partition("@")[0]).secrets(load(root / PARAMS))
+    return load_stage(stage.partition("@")[0]).secrets(content)
 
 
 def yarn_secrets(names: set[str]) -> dict[str, str]:
@@ -246,7 +246,7 @@ def _escaped(value: str) -> str:
 def pack(target: Path, root: Path, stage: str, reads: tuple[str, ...]) -> None:
     """Zip what a driver without the project needs: params.yaml, the pinned inputs, the tokenizer of a training run."""
     _, _, run_name = stage.partition("@")
-    read = {key.partition(".")[0] for key in reads} - {"sources"}
+    read = {stages.of_run(name, run_name) for name in {key.partition(".")[0] for key in reads} - {"sources"}}
     paths = [root / PARAMS, *sorted(snapshots.manifest_path(root, source) for source in read)]
     if run_name:
         paths += sorted(path for path in (root / "models" / run_name / "tokenizer").glob("*") if path.is_file())

@@ -218,6 +218,12 @@ def _parts(column: Column, kind: DataType) -> list[Column]:
         return [column.isNull(), *fields]
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, AtomicType):
         return [_size(column), column, _null_places(column.cast("array<string>"))]
+    if isinstance(kind, ArrayType) and isinstance(kind.elementType, StructType):
+        # column["name"] is the array of that field's values.
+        fields = [
+            part for field in kind.elementType.fields for part in _parts(column[field.name], ArrayType(field.dataType))
+        ]
+        return [_size(column), _null_places(column.cast("array<string>")), *fields]
     if isinstance(kind, MapType) and isinstance(kind.keyType, StringType) and isinstance(kind.valueType, AtomicType):
         entries = F.sort_array(F.map_entries(column))
         # Between two keys a number cannot be taken for one; a text can.

@@ -17,6 +17,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from finelake.jobs import runner
+from finelake.lake.config.params import load
+from finelake.lake.config.project import PARAMS
 from finelake.lake.errors import exit_code, sentence
 from finelake.lake.tables import storage
 from finelake.lake.tables.snapshots import manifest_path
@@ -37,7 +39,7 @@ def run(spark: SparkSession, root: Path, stage: str, lake: str) -> dict[str, str
     """{"manifest": its text, "line": what is said of the run}, or {"error": one sentence}."""
     started = time.monotonic()
     try:
-        tables, rejected = runner.publish(spark, runner.prepare(root, stage, lake))
+        tables, rejected = runner.publish(spark, runner.prepare(root, stage, lake, load(root / PARAMS)))
     except Exception as error:
         text = sentence(error, [lake])
         if text is None:

@@ -1,7 +1,7 @@
-"""Conditions on split.records: a small, stated part of SQL, read once and handed to Spark and DuckDB as a tree.
+"""Conditions on split.records: a small, stated part of SQL, read once and handed to Spark as a tree.
 
-Neither engine sees the text, so neither can read it in its own way: a function, a file, a variable of the environment,
-a clock. What a condition may hold means the same in both.
+The engine never sees the text, so it cannot read it in its own way: a function, a file, a variable of the environment,
+a clock.
 
     condition   comparisons, `in`, `between`, `like`, `is null`, `is distinct from`, joined by and, or, not
     value       a column, facts['name'], numbers['name'], 'text', a number, timestamp '2024-01-31 12:00',
@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from finelake.lake.errors import UserError, did_you_mean
-from finelake.lake.quoting import literal, quoted
 
 TEXT, NUMBER, TIME, TRUTH = "a text", "a number", "a time", "a condition"
 TEXTS = ("record_id", "source", "source_key", "business", "lang", "text", "cluster", "scene", "difficulty", "split")
@@ -361,40 +360,3 @@ def _time(text: str, date: bool = False) -> Node:
     except ValueError:
         raise ConditionError(f"{text[:40]!r} is not a time; write 2024-01-31 or 2024-01-31 12:00:00 (UTC)") from None
     return Node("literal", TIME, (found,))
-
-
-def sql(node: Node) -> str:
-    """The condition for DuckDB, on a connection whose time zone is UTC."""
-    if node.does == "column":
-        name = quoted(node.parts[0])
-        return f"{name}::timestamp" if node.kind == TIME else name
-    if node.does == "entry":
-        entry = f"{quoted(node.parts[0])}[{literal(node.parts[1])}]"
-        return f"{entry}::double" if node.kind == NUMBER else entry
-    if node.does == "literal":
-        return _literal(node.parts[0])
-    parts = [sql(part) for part in node.parts]
-    if node.does in ("and", "or"):
-        return f"({f' {node.does} '.join(parts)})"
-    if node.does in ("lower", "upper"):
-        letters = (CAPITALS, SMALL) if node.does == "lower" else (SMALL, CAPITALS)
-        return f"translate({parts[0]}, {literal(letters[0])}, {literal(letters[1])})"
-    forms = {"not": "(not {})", "null": "({} is null)", "like": "({} like {})", "same": "({} is not distinct from {})"}
-    if node.does in forms:
-        return forms[node.does].format(*parts)
-    if node.does == "in":
-        return f"({parts[0]} in ({', '.join(parts[1:])}))"
-    if node.does in (*FUNCTIONS, "coalesce"):
-        called = f"{node.does}({', '.join(parts)})"
-        return f"{called}::double" if node.kind == NUMBER else called
-    return f"({parts[0]} {node.does} {parts[1]})"
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"'{value!r}'::double"
-    if isinstance(value, datetime):
-        return f"'{value.replace(tzinfo=None).isoformat(' ')}'::timestamp"
-    return literal(value)

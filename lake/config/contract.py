@@ -1,6 +1,7 @@
 """What all packages agree on: parts, layers, roles, outcomes and reject reasons. Plain data, written here only."""
 
 PARTS = ("train", "validation", "test")
+NO_LOSS = -100  # a label of a token that the loss leaves out; PyTorch's default
 DIFFICULTIES = ("easy", "medium", "hard")
 
 # --- annotations -----------------------------------------------------------------------------------------------------
@@ -42,7 +43,13 @@ REJECT_REASONS = {
         "cluster_crosses_cut",
         "text_crosses_cut",
     ),
-    "tokenize": ("no_text", "no_reply", "no_class", "unseen_class", "too_long", "no_task"),
+    "select": (
+        "no_text",
+        "no_reply",
+        "no_class",
+        "no_task",  # a train row that no condition of `mix` takes
+    ),
+    "tokenize": ("unseen_class", "too_long"),
 }
 
 # What a quality check may name in the line `-- lists:` of its header, as $name in its query.

@@ -1,4 +1,4 @@
-"""One training run: an entry of `runs:` in params.yaml. Read by tokenize, base, train and evaluate."""
+"""One training run: an entry of `runs:` in params.yaml. Read by each of its stages."""
 
 import re
 from collections.abc import Mapping
@@ -9,15 +9,8 @@ from finelake.lake.config import conditions
 from finelake.lake.config.names import check_names
 from finelake.lake.config.params import parse, section, unknown_key
 from finelake.lake.errors import UserError
-
-# Markers between the turns of an instruction; special tokens of a vocabulary that Finelake trains itself.
-PROMPT = "<|prompt|>"
-REPLY = "<|reply|>"
-PAD = "<|pad|>"
-END = "<|end|>"
-
-_FIELD = re.compile(r"\{([a-z_]+)(?:\.([^{}.]+))?\}")
-_PLACEHOLDERS = re.compile(r"\{[^{}]*\}")
+from finelake.text import templates
+from finelake.text.templates import PROMPT, REPLY
 
 
 @dataclass(frozen=True)
@@ -54,23 +47,31 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Samples:
-    """What becomes of a selected record: read by tokenize, and by those that render or count the same."""
+class Select:
+    """Which records, and what the model reads and is to give."""
 
+    where: str = "true"  # condition on split.records, see conditions.py
     label: str = "scene"  # classify: the class, a column or facts.NAME
     prompt: str = PROMPT + "{text}" + REPLY  # instruct: template of what the model reads
     target: str = "{facts.reply}"  # instruct: template of what it is to write; the end token is added
-    max_length: int = 64  # tokens of a sequence; longer texts are cut (classify) or rejected (instruct)
-    shards: int = 8  # files per part
-    packing: bool = True  # instruct: put several training records into one sequence; attention never joins them
     mix: dict[str, int] = field(default_factory=dict)  # tasks of the train part: condition on split.records -> ratio
-    mix_rule: Literal["repeat", "cut"] = "repeat"  # tasks that run out first start over, or the others are cut to them
 
     def __post_init__(self) -> None:
-        _positive(self, "max_length", "shards")
         _refuse(len(self.mix) == 1, "mix names one task; name two or more conditions, or leave it out")
         _refuse(any(part < 1 for part in self.mix.values()), "mix: each ratio is a whole number of 1 or more")
         _check_column("label", self.label, {"facts"})
+
+
+@dataclass(frozen=True)
+class Tokenize:
+    """How a selected record becomes a sample."""
+
+    max_length: int = 64  # tokens of a sequence; longer texts are cut (classify) or rejected (instruct)
+    shards: int = 8  # files per part
+    packing: bool = True  # instruct: put several training records into one sequence; attention never joins them
+
+    def __post_init__(self) -> None:
+        _positive(self, "max_length", "shards")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Train:
     epochs: int = 3  # passes over the train part
     global_batch_size: int = 32  # samples per optimiser step, over all ranks and accumulated micro-batches
     gradient_accumulation_steps: int = 4  # micro-batches per optimiser step and rank
+    mix_rule: Literal["repeat", "cut"] = "repeat"  # tasks that run out first start over, or the others are cut to them
     group_by_length: bool = False  # samples of like length in a step: less padding, but steps are no random samples
     learning_rate: float | None = None  # peak
     head_learning_rate: float | None = None  # classify: peak rate of the new head; None: learning_rate
@@ -138,94 +140,77 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Run:
-    """What to train, on which rows, from which base, and how. Each section is what one stage reads first."""
+    """What to train, on which records, from which base, and how: a section per stage of the run."""
 
     task: Literal["classify", "instruct"]
     base: Base
-    where: str = "true"  # condition on split.records, see conditions.py
     seed: int = 0
-    samples: Samples = field(default_factory=Samples)
+    select: Select = field(default_factory=Select)
+    tokenize: Tokenize = field(default_factory=Tokenize)
     train: Train = field(default_factory=Train)
     evaluate: Evaluate = field(default_factory=Evaluate)
 
     def __post_init__(self) -> None:
-        mixed = bool(self.samples.mix) and self.train.group_by_length
-        _refuse(mixed, "train.group_by_length would undo samples.mix in each step; leave one out")
+        mixed = bool(self.select.mix) and self.train.group_by_length
+        _refuse(mixed, "train.group_by_length would undo select.mix in each step; leave one out")
         if self.task == "instruct":
             weighted = self.train.class_weights == "balanced"
             _refuse(weighted, "train.class_weights are for task classify; leave them out")
-            room = self.evaluate.max_new_tokens < self.samples.max_length
-            _refuse(not room, "evaluate.max_new_tokens must be below samples.max_length: the prompt needs room too")
+            room = self.evaluate.max_new_tokens < self.tokenize.max_length
+            _refuse(not room, "evaluate.max_new_tokens must be below tokenize.max_length: the prompt needs room too")
             for name in ("prompt", "target"):
-                _check_template(f"samples.{name}", getattr(self.samples, name))
+                _check_template(f"select.{name}", getattr(self.select, name))
         elif self.base.kind == "scratch":
             raise ValueError("base kind scratch makes a causal model for task instruct; classify needs an encoder")
 
 
-# Section -> old name -> the name since 0.5.
+# Old name -> the name since 0.5.
 RENAMED = {
-    "base": {
-        "vocabulary": "vocab_size",
-        "hidden": "hidden_size",
-        "layers": "num_layers",
-        "heads": "num_heads",
-        "steps": "max_steps",
-        "context": "max_length",
-    },
-    "samples": {"tokens": "max_length", "pack": "packing"},
-    "train": {
-        "batch_size": "global_batch_size",
-        "accumulation": "gradient_accumulation_steps",
-        "warmup": "warmup_ratio",
-        "clip": "max_grad_norm",
-        "patience": "early_stopping_patience",
-        "checkpoint_steps": "save_steps",
-        "log_steps": "logging_steps",
-        "evaluate_batch": "eval_batch_size",
-    },
-    "evaluate": {"new_tokens": "max_new_tokens"},
+    "where": "select.where",
+    "base.vocabulary": "base.vocab_size",
+    "base.hidden": "base.hidden_size",
+    "base.layers": "base.num_layers",
+    "base.heads": "base.num_heads",
+    "base.steps": "base.max_steps",
+    "base.context": "base.max_length",
+    "samples.label": "select.label",
+    "samples.prompt": "select.prompt",
+    "samples.target": "select.target",
+    "samples.mix": "select.mix",
+    "samples.mix_rule": "train.mix_rule",
+    "samples.tokens": "tokenize.max_length",
+    "samples.max_length": "tokenize.max_length",
+    "samples.shards": "tokenize.shards",
+    "samples.pack": "tokenize.packing",
+    "samples.packing": "tokenize.packing",
+    "train.batch_size": "train.global_batch_size",
+    "train.accumulation": "train.gradient_accumulation_steps",
+    "train.warmup": "train.warmup_ratio",
+    "train.clip": "train.max_grad_norm",
+    "train.patience": "train.early_stopping_patience",
+    "train.checkpoint_steps": "train.save_steps",
+    "train.log_steps": "train.logging_steps",
+    "train.evaluate_batch": "train.eval_batch_size",
+    "evaluate.new_tokens": "evaluate.max_new_tokens",
 }
 
 
 def with_values(run: Run, **values: Any) -> Run:
-    """The run with other values, its own or of its sections samples, train and evaluate, which share no name."""
+    """The run with other values, its own or of its sections behind `base`, which share no name."""
     changed = {}
-    for part in ("samples", "train", "evaluate"):
+    for part in ("select", "tokenize", "train", "evaluate"):
         old = getattr(run, part)
         changed[part] = replace(old, **{name: values.pop(name) for name in vars(old) if name in values})
     return replace(run, **changed, **values)
 
 
-def value(name: str, columns: Mapping[str, Any]) -> Any:
-    """The column `name`, or for facts.NAME that entry of the map; None where the record lacks it."""
-    column, _, key = name.partition(".")
-    found = columns.get(column)
-    if not key or found is None:
-        return found
-    return dict(found).get(key)
-
-
-def render(template: str, columns: Mapping[str, Any]) -> str | None:
-    """The template with {column} and {facts.name} filled in; None where the record lacks one of them."""
-    values = {match[0]: value(match[0][1:-1], columns) for match in _FIELD.finditer(template)}
-    if any(found is None for found in values.values()):
-        return None
-    return _FIELD.sub(lambda match: _plain(str(values[match[0]])), template)
-
-
-def _plain(text: str) -> str:
-    """`text` without markers: what a customer wrote must not end a turn or open another."""
-    for marker in (PROMPT, REPLY, PAD, END):
-        text = text.replace(marker, " ")
-    return text
-
-
 def _check_template(name: str, template: str) -> None:
-    wrong = [part for part in _PLACEHOLDERS.findall(template) if not _FIELD.fullmatch(part)]
-    _refuse(bool(wrong), f"{name} holds {wrong[0] if wrong else ''}; write {{column}} or {{facts.name}}")
-    _refuse(not _FIELD.search(template), f"{name} names no column; write it as {{text}} or {{facts.reply}}")
-    for match in _FIELD.finditer(template):
-        _check_column(name, match[0][1:-1], {"facts", "numbers"})
+    try:
+        named = templates.fields(template)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    for column in named:
+        _check_column(name, column, {"facts", "numbers"})
 
 
 def _check_column(name: str, named: str, maps: set[str]) -> None:
@@ -261,6 +246,7 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
         raise UserError(f"params.yaml: runs.{name} would write the report of the stage quality; choose another name")
     where = f"runs.{name}"
     entry = section(entries[name], where)
+    _refuse_old_names(entry, where)
     # dvc.yaml names each of them, so each has to be there: a change of, say, the learning rate reruns train and
     # evaluate and nothing before them.
     keys = [one.name for one in fields(Run)]
@@ -270,16 +256,15 @@ def parse_run(content: Mapping[str, Any], name: str) -> Run:
             raise UserError(
                 f"params.yaml: {where}.{key} is missing; add it (an empty section, {{}}, takes the defaults)"
             )
-    _refuse_old_names(entry, where)
     run = parse(Run, entry, where)
-    conditions.check(run.where, f"{where}.where")
-    for condition in run.samples.mix:
-        conditions.check(condition, f"{where}.samples.mix")
+    conditions.check(run.select.where, f"{where}.select.where")
+    for condition in run.select.mix:
+        conditions.check(condition, f"{where}.select.mix")
     return run
 
 
 def _refuse_old_names(entry: Mapping[str, Any], where: str) -> None:
-    for part, names in RENAMED.items():
-        for key in section(entry[part], f"{where}.{part}"):
-            if key in names:
-                raise UserError(f"params.yaml: {where}.{part}.{key} is called {names[key]} now; rename it")
+    for old, new in RENAMED.items():
+        part, _, key = old.rpartition(".")
+        if key in (section(entry.get(part), f"{where}.{part}") if part else entry):
+            raise UserError(f"params.yaml: {where}.{old} is called {where}.{new} now; rename it")

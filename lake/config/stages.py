@@ -25,6 +25,7 @@ STAGES = (
     Entry("annotate", "jobs"),
     Entry("split", "jobs"),
     Entry("quality", "lake"),
+    Entry("select", "jobs", per_run=True),
     Entry("base", "training", per_run=True),
     Entry("tokenize", "jobs", per_run=True),
     Entry("train", "training", per_run=True),
@@ -37,3 +38,8 @@ DATA = tuple(entry.name for entry in STAGES if entry.package == "jobs" and not e
 SPARK = tuple(entry.name for entry in STAGES if entry.package == "jobs")  # these write tables of the lake
 PRIVATE = tuple(entry.name for entry in STAGES if entry.private)
 SECTIONS = tuple(entry.section or entry.name for entry in STAGES if not entry.per_run)  # of params.yaml
+
+
+def of_run(name: str, run_name: str) -> str:
+    """The full name of a stage as a stage of the run `run_name` reads it: split, select@intent."""
+    return f"{name}@{run_name}" if BY_NAME[name].per_run else name

@@ -72,7 +72,7 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     """What happened to a record: its origin, and a step for each stage that saw it, with its outcome.
 
     outcome is kept, rejected, or unseen (the stage ran before its input held the record). The steps of training runs
-    (tokenize@…) name the sample, and under `trained` the figures of the model that was trained on it.
+    name its rejection (select@…) or its sample (tokenize@…), and under `trained` the scores of the model trained on it.
     """
     steps = list(_record_steps(tables, record))
     kept = [step["stage"] for step in steps if step["outcome"] == "kept"]
@@ -84,9 +84,14 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     if "mask" in kept and ("annotate", "gold") in tables.pinned:
         before_split = next((place for place, step in enumerate(steps) if step["stage"] == "split"), len(steps))
         steps.insert(before_split, _labels(tables, record))
-    runs = [stage for stage in dict(tables.pinned.values()) if stage.startswith("tokenize@")]
-    steps += [step for stage in runs if (step := _sample(tables, root, rev, stage, record))]
+    steps += [step for stage in _of_runs(tables, "select") if (step := _unselected(tables, stage, record))]
+    steps += [step for stage in _of_runs(tables, "tokenize") if (step := _sample(tables, root, rev, stage, record))]
     return {"record_id": record, **origin, "steps": steps}
+
+
+def _of_runs(tables: Tables, name: str) -> list[str]:
+    """The stage `name` of each training run that has pinned tables: select@intent, …"""
+    return [stage for stage in dict(tables.pinned.values()) if stage.startswith(f"{name}@")]
 
 
 def _origin(tables: Tables, stage: str, record: str) -> Row:
@@ -135,6 +140,12 @@ def _labels(tables: Tables, record: str) -> Row:
         ),
         "todo": tables.rows("annotate", "todo", "layer, reason", "record_id = ?", record),
     }
+
+
+def _unselected(tables: Tables, stage: str, record: str) -> Row | None:
+    """Why a training run does not use a record that its condition chose."""
+    rejects = tables.rows(duck.schema_name(stage), "rejects", "source, reason, detail", "record_id = ?", record)
+    return {"stage": stage, "outcome": "rejected", "rejects": rejects} if rejects else None
 
 
 def _sample(tables: Tables, root: Path, rev: str | None, stage: str, record: str) -> Row | None:

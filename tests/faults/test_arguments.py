@@ -167,8 +167,8 @@ def test_every_argument_takes_or_refuses_every_value(project, ledger, size):
 
 
 def right(ended: Ended) -> bool:
-    """An answer, or the findings of `quality`."""
-    return ended.code == 0 or " findings" in ended.out or "1 error" in ended.out
+    """An answer, or the findings of `quality`, which ends in how many checks passed."""
+    return ended.code == 0 or " passed, " in ended.out
 
 
 def neighbours(project: Path) -> set[str]:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from finelake.jobs import clean, runner
 from finelake.jobs.spark.commit import commit, read
 from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS
+from finelake.lake.config.params import load
 from finelake.lake.errors import UserError
 from finelake.lake.tables import snapshots
 
@@ -35,7 +36,7 @@ def project(spark, tmp_path):
 
 
 def run_clean(spark, root):
-    return runner.publish(spark, runner.prepare(root, "clean", str(root / "lake")))
+    return runner.publish(spark, runner.prepare(root, "clean", str(root / "lake"), load(root / "params.yaml")))
 
 
 def test_a_stage_reads_what_is_pinned_and_pins_what_it_wrote(spark, project):
@@ -108,14 +109,14 @@ def test_an_undeclared_column_is_found_and_nothing_is_pinned(spark, project, mon
 
 def test_a_stage_out_of_order_names_the_stage_before(spark, project):
     with pytest.raises(UserError, match="snapshots/clean.json does not exist: the stage clean has not run yet"):
-        runner.prepare(project, "dedup", str(project / "lake"))
+        runner.prepare(project, "dedup", str(project / "lake"), load(project / "params.yaml"))
 
 
 def test_a_missing_data_file_is_named_before_anything_is_computed(spark, project):
     for file in (project / "lake" / "ingest" / "records").rglob("*.parquet"):
         file.unlink()
     with pytest.raises(UserError, match="table ingest/records, version 0: the data file .* is missing"):
-        runner.prepare(project, "clean", str(project / "lake"))
+        runner.prepare(project, "clean", str(project / "lake"), load(project / "params.yaml"))
 
 
 def test_a_result_is_one_line():

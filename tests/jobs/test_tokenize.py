@@ -7,16 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from finelake.jobs.stage import RECORDS, extend
 from finelake.jobs.tokenize import Params, balance, build, encode_pair, load_tokenizer, open_tokenizer, pack
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 
 WORDS = ["<pad>", "<end>", "<unk>", "Q", "A", "one", "two", "three", "four"]
-SPLIT_RECORDS = extend(RECORDS, scene=StringType(), difficulty=StringType(), split=StringType())
 
 
 @pytest.fixture(scope="module")
@@ -40,37 +37,31 @@ def run(**values) -> Run:
 
 
 def instruct(**values) -> Run:
-    templates = {"prompt": "Q {text} A", "target": "{facts.reply}"}
-    return with_values(run(), task="instruct", max_new_tokens=1, **templates | values)
+    return with_values(run(), task="instruct", max_new_tokens=1, **values)
 
 
-def records(spark, rows):
-    """rows: (record_id, text, scene, reply, split)"""
-    full = [
-        (record_id, "tickets", record_id, None, "cards", "en", text, {}, {"reply": reply}, scene, "easy", split)
-        for record_id, text, scene, reply, split in rows
-    ]
-    return spark.createDataFrame(full, SPLIT_RECORDS)
+def selected(spark, rows):
+    """rows: (record_id, text, label, target, part), or with the number of a task of a mix behind"""
+    columns = ["record_id", "text", "label", "target", "part", "task"]
+    frame = spark.createDataFrame([(*row, 0)[:6] for row in rows], ", ".join(f"{name} string" for name in columns))
+    whole = frame.withColumn("task", F.col("task").cast("int")).withColumn("source", F.lit("tickets"))
+    return whole.withColumn("prompt", F.concat(F.lit("Q "), "text", F.lit(" A")))
 
 
 ROWS = [
     ("00000000", "one", "lost", "two", "train"),
     ("00000001", "two two", "stolen", "three", "train"),
-    ("00000002", "three", "lost", None, "train"),
+    ("00000002", "three", "lost", "four", "train"),
     ("00000003", "four", "unheard", "four", "test"),
-    ("00000004", None, "lost", "four", "test"),
-    ("00000005", "one two three four", None, "four", "test"),
     ("00000006", "one two three four one two", "lost", "one", "validation"),
 ]
 
 
 def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, tokenizer_files):
-    outputs = build({"split.records": records(spark, ROWS)}, Params(run(max_length=4, shards=2), tokenizer_files))
+    outputs = build({"select.records": selected(spark, ROWS)}, Params(run(max_length=4, shards=2), tokenizer_files))
     assert sorted(map(tuple, outputs["classes"].collect())) == [(0, "lost"), (1, "stolen")]
     assert sorted(map(tuple, outputs["rejects"].collect())) == [
         ("00000003", "tickets", "tokenize", "unseen_class", "test"),
-        ("00000004", "tickets", "tokenize", "no_text", "test"),
-        ("00000005", "tickets", "tokenize", "no_class", "test"),
     ]
     assert sorted(map(tuple, outputs["samples"].collect())) == [
         ("train", 0, "00000000", ["00000000"], [5, 0, 0, 0], [0], [1, 0, 0, 0], 1),
@@ -80,11 +71,9 @@ def test_classes_are_those_of_train_and_the_rest_is_rejected_by_reason(spark, to
     ]
 
 
-def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenizer_files):
-    mix = {"text = 'one'": 1, "facts['reply'] = 'three'": 2, "true": 1}
-    outputs = build(
-        {"split.records": records(spark, ROWS)}, Params(run(max_length=4, shards=2, mix=mix), tokenizer_files)
-    )
+def test_each_task_of_a_mix_has_shards_of_its_own(spark, tokenizer_files):
+    rows = [(*row, task) for row, task in zip(ROWS, (0, 1, 2, 0, 0), strict=True)]
+    outputs = build({"select.records": selected(spark, rows)}, Params(run(max_length=4, shards=2), tokenizer_files))
     shards = {row["record_ids"][0]: (row["part"], row["shard"]) for row in outputs["samples"].collect()}
     assert shards == {
         "00000000": ("train", 0),
@@ -92,20 +81,19 @@ def test_each_task_of_a_mix_has_shards_of_its_own_in_train_alone(spark, tokenize
         "00000002": ("train", 4),
         "00000006": ("validation", 0),
     }
-    fewer = run(max_length=4, shards=2, mix={name: mix[name] for name in list(mix)[:2]})
-    outputs = build({"split.records": records(spark, ROWS)}, Params(fewer, tokenizer_files))
-    assert ("00000002", "tickets", "tokenize", "no_task", "train") in set(map(tuple, outputs["rejects"].collect()))
 
 
-def test_a_condition_of_a_mix_that_is_none_is_refused(spark, tokenizer_files):
-    wrong = run(mix={"true": 1, "no_column = 1": 1})
-    with pytest.raises(UserError, match="mix 'no_column = 1' is not a condition on split.records"):
-        build({"split.records": records(spark, ROWS)}, Params(wrong, tokenizer_files))
+def test_a_run_needs_two_classes_in_train(spark, tokenizer_files):
+    rows = [ROWS[0], ROWS[2], ROWS[3]]
+    with pytest.raises(UserError, match="found 1 class in the training rows of the run; at least 2 are needed"):
+        build({"select.records": selected(spark, rows)}, Params(run(), tokenizer_files))
 
 
 def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tokenizer_files):
-    rows = [*ROWS[:4], ("00000008", "three", "x", "one", "train")]
-    outputs = build({"split.records": records(spark, rows)}, Params(instruct(max_length=12, shards=1), tokenizer_files))
+    rows = [*ROWS[:2], ROWS[3], ("00000008", "one two three four one", "x", "one two three four one", "train")]
+    outputs = build(
+        {"select.records": selected(spark, rows)}, Params(instruct(max_length=12, shards=1), tokenizer_files)
+    )
     samples = {row["part"]: row for row in outputs["samples"].collect()}
     first = next(row for row in outputs["samples"].collect() if "00000000" in row["record_ids"])
     assert first["record_ids"] == ["00000000", "00000001"]
@@ -113,15 +101,13 @@ def test_pairs_are_packed_in_train_alone_and_the_loss_is_on_the_reply(spark, tok
     assert first["labels"] == [-100, -100, -100, 6, 1, -100, -100, -100, -100, 7, 1, -100]
     assert first["segments"] == [1] * 5 + [2] * 6 + [0]
     assert samples["test"]["record_ids"] == ["00000003"]
-    assert list(map(tuple, outputs["rejects"].collect())) == [("00000002", "tickets", "tokenize", "no_reply", "train")]
+    assert list(map(tuple, outputs["rejects"].collect())) == [("00000008", "tickets", "tokenize", "too_long", "train")]
 
 
 def test_a_pair_that_does_not_fit_is_rejected_whole(tokenizer_files):
     words = open_tokenizer(tokenizer_files, cut=None)
     assert encode_pair(words, "Q one", "two", 4) == ([3, 5, 6, 1], [-100, -100, 6, 1], None)
     assert encode_pair(words, "Q one", "two two", 4) == (None, None, "too_long")
-    assert encode_pair(words, None, "two", 4) == (None, None, "no_text")
-    assert encode_pair(words, "Q one", None, 4) == (None, None, "no_reply")
 
 
 def test_packing_loses_nothing_and_fits():
@@ -174,13 +160,13 @@ def test_the_result_depends_on_content_alone_and_every_record_is_accounted_for(s
     rows = [
         (f"{i * 2654435761 % 2**32:08x}", "one two", ["lost", "stolen"][i % 2], "three", "train") for i in range(60)
     ]
-    frame = records(spark, rows)
+    frame = selected(spark, rows)
     params = Params(
         run(max_length=8, shards=4) if task == "classify" else instruct(max_length=16, shards=4), tokenizer_files
     )
     results = []
     for partitions in (1, 5):
-        frames = {"split.records": frame.repartition(partitions).orderBy(F.rand(partitions))}
+        frames = {"select.records": frame.repartition(partitions).orderBy(F.rand(partitions))}
         outputs = build(frames, params)
         assert balance(frames, outputs, params) == {"selected records": (60, 60)}
         results.append(sorted(map(str, outputs["samples"].collect())))
@@ -199,7 +185,7 @@ def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
         for i in range(90)
     ]
     outputs = build(
-        {"split.records": records(spark, rows).repartition(7)}, Params(run(max_length=8, shards=4), tokenizer_files)
+        {"select.records": selected(spark, rows).repartition(7)}, Params(run(max_length=8, shards=4), tokenizer_files)
     )
     table = commit(
         outputs["samples"], str(tmp_path), "tokenize/t/samples", STAGE.writes["samples"], STAGE.partitions["samples"]
@@ -213,11 +199,6 @@ def test_rows_lie_sorted_in_one_file_a_shard(spark, tokenizer_files, tmp_path):
         ids = file.read(columns=["sample_id"])["sample_id"].to_pylist()
         assert ids == sorted(ids)
         assert file.num_row_groups == 1
-
-
-def test_a_filter_that_sql_does_not_understand_is_one_sentence(spark, tokenizer_files):
-    with pytest.raises(UserError, match="runs: where 'langg = 1' is not a condition on split.records"):
-        build({"split.records": records(spark, ROWS)}, Params(run(where="langg = 1"), tokenizer_files))
 
 
 def test_a_missing_tokenizer_names_the_stage_that_makes_it(tmp_path):

@@ -13,4 +13,4 @@ class Answers:
     rows: list[dict[str, Any]]  # records
     wanted: list[str]  # class or reply
     given: dict[str, list[str]]  # by system: the model, then the baselines
-    selected: int  # test rows that `where` selects; those not among `rows` are in tokenize's rejects
+    selected: int  # test rows that `where` selects; those not among `rows` are in the rejects of select and tokenize

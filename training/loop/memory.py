@@ -27,12 +27,12 @@ def training_advice(run: Run) -> str:
     checkpointing = "" if run.train.gradient_checkpointing else ", set gradient_checkpointing: true"
     return (
         f"global_batch_size {run.train.global_batch_size} in {run.train.gradient_accumulation_steps} micro-batches of "
-        f"{run.samples.max_length} tokens per sample; raise gradient_accumulation_steps, lower samples.max_length"
+        f"{run.tokenize.max_length} tokens per sample; raise gradient_accumulation_steps, lower tokenize.max_length"
         f"{checkpointing}{offload}"
     )
 
 
 def evaluation_advice(run: Run) -> str:
     """What the evaluation of a run needed memory for, and what lowers it."""
-    size, length = run.train.eval_batch_size, run.samples.max_length
+    size, length = run.train.eval_batch_size, run.tokenize.max_length
     return f"{size} samples of up to {length} tokens at once; lower train.eval_batch_size"

@@ -100,18 +100,18 @@ def _device(run: Run, device: Hardware) -> list[Choice]:
 
 def refuse(run: Run, device: Hardware) -> None:
     """UserError for values that do not go together, by name; before any model is loaded. `run` as choose() gave it."""
-    packed, train = run.task == "instruct" and run.samples.packing, run.train
+    packed, train = run.task == "instruct" and run.tokenize.packing, run.train
     wrong = {
         "strategy prefix with gradient_checkpointing: a prefix is a cache of keys, which checkpointing drops; "
         "set gradient_checkpointing: false or strategy: lora": train.strategy == "prefix"
         and train.gradient_checkpointing,
-        "strategy prefix with packing: packed texts would share one prefix's positions; set samples.packing: false": (
+        "strategy prefix with packing: packed texts would share one prefix's positions; set tokenize.packing: false": (
             train.strategy == "prefix" and packed
         ),
         "strategy prefix with zero_stage 3: the prefix is read outside of the layers that gather it; "
         "set zero_stage to 0, 1 or 2": train.strategy == "prefix" and train.zero_stage == 3,
         "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or samples.packing: false": train.attention == "flash_attention_2" and packed,
+        "set attention: sdpa or tokenize.packing: false": train.attention == "flash_attention_2" and packed,
         "attention flash_attention_2 in precision fp32: its kernels know half precision alone; set precision: bf16": (
             train.attention == "flash_attention_2" and train.precision == "fp32"
         ),

@@ -7,11 +7,13 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from finelake.commands import submit
 from finelake.jobs.spark import cluster
+from finelake.lake.config.params import load
 from finelake.lake.config.project import Settings, settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables.storage import write_bytes
@@ -40,6 +42,10 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
+def content(root: Path) -> dict[str, Any]:
+    return load(root / "params.yaml")
+
+
 def with_properties(root: Path, monkeypatch, **values: str) -> None:
     path = root / "spark.properties"
     path.write_text("".join(f"spark.{key} {value}\n" for key, value in values.items()))
@@ -49,13 +55,13 @@ def with_properties(root: Path, monkeypatch, **values: str) -> None:
 @pytest.mark.parametrize("master", ["spark://h:7077", "local[2]"])
 def test_cluster_mode_needs_yarn_or_kubernetes(root, master):
     with pytest.raises(UserError, match="Spark has no cluster mode for Python on .*; take --deploy-mode client"):
-        submit.refuse(root, "clean", master, "cluster")
-    submit.refuse(root, "clean", master, "client")
+        submit.refuse("clean", master, "cluster", content(root))
+    submit.refuse("clean", master, "client", content(root))
 
 
 def test_a_training_stage_is_no_spark_stage(root):
     with pytest.raises(UserError, match="train@x is no Spark stage; run it with `finelake run train@x`"):
-        submit.refuse(root, "train@x", "yarn", "client")
+        submit.refuse("train@x", "yarn", "client", content(root))
 
 
 @pytest.mark.parametrize(
@@ -70,20 +76,20 @@ def test_a_training_stage_is_no_spark_stage(root):
 def test_a_driver_on_the_cluster_reads_no_file_of_the_project(root, source):
     (root / "params.yaml").write_text(f"sources:\n  {source}\n")
     with pytest.raises(UserError, match="source x reads data/a.db of this project"):
-        submit.refuse(root, "ingest", "yarn", "cluster")
-    submit.refuse(root, "ingest", "yarn", "client")
-    submit.refuse(root, "clean", "yarn", "cluster")
+        submit.refuse("ingest", "yarn", "cluster", content(root))
+    submit.refuse("ingest", "yarn", "client", content(root))
+    submit.refuse("clean", "yarn", "cluster", content(root))
     (root / "params.yaml").write_text(f"sources:\n  {source.replace('data/', '/mnt/')}\n")
-    submit.refuse(root, "ingest", "yarn", "cluster")
+    submit.refuse("ingest", "yarn", "cluster", content(root))
 
 
 def test_without_java_or_spark_submit_nothing_is_sent(root, monkeypatch):
     monkeypatch.setattr(submit, "spark_home", lambda: root)
     with pytest.raises(UserError, match="holds no bin/spark-submit"):
-        submit.refuse(root, "clean", "yarn", "client")
+        submit.refuse("clean", "yarn", "client", content(root))
     monkeypatch.setenv("JAVA_HOME", str(root))
     with pytest.raises(UserError, match="Spark needs Java 17"):
-        submit.refuse(root, "clean", "yarn", "client")
+        submit.refuse("clean", "yarn", "client", content(root))
 
 
 def test_a_lake_in_the_project_is_out_of_reach(root, monkeypatch):
@@ -96,44 +102,44 @@ def test_a_lake_in_the_project_is_out_of_reach(root, monkeypatch):
 
 
 def test_yarn_gets_the_variables_that_sources_name_and_hides_their_values(root):
-    spark = submit.properties(root, "ingest", YARN, "cluster")
+    spark = submit.properties("ingest", YARN, "cluster", content(root))
     assert spark["spark.yarn.appMasterEnv.CALLS_KEY"] == SECRET
     assert spark["spark.yarn.appMasterEnv.PYTHONPATH"] == "packages"
     assert spark["spark.redaction.regex"].endswith("|CALLS_KEY")
     assert spark["spark.submit.deployMode"] == "cluster"
     assert not [key for key in spark if "PAGES" in key]  # landed already: only `pull` needs them
-    assert SECRET not in submit.properties(root, "clean", YARN, "cluster").values()
-    assert SECRET not in submit.properties(root, "ingest", YARN, "client").values()
+    assert SECRET not in submit.properties("clean", YARN, "cluster", content(root)).values()
+    assert SECRET not in submit.properties("ingest", YARN, "client", content(root)).values()
 
 
 def test_the_key_of_pseudonyms_becomes_no_spark_property(root, monkeypatch):
     monkeypatch.setenv("FINELAKE_MASK_KEY", SECRET)
-    submit.refuse(root, "mask", "yarn", "cluster")
+    submit.refuse("mask", "yarn", "cluster", content(root))
     with (root / "params.yaml").open("a") as params:
         params.write("mask: {modes: {phone: pseudonym}}\n")
     with pytest.raises(UserError, match="on YARN FINELAKE_MASK_KEY would become a Spark property"):
-        submit.refuse(root, "mask", "yarn", "cluster")
-    submit.refuse(root, "clean", "yarn", "cluster")
+        submit.refuse("mask", "yarn", "cluster", content(root))
+    submit.refuse("clean", "yarn", "cluster", content(root))
     reference = "kubernetes.driver.secretKeyRef.FINELAKE_MASK_KEY"
     given = {"kubernetes.container.image": "i", "kubernetes.file.upload.path": "s3a://b/u", reference: "mask:key"}
     with_properties(root, monkeypatch, **given)
-    submit.refuse(root, "mask", KUBERNETES.master, "cluster")
+    submit.refuse("mask", KUBERNETES.master, "cluster", content(root))
     for chosen, mode in ((KUBERNETES, "cluster"), (YARN, "client")):
-        assert SECRET not in str(submit.properties(root, "mask", chosen, mode))
+        assert SECRET not in str(submit.properties("mask", chosen, mode, content(root)))
 
 
 def test_the_keys_of_an_object_store_go_with_a_lake_that_lies_there(root, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "k")
     monkeypatch.setenv("AWS_REGION", "r")
-    spark = submit.properties(root, "clean", replace(YARN, lake="s3a://bucket/lake"), "cluster")
+    spark = submit.properties("clean", replace(YARN, lake="s3a://bucket/lake"), "cluster", content(root))
     assert spark["spark.yarn.appMasterEnv.AWS_SECRET_ACCESS_KEY"] == "k"
     assert spark["spark.yarn.appMasterEnv.AWS_REGION"] == "r"
     assert spark["spark.redaction.regex"].endswith("|AWS_SECRET_ACCESS_KEY")
-    assert not [key for key in submit.properties(root, "clean", YARN, "cluster") if "AWS" in key]
+    assert not [key for key in submit.properties("clean", YARN, "cluster", content(root)) if "AWS" in key]
     given = {"kubernetes.container.image": "i", "kubernetes.file.upload.path": "s3a://b/u"}
     with_properties(root, monkeypatch, **given)
     with pytest.raises(UserError, match="needs spark.kubernetes.driver.secretKeyRef.AWS_SECRET_ACCESS_KEY"):
-        submit.properties(root, "clean", replace(KUBERNETES, lake="s3a://bucket/lake"), "cluster")
+        submit.properties("clean", replace(KUBERNETES, lake="s3a://bucket/lake"), "cluster", content(root))
 
 
 def test_kubernetes_needs_an_image_a_folder_and_secrets_by_reference(root, monkeypatch):
@@ -141,9 +147,9 @@ def test_kubernetes_needs_an_image_a_folder_and_secrets_by_reference(root, monke
     for count, key in enumerate((*given, "kubernetes.driver.secretKeyRef.CALLS_KEY")):
         with_properties(root, monkeypatch, **dict(list(given.items())[:count]))
         with pytest.raises(UserError, match=f"Kubernetes needs spark.{key}"):
-            submit.properties(root, "ingest", KUBERNETES, "cluster")
+            submit.properties("ingest", KUBERNETES, "cluster", content(root))
     with_properties(root, monkeypatch, **given, **{"kubernetes.driver.secretKeyRef.CALLS_KEY": "calls:key"})
-    spark = submit.properties(root, "ingest", KUBERNETES, "cluster")
+    spark = submit.properties("ingest", KUBERNETES, "cluster", content(root))
     assert spark["spark.kubernetes.driverEnv.PYTHONPATH"] == "packages"
     assert SECRET not in spark.values()
 
@@ -152,7 +158,7 @@ def test_what_is_sent_holds_the_stages_inputs_and_no_secret_on_the_command_line(
     for name in ("dedup", "ingest", "clean"):
         (root / "snapshots").mkdir(exist_ok=True)
         (root / "snapshots" / f"{name}.json").write_text(name)
-    spark = submit.properties(root, "ingest", YARN, "cluster")
+    spark = submit.properties("ingest", YARN, "cluster", content(root))
     scratch = root / "scratch"
     scratch.mkdir()
     command = submit.write(scratch, root, "mask", ("dedup.records", "ingest.annotations"), spark)
@@ -218,7 +224,7 @@ def test_the_manifest_comes_back_through_the_lake(root, monkeypatch):
         f"path.write_text({json.dumps(outcome)!r})"
     )
     fake_spark_submit(root, monkeypatch, body)
-    assert submit.submit(root, "clean", prepared(root, monkeypatch), "client") == "clean: 3 records"
+    assert submit.submit(root, "clean", prepared(root, monkeypatch), "client", content(root)) == "clean: 3 records"
     assert (root / "snapshots" / "clean.json").read_text() == "the manifest\n"
     assert list((root / "lake" / submit.SUBMISSIONS).iterdir()) == []
 
@@ -235,4 +241,4 @@ def test_a_driver_that_leaves_nothing_is_a_failure(root, monkeypatch):
     with pytest.raises(
         UserError, match=r"clean left no result \(exit code 7 of spark-submit\); see .finelake/spark.log"
     ):
-        submit.submit(root, "clean", prepared(root, monkeypatch), "client")
+        submit.submit(root, "clean", prepared(root, monkeypatch), "client", content(root))

@@ -10,7 +10,7 @@ from pyspark.sql.types import StringType
 from finelake.jobs.spark.conditions import column
 from finelake.jobs.stage import MASKED, extend
 from finelake.lake.config.conditions import FUNCTIONS, NUMBER, TEXT, TEXTS, TIME, parse
-from finelake.training.data.records import select
+from tests.conditions import select
 
 SPLIT_RECORDS = extend(MASKED, scene=StringType(), difficulty=StringType(), split=StringType())
 WORDS = (
@@ -130,7 +130,7 @@ def test_spark_and_duckdb_select_the_same_rows(records):
     columns = [column(parse(text)).alias(f"c{number}") for number, text in enumerate(texts)]
     here = frame.select("record_id", *columns).orderBy("record_id").collect()
     spark = {text: [row["record_id"] for row in here if row[f"c{number}"]] for number, text in enumerate(texts)}
-    duckdb = {text: [row["record_id"] for row in select(files, text, "train")] for text in texts}
+    duckdb = {text: [row["record_id"] for row in select(files, text)] for text in texts}
     assert {text for text in texts if spark[text] != duckdb[text]} == set()
     assert sum(map(bool, spark.values())) > CONDITIONS / 3  # not all of them are empty on both sides
 
@@ -146,7 +146,7 @@ def test_spark_and_duckdb_select_the_same_rows(records):
 def test_no_variable_and_no_escape_is_filled_in(records, text, expected):
     frame, files = records
     here = {row["text"] for row in frame.where(column(parse(text))).collect()}
-    assert here == {row["text"] for row in select(files, text, "train")} == {expected}
+    assert here == {row["text"] for row in select(files, text)} == {expected}
 
 
 def test_a_long_list_and_a_long_chain_are_no_deep_tree(records):
@@ -154,7 +154,7 @@ def test_a_long_list_and_a_long_chain_are_no_deep_tree(records):
     ids = [f"{number:03d}" for number in range(3000)]
     chain = " or ".join(f"record_id = '{name}'" for name in ids[:2000])
     for text in (chain, f"record_id in ({', '.join(map(quoted, ids))})"):
-        assert frame.where(column(parse(text))).count() == len(select(files, text, "train")) == ROWS
+        assert frame.where(column(parse(text))).count() == len(select(files, text)) == ROWS
 
 
 def test_every_row_is_a_training_row(records):

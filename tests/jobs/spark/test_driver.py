@@ -8,6 +8,7 @@ from finelake.jobs import runner
 from finelake.jobs.spark import driver
 from finelake.jobs.spark.commit import commit
 from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS
+from finelake.lake.config.params import load
 from finelake.lake.tables import snapshots
 
 PARAMS = "sources:\n  notes: {kind: files, path: x.csv, format: csv, key: id, occurred_at: d, text: t}\n"
@@ -28,7 +29,7 @@ def ingested(spark, root):
 
 def test_a_zipped_workspace_gives_the_manifest_that_the_project_gives(spark, tmp_path):
     lake = ingested(spark, tmp_path)
-    runner.publish(spark, runner.prepare(tmp_path, "clean", lake))
+    runner.publish(spark, runner.prepare(tmp_path, "clean", lake, load(tmp_path / "params.yaml")))
     expected = snapshots.manifest_path(tmp_path, "clean").read_text()
     with zipfile.ZipFile(tmp_path / "workspace.zip", "w") as archive:
         for name in ("params.yaml", "snapshots/ingest.json"):

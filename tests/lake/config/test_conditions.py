@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from finelake.lake.config.conditions import LONGEST, ConditionError, check, parse, sql
+from finelake.lake.config.conditions import LONGEST, ConditionError, check, parse
 from finelake.lake.errors import UserError
+from tests.conditions import sql
 
 DOCS = Path(__file__).parents[3] / "docs" / "training.md"
 

@@ -1,58 +1,26 @@
-"""Training runs: templates, and what an entry of `runs:` must hold."""
+"""Training runs: what an entry of `runs:` must hold."""
 
 from dataclasses import fields
 
 import pytest
 
-from finelake.lake.config.runs import (
-    PROMPT,
-    RENAMED,
-    REPLY,
-    Base,
-    Evaluate,
-    Run,
-    Samples,
-    Train,
-    parse_run,
-    render,
-    with_values,
-)
+from finelake.lake.config.runs import RENAMED, Base, Evaluate, Run, Select, Tokenize, Train, parse_run, with_values
 from finelake.lake.errors import UserError
 
 ENTRY = {
     "task": "instruct",
-    "where": "true",
     "seed": 0,
+    "select": {},
     "base": {"kind": "folder", "name": "models/mine"},
-    "samples": {"max_length": 96},
+    "tokenize": {"max_length": 96},
     "train": {"learning_rate": "5e-5"},
     "evaluate": {},
 }
 
 
-def test_a_template_takes_columns_and_facts():
-    row = {"text": "Where is my card?", "facts": {"reply": "On its way."}}
-    assert render(PROMPT + "{text}" + REPLY, row) == "<|prompt|>Where is my card?<|reply|>"
-    assert render("{facts.reply}", row) == "On its way."
-
-
-def test_a_record_without_a_value_has_no_text():
-    assert render("{facts.reply}", {"facts": {}}) is None
-    assert render("{text}", {"text": None}) is None
-
-
-def test_a_customer_cannot_write_a_marker():
-    assert render(PROMPT + "{text}" + REPLY, {"text": "a<|reply|>b<|end|>"}) == "<|prompt|>a b <|reply|>"
-
-
-def test_a_template_takes_numbers_and_evaluates_nothing():
-    row = {"text": "{lang} {facts.reply}", "lang": "en", "numbers": {"age": 3.0}, "facts": {}}
-    assert render("{text} {numbers.age}", row) == "{lang} {facts.reply} 3.0"
-
-
 def test_sections_become_one_run():
     run = parse_run({"runs": {"answer": ENTRY}}, "answer")
-    assert (run.task, run.samples.max_length, run.train.learning_rate) == ("instruct", 96, 5e-5)
+    assert (run.task, run.tokenize.max_length, run.train.learning_rate) == ("instruct", 96, 5e-5)
     assert (run.base.name, run.evaluate.max_new_tokens) == ("models/mine", 64)
 
 
@@ -62,32 +30,35 @@ def test_sections_become_one_run():
         ({"trian": {}}, "unknown key runs.answer.trian; did you mean runs.answer.train?"),
         ({"train": {"max_length": 64}}, "unknown key runs.answer.train.max_length"),
         ({"base": {"kind": "hub", "name": "a/b"}}, "params.yaml: runs.answer.base: kind hub needs revision"),
-        ({"samples": {"max_length": 96, "prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
+        ({"select": {"prompt": "{text} {Bad}"}}, "prompt holds {Bad}"),
         (
-            {"samples": {"max_length": 96, "prompt": "{text} {secret}"}},
+            {"select": {"prompt": "{text} {secret}"}},
             "prompt names secret, which is not a text of split.records",
         ),
         (
-            {"samples": {"max_length": 96, "prompt": "{text.x}"}},
+            {"select": {"prompt": "{text.x}"}},
             "prompt names text.x, which is not a text of split.records; write one of",
         ),
-        ({"samples": {"max_length": 96, "prompt": "{occurred_at}"}}, "prompt names occurred_at, which is not a text"),
+        ({"select": {"prompt": "{occurred_at}"}}, "prompt names occurred_at, which is not a text"),
         (
-            {"samples": {"max_length": 96, "prompt": "{text.__class__.__mro__}"}},
+            {"select": {"prompt": "{text.__class__.__mro__}"}},
             "prompt holds {text.__class__.__mro__}",
         ),
-        ({"samples": {"label": "numbers.age"}}, "label names numbers.age, which is not a text of split.records"),
-        ({"where": "rand() < 0.5"}, "runs.answer.where 'rand() < 0.5' is not a condition on split.records (rand(…)"),
+        ({"select": {"label": "numbers.age"}}, "label names numbers.age, which is not a text of split.records"),
         (
-            {"samples": {"max_length": 96, "mix": {"true": 1, "reflect('a', 'b') = 'c'": 1}}},
-            "runs.answer.samples.mix \"reflect('a', 'b') = 'c'\" is not a condition on split.records (reflect(…)",
+            {"select": {"where": "rand() < 0.5"}},
+            "runs.answer.select.where 'rand() < 0.5' is not a condition on split.records (rand(…)",
         ),
-        ({"samples": {"max_length": 96, "mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
         (
-            {"samples": {"max_length": 96, "mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
-            "train.group_by_length would undo samples.mix in each step; leave one out",
+            {"select": {"mix": {"true": 1, "reflect('a', 'b') = 'c'": 1}}},
+            "runs.answer.select.mix \"reflect('a', 'b') = 'c'\" is not a condition on split.records (reflect(…)",
         ),
-        ({"samples": {"max_length": 96, "mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
+        ({"select": {"mix": {"true": 1}}}, "mix names one task; name two or more conditions"),
+        (
+            {"select": {"mix": {"a": 1, "b": 1}}, "train": {"group_by_length": True}},
+            "train.group_by_length would undo select.mix in each step; leave one out",
+        ),
+        ({"select": {"mix": {"a": 1, "b": 0}}}, "mix: each ratio is a whole number of 1 or more"),
         ({"train": {"offload": True}}, "offload needs zero_stage 1, 2 or 3"),
         ({"train": {"class_weights": "balanced"}}, "train.class_weights are for task classify"),
         ({"train": {"lora_rank": 0}}, "params.yaml: runs.answer.train: lora_rank is 0; it must be above 0"),
@@ -128,23 +99,21 @@ def test_runs_that_are_not_a_mapping_are_refused(runs):
         parse_run({"runs": runs}, "answer")
 
 
-OLD_NAMES = [(part, old, new) for part, names in RENAMED.items() for old, new in names.items()]
-
-
-@pytest.mark.parametrize(("part", "old", "new"), OLD_NAMES)
-def test_an_old_name_is_refused_with_the_new_one(part, old, new):
-    entry = ENTRY | {part: ENTRY[part] | {old: 1}}
-    message = rf"^params\.yaml: runs\.answer\.{part}\.{old} is called {new} now; rename it$"
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_name_is_refused_with_the_new_one(old, new):
+    part, _, key = old.rpartition(".")
+    entry = ENTRY | ({part: {**ENTRY.get(part, {}), key: 1}} if part else {key: "true"})
+    message = f"^params.yaml: runs.answer.{old} is called runs.answer.{new} now; rename it$".replace(".", r"\.")
     with pytest.raises(UserError, match=message):
         parse_run({"runs": {"answer": entry}}, "answer")
 
 
 def test_the_sections_share_no_name_so_that_values_can_be_replaced_by_name():
-    names = [field.name for part in (Samples, Train, Evaluate) for field in fields(part)]
+    names = [field.name for part in (Select, Tokenize, Train, Evaluate) for field in fields(part)]
     assert len(names) == len(set(names))
     run = with_values(
         Run(task="classify", base=Base(kind="folder", name="b")), task="instruct", max_length=96, epochs=1, examples=2
     )
-    assert (run.samples, run.train, run.evaluate) == (Samples(max_length=96), Train(epochs=1), Evaluate(examples=2))
+    assert (run.tokenize, run.train, run.evaluate) == (Tokenize(max_length=96), Train(epochs=1), Evaluate(examples=2))
     with pytest.raises(TypeError, match="unexpected keyword argument 'tokens'"):
         with_values(run, tokens=3)

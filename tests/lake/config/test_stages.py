@@ -11,8 +11,8 @@ from finelake.lake.config import contract, stages
 def test_the_groups_are_those_of_the_table():
     assert stages.DATA == ("ingest", "clean", "dedup", "mask", "annotate", "split")
     assert (*stages.DATA, "quality") == stages.SHARED
-    assert stages.PER_RUN == ("base", "tokenize", "train", "evaluate")
-    assert (("ingest", "clean", "dedup"), (*stages.DATA, "tokenize")) == (stages.PRIVATE, stages.SPARK)
+    assert stages.PER_RUN == ("select", "base", "tokenize", "train", "evaluate")
+    assert (("ingest", "clean", "dedup"), (*stages.DATA, "select", "tokenize")) == (stages.PRIVATE, stages.SPARK)
     assert stages.SECTIONS == ("sources", "clean", "dedup", "mask", "annotate", "split", "quality")
 
 
