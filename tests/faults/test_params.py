@@ -44,10 +44,10 @@ SOURCES = {
 }
 RUN = {
     "task": "instruct",
-    "where": "true",
     "seed": 0,
+    "select": {},
     "base": {"kind": "scratch"},
-    "samples": {"max_length": 160},
+    "tokenize": {"max_length": 160},
     "train": {},
     "evaluate": {},
 }
@@ -124,10 +124,10 @@ def cases() -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:
         found += [(stage, (stage,), (stage, *path)) for path in keys(section)]
     found += [("quality", ("ingest",), ("quality", *path)) for path in keys(QualityParams)]
     in_base = [("base", *path) for path in keys(runs.Base)]
-    parts = {"samples": runs.Samples, "train": runs.Train, "evaluate": runs.Evaluate}
+    parts = {"select": runs.Select, "tokenize": runs.Tokenize, "train": runs.Train, "evaluate": runs.Evaluate}
     in_sections = [(part, *path) for part, section in parts.items() for path in keys(section)]
     for path in [*((field.name,) for field in dataclasses.fields(runs.Run)), *in_base, *in_sections]:
-        found.append(("runs", ("tokenize@x",), ("runs", "x", *path)))
+        found.append(("runs", ("select@x",), ("runs", "x", *path)))
     top = ("finelake", "sources", *DATA[1:], "quality", "runs")
     found += [("sections", ("ingest",), (name,)) for name in (*top, "unknown", "")]
     found += [("sections", ("ingest",), path) for path in (("sources", "x"), ("runs", "x"))]
@@ -263,7 +263,7 @@ REFUSED = {  # what a file must not be accepted with
     "runs is a text": f"{HEAD}runs: abc\n",
     "runs is a list": f"{HEAD}runs: [abc]\n",
     "a section of a run is a number": HEAD
-    + "runs: {x: {task: classify, where: a, seed: 0, base: 5, samples: 5, train: 5, evaluate: 5}}\n",
+    + "runs: {x: {task: classify, seed: 0, select: 5, base: 5, tokenize: 5, train: 5, evaluate: 5}}\n",
 }
 EITHER = {  # as the reader of YAML likes
     "100,000 binary digits": f"{HEAD}split: {{long_text: 0b{'1' * 100_000}}}\n",

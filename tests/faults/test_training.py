@@ -22,8 +22,8 @@ from tests.faults.sizes import SEED, chosen, sizes
 
 TINY = {
     "task": "instruct",
-    "where": "facts['channel'] is not null",
     "seed": 0,
+    "select": {"where": "facts['channel'] is not null", "target": "{facts.channel}"},
     "base": {
         "kind": "scratch",
         "vocab_size": 600,
@@ -33,7 +33,7 @@ TINY = {
         "max_steps": 30,
         "max_length": 64,
     },
-    "samples": {"target": "{facts.channel}", "max_length": 96, "shards": 2},
+    "tokenize": {"max_length": 96, "shards": 2},
     "train": {
         "strategy": "full",
         "epochs": 4,

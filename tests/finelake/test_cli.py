@@ -111,7 +111,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, arguments, message):
     assert message in refused(capsys, *arguments)
 
 
-RUN = "runs: {a: {task: classify, where: 'true', seed: 0, samples: {}, train: {}, evaluate: {}, "
+RUN = "runs: {a: {task: classify, seed: 0, select: {}, tokenize: {}, train: {}, evaluate: {}, "
 
 
 @pytest.mark.parametrize(

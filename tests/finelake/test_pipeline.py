@@ -90,8 +90,9 @@ def test_quality_asks_every_data_stage_and_nothing_is_trained_without_its_verdic
     } == set(entry["deps"])
     assert entry["params"] == ["quality"]
     assert entry["outs"] == [str(VERDICT), str(PAGE)] and entry["metrics"] == [str(METRICS)]
-    for stage in ("base", "tokenize"):
-        assert str(VERDICT) in STAGES[stage]["deps"]
+    # All others of a run read what select wrote.
+    assert str(VERDICT) in STAGES["select"]["deps"]
+    assert all("snapshots/select-${key}.json" in STAGES[stage]["deps"] for stage in ("base", "tokenize", "evaluate"))
 
 
 def test_every_module_a_stage_imports_from_its_own_package_or_text_is_a_dependency():

@@ -69,7 +69,7 @@ def test_the_order_of_rows_is_the_order_of_answers(tmp_path, encoder):
 def test_generation_in_batches_is_generation_one_by_one(tmp_path):
     from_scratch(TINY, 0, TEXTS, tmp_path, "base@tiny")
     run = with_values(
-        Run(task="instruct", base=TINY, samples=runs.Samples(max_length=65)),
+        Run(task="instruct", base=TINY, tokenize=runs.Tokenize(max_length=65)),
         max_length=64,
         max_new_tokens=8,
         strategy="full",

@@ -21,11 +21,11 @@ from finelake.lake.tables import snapshots, storage
 from finelake.training.data import samples
 from tests.small import environment, free_port
 from tests.training.conftest import SCHEMA, classified
+from tests.training.data.test_records import REJECTS, record
 from tests.training.data.test_records import SCHEMA as RECORDS
-from tests.training.data.test_records import record
 
 RUN = with_values(
-    Run(task="classify", base=Base(kind="folder", name="base"), where="lang = 'en'"),
+    Run(task="classify", base=Base(kind="folder", name="base")),
     strategy="full",
     epochs=2,
     global_batch_size=8,
@@ -59,11 +59,17 @@ def project(tmp_path, encoder) -> Path:
             rows.append({**row, "part": part, "shard": shard})
             scene = "abc"[row["labels"][0]]
             text = f"{scene} text {row['sample_id']}"
-            records.append(record(0, record_id=row["record_ids"][0], text=text, split=part, scene=scene))
+            records.append(record(0, record_id=row["record_ids"][0], text=text, part=part, label=scene))
         first += count
     schema = SCHEMA.append(pa.field("part", pa.string())).append(pa.field("shard", pa.int32()))
     classes = pa.table({"index": pa.array([0, 1, 2], pa.int32()), "label": ["a", "b", "c"]})
-    commit(tmp_path, "split", {"records": (pa.Table.from_pylist(records, schema=RECORDS), [])})
+    unfit = [dict(zip(REJECTS.names, ("r", "tickets", "select", "no_class", part), strict=True)) for part in PARTS]
+    tables = {"records": (records, RECORDS, ["part"]), "rejects": (unfit, REJECTS, [])}
+    commit(
+        tmp_path,
+        "select@tiny",
+        {name: (pa.Table.from_pylist(rows, schema), parts) for name, (rows, schema, parts) in tables.items()},
+    )
     table = pa.Table.from_pylist(rows, schema=schema)
     commit(tmp_path, "tokenize@tiny", {"samples": (table, ["part", "shard"]), "classes": (classes, [])})
     folder = tmp_path / "models" / "tiny"
@@ -96,7 +102,7 @@ def test_train_then_evaluate(project, monkeypatch):
     evaluate.run(project, "tiny", RUN, settings(project))
 
     scores = json.loads((project / "metrics" / "tiny" / "evaluate.json").read_text())
-    assert (scores["rows"], scores["selected"]) == (20, 20)
+    assert (scores["rows"], scores["selected"]) == (20, 21)
     labels = [row["labels"][0] for row in classified(20, first=80)]
     majority = np.bincount([row["labels"][0] for row in classified(60)]).argmax()
     expected = round(float(np.mean(np.array(labels) == majority)), 4)
@@ -109,7 +115,7 @@ def test_train_then_evaluate(project, monkeypatch):
     assert table[0] == "slice,value,rows,system,metric,score,low,high"
     assert f"all,all,20,majority,accuracy,{expected}," in table[3]
     page = (project / "reports" / "tiny.html").read_text()
-    assert "r" * 32 in page and "split.records" in page
+    assert "r" * 32 in page and "select@tiny.records" in page
     assert str(project) not in page
 
 

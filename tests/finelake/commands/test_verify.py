@@ -194,10 +194,10 @@ def test_repro_without_its_stages_is_refused(capsys, project, stages, message):
 def test_a_run_needs_the_stages_of_runs(capsys, project):
     (project / STAGE_FILE).write_text(yaml.safe_dump({"stages": ALL}))
     params = yaml.safe_load((project / "params.yaml").read_text())
-    run = {"task": "instruct", "where": "true", "seed": 0, "base": {"kind": "scratch"}}
-    params["runs"] = {"a": run | {"samples": {"max_length": 160}, "train": {}, "evaluate": {}}}
+    run = {"task": "instruct", "seed": 0, "select": {}, "base": {"kind": "scratch"}}
+    params["runs"] = {"a": run | {"tokenize": {"max_length": 160}, "train": {}, "evaluate": {}}}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    assert "dvc.yaml has no stage base" in refused(capsys, "repro")
+    assert "dvc.yaml has no stage select" in refused(capsys, "repro")
 
 
 def test_a_section_that_stands_twice_is_refused(capsys, project):

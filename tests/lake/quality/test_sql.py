@@ -27,7 +27,7 @@ K1, K2, K3, K7, K8, K9, K10 = (key(f"k{number}") for number in (1, 2, 3, 7, 8, 9
 # Ten records: k9 is an outlier, k10 a duplicate of k8; k1 to k4 are train, k5 and k6 validation, k7 and k8 test.
 PROJECT = """
 create schema ingest; create schema clean; create schema dedup; create schema mask; create schema annotate;
-create schema split; create schema tokenize_intent;
+create schema split; create schema select_intent; create schema tokenize_intent;
 create table ingest.records as
     select left(sha256('tickets' || chr(31) || 'k' || n), 32) as record_id, 'tickets' as source, 'k' || n as source_key,
         timestamptz '2024-01-01 00:00:00+00' + to_days(n::int) as occurred_at, 'cards' as business, 'en' as lang,
@@ -37,7 +37,8 @@ create table ingest.records as
 create table ingest.rejects (record_id text, source text, stage text, reason text, detail text);
 create table clean.rejects as from ingest.rejects; create table dedup.rejects as from ingest.rejects;
 create table mask.rejects as from ingest.rejects; create table annotate.rejects as from ingest.rejects;
-create table split.rejects as from ingest.rejects; create table tokenize_intent.rejects as from ingest.rejects;
+create table split.rejects as from ingest.rejects; create table select_intent.rejects as from ingest.rejects;
+create table tokenize_intent.rejects as from ingest.rejects;
 create table ingest.columns as select 'tickets' as source, 'body' as name, 'text' as type, 'text' as used_as;
 create table ingest.unparsable as
     select record_id, source, 'age' as "column" from ingest.records where source_key = 'k2';
@@ -82,6 +83,10 @@ create table split.records as
         case when source_key <= 'k4' then 'train' when source_key <= 'k6' then 'validation' else 'test' end as split
     from mask.records as masked join annotate.gold using (record_id) where layer = 'scene';
 create table split.report as select 'time_order' as promise, true as kept, 0.0 as expected, 1.0 as actual, '' as detail;
+create table select_intent.records as
+    select split as part, record_id, source, business, lang, difficulty, 0 as task, text, [] as spans, scene as label,
+        null::text as prompt, null::text as target
+    from split.records;
 create table tokenize_intent.samples as
     select split as part, 0 as shard, record_id as sample_id, [record_id] as record_ids, [5, 6, 7, 0] as input_ids,
         [case scene when 'a' then 0 else 1 end] as labels, [1, 1, 1, 0] as segments, 3 as length
@@ -242,6 +247,12 @@ BROKEN = {
         "clean.rejects",
         "insert into clean.rejects from clean.rejects union all from clean.rejects",
         [{"source": "tickets", "rejected": 3, "kept": 9, "share": 0.25}],
+    ),
+    "few_selected_records_are_rejected": (
+        "select@intent.rejects",
+        "insert into select_intent.rejects from ("
+        "select record_id, source, 'select', 'no_class', part from select_intent.records limit 3)",
+        [{"rejected": 3, "kept": 8, "share": 0.273}],
     ),
     "few_texts_are_cut": (
         "tokenize@intent.samples",
@@ -437,6 +448,21 @@ BROKEN = {
         f"update tokenize_intent.samples set part = 'test' where sample_id = '{K2}'",
         [{"sample_id": K2, "record_id": K2, "part": "test", "split": "train"}],
     ),
+    "selected_records_are_split_records": (
+        "select@intent.records",
+        f"update select_intent.records set part = 'test', text = 'x' where record_id = '{K2}'",
+        [{"record_id": K2, "part": "test", "split": "train"}],
+    ),
+    "selected_records_are_unique": (
+        "select@intent.records",
+        f"insert into select_intent.rejects values ('{K2}', 'tickets', 'select', 'no_text', 'train')",
+        [{"record_id": K2, "times": 2}],
+    ),
+    "selected_records_are_whole": (
+        "select@intent.records",
+        f"update select_intent.records set label = null where record_id = '{K2}'",
+        [{"record_id": K2, "labelled": False, "paired": False}],
+    ),
     "scenes_are_balanced": (
         "split.records",
         "update split.records set scene = 'a' where split = 'test'",
@@ -578,11 +604,11 @@ def test_every_case_is_of_a_shipped_check():
 
 def test_every_table_of_every_stage_is_checked(whole):
     from finelake.jobs.stage import load_stage
-    from finelake.lake.config.stages import SPARK
+    from finelake.lake.config.stages import SPARK, of_run
 
     written = set()
     for stage in SPARK:
-        name = stage if stage != "tokenize" else f"{stage}@intent"
+        name = of_run(stage, "intent")
         written |= {f"{name}.{table}" for table in load_stage(stage).writes}
     asked = {table for check in CHECKS.values() for table in matching(check.tables, written)}
     assert written <= asked

@@ -33,6 +33,9 @@ TABLES = {
     "annotate.rejects": "from ingest.rejects where false",
     "split.records": "select *, 'train' as split, 'lost' as scene, 'easy' as difficulty from mask.records",
     "split.rejects": "from ingest.rejects where false",
+    "select_answer.records": "select record_id from split.records where false",
+    "select_answer.rejects": f"""select '{KEPT}' as record_id, 'tickets' as source, 'no_reply' as reason,
+                                        'train' as detail""",
     "tokenize_intent.samples": f"select 'train' as part, 3 as shard, 's1' as sample_id, ['x', '{KEPT}'] as record_ids",
     "tokenize_intent.rejects": "from ingest.rejects where false",
 }
@@ -95,6 +98,8 @@ def test_a_record_that_was_kept(root):
                 todo=[{"layer": "term", "reason": "disputed"}],
             ),
             step("split", split="train", scene="lost", difficulty="easy"),
+            step("select@answer", "rejected")
+            | {"rejects": [{"source": "tickets", "reason": "no_reply", "detail": "train"}]},
             step("tokenize@intent", part="train", shard=3, sample_id="s1", records=2, trained={"accuracy": 0.9}),
         ],
     }

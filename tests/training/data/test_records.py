@@ -1,93 +1,90 @@
-"""Rows are chosen by the run's condition, which can look at nothing else."""
-
-from datetime import UTC, datetime
+"""The records that a run selected are read from its pinned files only."""
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
 from finelake.lake.errors import UserError
-from finelake.lake.tables import storage
-from finelake.training.data.records import select
+from finelake.lake.tables import snapshots, storage
+from finelake.training.data.records import count_rejects, read_records
 
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("record_id", "source", "source_key", "business", "lang", "text")),
-        ("occurred_at", pa.timestamp("us", "UTC")),
-        ("numbers", pa.map_(pa.string(), pa.float64())),
-        ("facts", pa.map_(pa.string(), pa.string())),
-        *((name, pa.string()) for name in ("cluster", "scene", "difficulty", "split")),
-    ]
-)
+TEXTS = ("record_id", "source", "business", "lang", "difficulty", "text", "label", "prompt", "target")
+SCHEMA = pa.schema([*((name, pa.string()) for name in TEXTS), ("task", pa.int32()), ("part", pa.string())])
+REJECTS = pa.schema([(name, pa.string()) for name in ("record_id", "source", "stage", "reason", "detail")])
 
 
 def record(number: int, **changes) -> dict:
     row = {
         "record_id": f"r{number}",
         "source": "tickets",
-        "source_key": str(number),
-        "occurred_at": datetime(2024, 1, number + 1, 23, tzinfo=UTC),
-        "numbers": [("amount", float(number))],
-        "cluster": f"r{number}",
         "business": "cards",
         "lang": "en",
-        "text": f"text {number}",
-        "facts": [("reply", f"reply {number}")],
-        "scene": "lost",
         "difficulty": "easy",
-        "split": "train",
+        "text": f"text {number}",
+        "label": "lost",
+        "prompt": None,
+        "target": None,
+        "task": 0,
+        "part": "train",
     }
     return {**row, **changes}
 
 
-@pytest.fixture
-def files(tmp_path) -> list[str]:
-    rows = [record(3), record(1), record(2, lang="zh"), record(4, split="test"), record(5, facts=[])]
-    paths = [str(tmp_path / f"{half}.parquet") for half in "ab"]
-    for path, half in zip(paths, (rows[:2], rows[2:]), strict=True):
-        parquet.write_table(pa.Table.from_pylist(half, schema=SCHEMA), path)
+def write(folder: str, rows: list[dict]) -> list[str]:
+    """Two files per part below `folder`, as Spark writes them: the part stands in the path."""
+    paths = []
+    for part in sorted({row["part"] for row in rows}):
+        here = [row for row in rows if row["part"] == part]
+        for half in (0, 1):
+            table = pa.Table.from_pylist(here[half::2], schema=SCHEMA).drop_columns(["part"])
+            path = f"{folder}/part={part}/{half}.parquet"
+            filesystem, name = storage.filesystem(path)
+            filesystem.create_dir(name.rpartition("/")[0])
+            parquet.write_table(table, name, filesystem=filesystem)
+            paths.append(path)
     return paths
 
 
-def test_rows_of_the_part_that_satisfy_the_condition_by_id(files):
-    rows = select(files, "lang = 'en' and facts['reply'] is not null", "train")
-    assert [row["record_id"] for row in rows] == ["r1", "r3"]
-    assert rows[0]["facts"] == {"reply": "reply 1"}
-    assert rows[0]["numbers"] == {"amount": 1.0}
+ROWS = [record(3), record(1), record(2, part="test", label="stolen"), record(4)]
 
 
-@pytest.mark.parametrize(
-    ("where", "ids"),
-    [
-        ("numbers['amount'] > 2", ["r3", "r5"]),
-        ("occurred_at >= timestamp '2024-01-03 23:00:00'", ["r2", "r3", "r5"]),
-        ("split = 'train' and not (cluster = 'r2')", ["r1", "r3", "r5"]),
-        ("source_key in ('1', '5')", ["r1", "r5"]),
-    ],
-)
-def test_every_column_of_a_condition_is_there(files, where, ids):
-    assert [row["record_id"] for row in select(files, where, "train")] == ids
+@pytest.fixture
+def pinned(monkeypatch):
+    """Sets the files of each pinned table."""
+    files: dict[str, list[str]] = {}
+    monkeypatch.setattr(snapshots, "read_table", lambda root, stage, name: f"{stage}.{name}")
+    monkeypatch.setattr(snapshots, "files", lambda lake, stage, table: files[table])
+    return files
 
 
-def test_rows_of_an_object_store_are_those_of_a_folder(files, s3_lake):
-    there = [f"{s3_lake}/records/{number}.parquet" for number in range(len(files))]
-    for file, place in zip(files, there, strict=True):
-        filesystem, path = storage.filesystem(place)
-        parquet.write_table(parquet.read_table(file), path, filesystem=filesystem)
-    assert select(there, "lang = 'en'", "train") == select(files, "lang = 'en'", "train")
+def test_the_records_of_a_part_by_id(tmp_path, pinned):
+    pinned["select@a.records"] = write(str(tmp_path), ROWS)
+    rows = read_records(tmp_path, "lake", "a", "train")
+    assert rows == [record(1), record(3), record(4)]
+    assert [row["label"] for row in read_records(tmp_path, "lake", "a", "test")] == ["stolen"]
+    assert read_records(tmp_path, "lake", "a", "validation") == []
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        "langg = 'en'",
-        "true) or (split = 'test'; drop table records; --",
-        "exists (select * from read_text('/etc/hostname'))",
-        "true; select 1",
-        "true) or (split = 'test'",
-        "getenv('HOME') = 'x'",
-    ],
-)
-def test_other_conditions_are_refused(files, where):
-    with pytest.raises(UserError, match="is not a condition on split.records"):
-        select(files, where, "train")
+def test_rows_of_an_object_store_are_those_of_a_folder(tmp_path, pinned, s3_lake):
+    pinned["select@here.records"] = write(str(tmp_path), ROWS)
+    pinned["select@there.records"] = write(f"{s3_lake}/records", ROWS)
+    here, there = (read_records(tmp_path, "lake", name, "train") for name in ("here", "there"))
+    assert here == there and len(here) == 3
+
+
+def test_the_rejects_of_a_part_are_counted(tmp_path, pinned):
+    rows = [dict(zip(REJECTS.names, ("r", "tickets", "select", "no_text", part), strict=True)) for part in "xxy"]
+    parquet.write_table(pa.Table.from_pylist(rows, schema=REJECTS), tmp_path / "a.parquet")
+    pinned["select@a.rejects"] = [str(tmp_path / "a.parquet")]
+    assert [count_rejects(tmp_path, "lake", "a", part) for part in "xyz"] == [2, 1, 0]
+    pinned["select@a.rejects"] = []
+    assert count_rejects(tmp_path, "lake", "a", "x") == 0
+
+
+def test_a_damaged_file_is_named(tmp_path, pinned):
+    pinned["select@a.records"] = write(str(tmp_path), ROWS)
+    for path in pinned["select@a.records"]:
+        with open(path, "r+b") as file:
+            file.truncate(20)
+    with pytest.raises(UserError, match="select@a.records cannot be read .*; run `finelake verify --deep`"):
+        read_records(tmp_path, "lake", "a", "train")

@@ -25,12 +25,12 @@ def fill_the_gpu() -> None:
         (
             *("train@tiny", training_advice, RUN),
             "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
-            "gradient_accumulation_steps, lower samples.max_length, set gradient_checkpointing: true",
+            "gradient_accumulation_steps, lower tokenize.max_length, set gradient_checkpointing: true",
         ),
         (
             *("train@tiny", training_advice, with_values(RUN, gradient_checkpointing=True)),
             "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
-            "gradient_accumulation_steps, lower samples.max_length",
+            "gradient_accumulation_steps, lower tokenize.max_length",
         ),
         (
             *("evaluate@tiny", evaluation_advice, RUN),

@@ -83,7 +83,7 @@ REFUSED = [
     (
         with_values(INSTRUCT, **PREFIX),
         CPU,
-        "strategy prefix with packing: packed texts would share one prefix's positions; set samples.packing: false",
+        "strategy prefix with packing: packed texts would share one prefix's positions; set tokenize.packing: false",
     ),
     (
         with_values(RUN, **PREFIX, zero_stage=3),
@@ -95,7 +95,7 @@ REFUSED = [
         with_values(INSTRUCT, **FLASH),
         GPU,
         "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or samples.packing: false",
+        "set attention: sdpa or tokenize.packing: false",
     ),
     (
         with_values(RUN, **FLASH, precision="fp32"),
