@@ -1,5 +1,8 @@
 """`finelake run`: what the name of a stage may be."""
 
+import subprocess
+import sys
+
 import pytest
 
 from finelake.commands.run import check_stage
@@ -30,3 +33,10 @@ def test_a_stage_is_found_as_dvc_calls_it_from_any_folder(tmp_path, capsys, monk
     with pytest.raises(SystemExit):
         cli.main(["run", called])
     assert "runs.a" in capsys.readouterr().err  # the stage was known; the run is what is refused
+
+
+def test_the_parameters_of_a_training_stage_are_checked_without_spark(tmp_path):
+    (tmp_path / "params.yaml").write_text("sources: {}\nruns: {}\n")
+    program = "import sys, pathlib; from finelake.commands.run import check; check(pathlib.Path('.'), data=False)"
+    program += "; sys.exit('pyspark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path).returncode == 0
