@@ -319,7 +319,7 @@ def test_an_own_pattern_frees_what_the_second_look_finds():
     def failing(body):
         connection.execute("delete from mask.records")
         connection.execute("insert into mask.records values ('1', $body)", {"body": body})
-        return [row["kind"] for row in quality.ask(connection.cursor(), check, "mask.records").examples]
+        return [row["kind"] for row in quality.run_check(connection.cursor(), check, "mask.records").examples]
 
     assert failing(mask.mask_text(text, mask.Params())) == ["name"]
     own = mask.Params(patterns={"applicant": "Hiring Smith"})
@@ -363,7 +363,7 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
             {"patterns": {"badge": "a{9999999999999999}"}},
             "mask: patterns.badge is not a regular expression (repeat count",
         ),
-        ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; let it ask for at least one"),
+        ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; require at least one"),
         ({"patterns": {"badge": "x" * 1001}}, "mask: patterns.badge has 1001 characters; 1000 are allowed"),
         *[
             ({"patterns": {"badge": fuzzy}}, "mask: patterns.badge has fuzzy matching, such as {e<=1} (a brace of")
