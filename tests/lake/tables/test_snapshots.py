@@ -158,7 +158,7 @@ def test_a_manifest_whose_rows_are_not_those_of_its_commit_is_named(lake):
     root, tables = lake
     lying = replace(tables[0], rows=7)
     assert list(snapshots.problems(root, lying)) == [
-        "table clean/records has 2 rows, its manifest says 7: the manifest was altered"
+        "table clean/records has 2 rows, its manifest 7: the manifest was altered"
     ]
 
 
