@@ -53,7 +53,7 @@ def ask_duckdb(folder: Path, question: str, memory: str) -> Answer:
         connection.execute("create schema clean")
         pinned = Table(path="clean/records", rows=0, schema="", content="")
         duck.create_view(connection, ("clean", "records"), str(folder), "clean", pinned, paths)
-        return duck.ask(connection, QUESTIONS[question]).fetchall()[0]
+        return duck.run_query(connection, QUESTIONS[question]).fetchall()[0]
 
 
 def ask_datafusion(folder: Path, question: str, memory: str) -> Answer:

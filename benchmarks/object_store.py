@@ -17,7 +17,7 @@ from pathlib import Path
 from finelake.demo.object_store import serve
 from finelake.jobs.spark.commit import commit, read
 from finelake.jobs.spark.session import open_session
-from finelake.lake.query.duck import ask, connect
+from finelake.lake.query.duck import connect, run_query
 from finelake.lake.tables import snapshots
 from finelake.training.data.loader import Loader
 from finelake.training.data.samples import split_parts
@@ -86,7 +86,7 @@ def steps(spark, root: Path, lake: str, frame):
         "Spark scan",
         clock(lambda: read(spark, lake, table).selectExpr("sum(aggregate(input_ids, 0L, (a, b) -> a + b))").collect()),
     )
-    yield "DuckDB scan", clock(lambda: ask(connect(root, lake), query).fetchall())
+    yield "DuckDB scan", clock(lambda: run_query(connect(root, lake), query).fetchall())
     part = split_parts(snapshots.files(lake, "tokenize@run", table))["train"]
     yield "loader", clock(lambda: sum(1 for _ in Loader(part, seed=1, global_batch=64, accumulation=4).epoch(0)))
     yield "deep check", clock(lambda: list(snapshots.problems(lake, table, deep=True)))

@@ -1,1 +1,1 @@
-"""The demo company: a consumer bank, generated from a seed and a size, with the truth planted beside it."""
+"""The demo company: a consumer bank, generated from a seed and a size, with the planted truth next to it."""

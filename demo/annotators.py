@@ -1,4 +1,4 @@
-"""Two annotators who do not see each other, an arbitrator where they differ, a committee where he is in doubt too."""
+"""Two independent annotators, an arbitrator where they differ, and a committee where the arbitrator is in doubt."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 DISPUTED = "__disputed__"
-SPAN_SHARE = 0.2  # of tickets have their entities and terms marked
+SPAN_SHARE = 0.2  # of tickets, whose entities and terms are marked
 DISPUTED_SHARE = 0.15  # of arbitrated records
 LABELS = {"entity": ENTITY_TYPES, "term": tuple(code for code, _, _ in CODES.values())}
 
@@ -32,7 +32,7 @@ Row = tuple[str, str, str, str, str, str | None, str | None, int | None]
 
 @dataclass(frozen=True)
 class Care:
-    """How often a person errs: takes a scene for another, misses a span, shifts its edge, gives it a wrong label."""
+    """Error rates of a person: confusing a scene, missing a span, shifting its edge, giving it a wrong label."""
 
     scene: float
     miss: float
@@ -50,7 +50,7 @@ def scene_label(r: random.Random, true: str, care: Care) -> list[Label]:
 
 
 def shifted(r: random.Random, body: str, start: int, end: int) -> tuple[int, int]:
-    """The span with one edge moved to take in or leave out a bit; never empty, never outside the text."""
+    """The span with one edge moved a little; never empty, never outside the text."""
     step = r.choice((1, 1, 2, 4))
     if r.random() < 0.5:
         return start, max(start + 1, min(len(body), end + r.choice((step, -step))))
@@ -59,7 +59,7 @@ def shifted(r: random.Random, body: str, start: int, end: int) -> tuple[int, int
 
 def span_labels(r: random.Random, layer: str, body: str, spans: list[Span], care: Care) -> list[Label]:
     """One person's marks of one layer; a single empty mark where nothing was found."""
-    found: list[Label] = []
+    marks: list[Label] = []
     free = 0
     personal = [(s.start, s.start + len(s.quote)) for s in spans if s.layer == "personal"]
     for span in (s for s in spans if s.layer == layer):
@@ -74,8 +74,8 @@ def span_labels(r: random.Random, layer: str, body: str, spans: list[Span], care
         if start < free:
             continue
         free = end
-        found.append((label, body[start:end], start))
-    return found or [(None, None, None)]
+        marks.append((label, body[start:end], start))
+    return marks or [(None, None, None)]
 
 
 def judged(r: random.Random, ticket: Ticket, layer: str, care: Care) -> list[Label]:
@@ -95,7 +95,7 @@ def annotations(ticket: Ticket, seed: int) -> Iterator[Row]:
 
 
 def opinions(r: random.Random, ticket: Ticket, layer: str) -> Iterator[tuple[str, str, list[Label]]]:
-    """Annotator, role and full label set of everyone who had to look."""
+    """Annotator, role and complete label set of everyone who labelled the ticket."""
     pair = [judged(r, ticket, layer, ANNOTATOR) for _ in range(2)]
     for name, labels in zip(("annotator_a", "annotator_b"), pair, strict=True):
         yield name, "annotator", labels

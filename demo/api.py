@@ -2,9 +2,9 @@
 
     GET /complaints?cursor=C&limit=200  ->  {"items": [...], "next_cursor": "..."}
 
-The feed is in the order of change. A page after the last one has no items and gives the cursor it was asked with, so a
-later pull from there sees only what is new. Some requests fail, by a rule on their number: every 5th is answered 429
-with Retry-After, every 7th 500, and every second one of these twice in a row.
+The feed is sorted by time of change. A page after the last one has no items and returns the cursor of its request, so a
+later pull from there gets only new items. Some requests fail, by their number: every 5th gets 429 with Retry-After,
+every 7th 500, and every second one of these twice in a row.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import parse_qs, urlsplit
 
-LIMIT, MOST = 200, 1000  # items a page: usual, at most
+LIMIT, MOST = 200, 1000  # items per page: default, maximum
 RETRY_AFTER = 1  # seconds
 
 
 class Feed:
-    """The lines of all days up to `day`, read from the files when asked for: only their positions are kept."""
+    """The lines of all days up to `day`. Only their offsets are in memory; the lines are read on request."""
 
     def __init__(self, folder: Path, day: int) -> None:
         self._paths = [Path(folder) / "complaints" / f"day{n + 1}.jsonl" for n in range(day)]
@@ -37,11 +37,11 @@ class Feed:
         lines = self._lines[start : start + limit]
         items = []
         for path in self._paths:
-            wanted = [offset for owner, offset in lines if owner is path]
-            if wanted:
+            here = [offset for owner, offset in lines if owner is path]
+            if here:
                 with path.open("rb") as file:
-                    file.seek(wanted[0])
-                    items += [json.loads(file.readline()) for _ in wanted]
+                    file.seek(here[0])
+                    items += [json.loads(file.readline()) for _ in here]
         return items, start + len(items)
 
 
@@ -58,7 +58,7 @@ def encode(position: int) -> str:
 
 
 def decode(cursor: str) -> int:
-    """The position a cursor stands for; ValueError for anything that was not given out here."""
+    """The position that a cursor encodes; ValueError for a cursor that was not issued here."""
     try:
         word, number = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -69,7 +69,7 @@ def decode(cursor: str) -> int:
 
 
 def fault(number: int) -> int | None:
-    """The status that request `number` (from 1) fails with, or None."""
+    """The status with which request `number` (from 1) fails, or None."""
     if number % 5 == 0:
         return 429
     if number % 7 == 0 or (number > 1 and number % 14 == 1):
@@ -137,7 +137,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve(folder: Path, port: int = 0, day: int = 1, faults: bool = True) -> Iterator[str]:
-    """Serve the complaints of a generated bank in a thread; yields the base URL. Port 0 takes a free one."""
+    """Serve the complaints of a generated bank in a thread; yields the base URL. Port 0 picks a free one."""
     server = Server(folder, port, day, faults)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
         epilog="example: python -m finelake.demo.api data/bank --port 8080 --day 1",
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--day", type=int, choices=(1, 2), default=1)
     parser.add_argument("--no-faults", action="store_true", help="answer every request")
     args = parser.parse_args(argv)

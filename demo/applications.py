@@ -1,4 +1,4 @@
-"""Credit applications: numbers with a few unit slips and gaps, and a fraud mark that follows from the other columns."""
+"""Credit applications: numbers with a few unit errors and gaps, and a fraud flag that depends on the other columns."""
 
 import math
 import random
@@ -42,7 +42,7 @@ GAPS = {"income": 0.02, "existing_debt": 0.02, "employment": 0.02, "purpose": 0.
 
 
 def log_normal(r: random.Random, median: float, sigma: float, most: float = 2.1) -> float:
-    """Skewed like money, but cut off at `most` deviations, so that planted outliers stand out."""
+    """Skewed like money, but truncated at `most` deviations, so that planted outliers stand out."""
     return median * math.exp(sigma * max(-most, min(most, r.gauss(0, 1))))
 
 
@@ -64,13 +64,13 @@ def facts(r: random.Random, person: Customer, year: int) -> dict[str, object]:
 
 
 def risk(f: dict[str, Any]) -> float:
-    """The chance of fraud: a logistic law of the other columns, so that it can be learnt from them."""
-    asked = float(f["amount"]) / LINES[str(f["product_line"])][0]
+    """The probability of fraud: a logistic function of the other columns, so that it can be learnt from them."""
+    size = float(f["amount"]) / LINES[str(f["product_line"])][0]
     load = float(f["existing_debt"]) / float(f["income"])
     z = (
         -8.1
         + 1.1 * int(f["late_payments"])
-        + 1.6 * asked
+        + 1.6 * size
         + 4.0 * load
         + 1.5 * (int(f["age"]) < 28)
         + 2.2 * (f["employment"] in ("unemployed", "student"))
@@ -85,7 +85,7 @@ def decision(r: random.Random, chance_of_fraud: float) -> str:
 
 
 def row(seed: int, index: int, rows: int, customers: int, truth: Truth) -> tuple[object, ...]:
-    """One application as the bank stores it: in the order of COLUMNS."""
+    """One application as the bank stores it, in the order of COLUMNS."""
     r = chance.rng(seed, "application", index)
     person = people.customer(seed, r.randrange(customers), customers)
     when = chance.timestamp(r, index, rows)
@@ -119,7 +119,7 @@ def row(seed: int, index: int, rows: int, customers: int, truth: Truth) -> tuple
 
 
 def spoil(r: random.Random, f: dict[str, Any], key: str, truth: Truth) -> None:
-    """Plant a unit slip or gaps into `f`, never both in one column."""
+    """Plant a unit error or gaps in `f`, never both in one column."""
     if r.random() < OUTLIERS:
         column, factor = r.choice(["income", "amount", "existing_debt"]), r.choice([100, 1000])
         true, f[column] = f[column], round(float(f[column]) * factor, 2)

@@ -1,4 +1,4 @@
-"""Seeded randomness. Each row has its own generator, so that any row can be made again without the rows before it."""
+"""Seeded randomness. Each row has its own generator, so that it can be reproduced without the rows before it."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 START = datetime(2016, 7, 1)
 END = datetime(2026, 6, 30, 23, 59, 59)
-GROWTH = 0.5  # the last day is this much busier than the first
+GROWTH = 0.5  # increase of the daily rows from the first day to the last
 
 
 def rng(seed: int, *key: object) -> random.Random:
-    """A generator for one row: the same everywhere for the same seed and key (a string seed goes through SHA-512)."""
+    """A generator for one row: equal everywhere for equal seed and key (a string seed goes through SHA-512)."""
     return random.Random("/".join(map(str, (seed, *key))))
 
 
@@ -26,7 +26,7 @@ def moment(share: float) -> datetime:
 
 
 def timestamp(r: random.Random, index: int, rows: int) -> datetime:
-    """When row `index` of `rows` happened: rising with the index."""
+    """The time of row `index` of `rows`: increases with the index."""
     return moment((index + r.random()) / rows)
 
 

@@ -1,4 +1,4 @@
-"""From a template to a text whose parts are known: a message is a list of sentences, a sentence a list of pieces."""
+"""From a template to a text with known parts: a message is a list of sentences, a sentence a list of pieces."""
 
 import random
 import re
@@ -42,7 +42,7 @@ Message = list[Sentence]
 
 @dataclass(frozen=True)
 class Context:
-    """What filling in needs to know: the language, the day of writing, and which lists a scene narrows."""
+    """What filling a template depends on: the language, the day of writing, and the slots that a scene narrows."""
 
     lang: str
     when: datetime
@@ -63,7 +63,7 @@ def late_templates(block: str) -> tuple[str, ...]:
 
 
 def choose(r: random.Random, template: str) -> str:
-    """Settle every (a|b) of a template."""
+    """Replace every (a|b) of a template by one of its options."""
     while "(" in template:
         template = CHOICE.sub(lambda m: r.choice(m.group(1).split("|")), template)
     return template
@@ -109,7 +109,7 @@ def fill(r: random.Random, slot: str, ctx: Context) -> Piece:
 
 
 def sentence(r: random.Random, template: str, ctx: Context, given: dict[str, Piece] | None = None) -> Sentence:
-    """Fill a template. `given` are pieces that replace slots (a personal value, or something said before)."""
+    """Fill a template. `given` are pieces that replace slots (a personal value, or one mentioned before)."""
     parts = SLOT.split(choose(r, template))
     pieces = []
     for i, part in enumerate(parts):
@@ -121,7 +121,7 @@ def sentence(r: random.Random, template: str, ctx: Context, given: dict[str, Pie
 
 
 def scene_sentence(r: random.Random, scene: str, ctx: Context, late_share: float) -> Sentence:
-    """What the message is about. Late in the time line `late_share` of the wordings are new ones."""
+    """The sentence that states the scene. Late in the time line, `late_share` of the wordings are new ones."""
     block = TEXTS[ctx.lang].SCENES[scene]
     pool = late_templates(block) if ctx.late and r.random() < late_share else templates(block, False)
     return sentence(r, r.choice(pool), ctx)
@@ -140,11 +140,11 @@ def finish(message: Message, lang: str) -> tuple[str, list[Span]]:
     return text, spans
 
 
-# ---------------------------------------------------------------------------------------------- slips of the pen
+# ---------------------------------------------------------------------------------------------- typing errors
 
 
 def on_plain(message: Message, at: int, change: Callable[[str], str]) -> Message:
-    """The message with its `at`-th plain piece changed; labelled pieces stay as they are."""
+    """The message with its `at`-th plain piece changed; labelled pieces are unchanged."""
     seen, out = -1, []
     for pieces in message:
         line = []
@@ -203,7 +203,7 @@ def punctuated(message: Message) -> Message:
 
 
 def fullwidth(message: Message) -> Message:
-    """ASCII as full-width characters: equal again after NFKC. Offsets stay."""
+    """ASCII as full-width characters: equal again after NFKC. Offsets are unchanged."""
     return [[p._replace(text=p.text.translate(FULLWIDTH)) for p in s] for s in message]
 
 

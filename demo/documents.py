@@ -1,6 +1,6 @@
 """The bank's documents: text PDFs, a scan without a text layer, DOCX files with tables, a broken and an encrypted PDF.
 
-Nothing is compressed by a library that could differ between machines, and every date is given.
+No library compresses them, because its output could differ between machines, and every date is fixed.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ PASSWORD = "open-sesame"  # of the encrypted PDF
 
 
 def write(folder: Path, seed: int, truth: Truth) -> int:
-    """All documents; returns how many."""
+    """Write all documents; returns their number."""
     folder.mkdir(parents=True)
     r = chance.rng(seed, "documents")
     for doc in policies.DOCUMENTS:
@@ -44,7 +44,7 @@ def write(folder: Path, seed: int, truth: Truth) -> int:
 
 
 def fill(r: random.Random, seed: int, name: str, page: str, number: int, truth: Truth) -> str:
-    """Put a personal value for each {kind} of a page and write it down."""
+    """Replace each {kind} of a page by a personal value and record it in the truth."""
     person = people.customer(seed, r.randrange(10), 10)
     readable = not name.startswith(policies.UNREADABLE)
     for kind in people.KINDS:
@@ -70,7 +70,7 @@ def fill(r: random.Random, seed: int, name: str, page: str, number: int, truth: 
 
 @cache
 def outlines(characters: str) -> bytes:
-    """Noto Sans SC cut down to `characters`, its cubic outlines made quadratic: PDF writing needs TrueType."""
+    """Noto Sans SC reduced to `characters`, its cubic outlines made quadratic: writing a PDF needs TrueType."""
     options = subset.Options(layout_features=[], notdef_outline=True, hinting=False, recalc_timestamp=False)
     font = TTFont(pylopdf_fonts_zh_cn.sans_path(), recalcTimestamp=False)
     cutter = subset.Subsetter(options)
@@ -83,7 +83,7 @@ def outlines(characters: str) -> bytes:
 
 
 def to_truetype(font: TTFont) -> None:
-    """Replace the CFF table by glyf and loca, and let head, maxp and post say so."""
+    """Replace the CFF table by glyf and loca, and adjust head, maxp and post."""
     glyphs, order = font.getGlyphSet(), font.getGlyphOrder()
     font["loca"], glyf = newTable("loca"), newTable("glyf")
     font["glyf"] = glyf
@@ -120,7 +120,7 @@ def quadratic(glyphs, name: str):  # type: ignore[no-untyped-def]
 
 
 def register_font() -> None:
-    """Make the font known to the PDF writer, with every character any document may need."""
+    """Register the font with the PDF writer, with every character that a document may need."""
     text = "".join(page for doc in policies.DOCUMENTS for page in doc.pages)
     ascii_ = "".join(map(chr, range(0x20, 0x7F)))
     pdfmetrics.registerFont(PdfFont(FONT, io.BytesIO(outlines("".join(sorted(set(text + ascii_)))))))
@@ -130,7 +130,7 @@ def register_font() -> None:
 
 
 def draw_pdf(doc: policies.Document, pages: list[str], encrypt: StandardEncryption | None = None) -> bytes:
-    """A PDF with a text layer. Its creation date is the document's own."""
+    """A PDF with a text layer, created on the document's date."""
     register_font()
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=PAGE, pageCompression=0, invariant=1, encrypt=encrypt)
@@ -147,7 +147,7 @@ def draw_pdf(doc: policies.Document, pages: list[str], encrypt: StandardEncrypti
 
 
 def stamp_date(canvas: Canvas, created: datetime) -> None:
-    """The writer takes the year 2000 (or SOURCE_DATE_EPOCH); a document has a date of its own, and an id from that."""
+    """Set the document's date, and its id from that; the writer would use the year 2000 (or SOURCE_DATE_EPOCH)."""
     canvas._doc._timeStamp.YMDhms = created.timetuple()[:6]
     canvas._doc.signature = hashlib.md5(created.isoformat().encode(), usedforsecurity=False)
 
@@ -157,7 +157,7 @@ def text_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Ran
 
 
 def broken_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Random) -> None:
-    """The first third of a PDF: no page tree, no end."""
+    """The first third of a PDF, without page tree and end."""
     whole = draw_pdf(doc, pages)
     path.write_bytes(whole[: len(whole) // 3])
 
@@ -167,7 +167,7 @@ def encrypted_pdf(path: Path, doc: policies.Document, pages: list[str], r: rando
 
 
 def scanned_pdf(path: Path, doc: policies.Document, pages: list[str], r: random.Random) -> None:
-    """Pictures of pages: slightly turned, with specks, and no text layer."""
+    """Pictures of pages, slightly rotated and with specks, without a text layer."""
     pictures = [scan(page, r) for page in pages]
     date = doc.created.timetuple()
     pictures[0].save(

@@ -3,7 +3,7 @@
     data/bank/bank.db            customers, applications, tickets, annotations, codes
     data/bank/documents/         PDF, scanned PDF, DOCX, one broken and one encrypted PDF
     data/bank/complaints/        what the API of `finelake.demo.api` serves, by day
-    data/bank/truth/             what was planted, by kind
+    data/bank/truth/             planted facts, by kind
     data/bank/generated.json     seed, size and counts; written last
 
 The same seed and size give the same bytes of every file.
@@ -22,11 +22,11 @@ from finelake.demo import annotators, applications, complaints, documents, peopl
 from finelake.demo.scenes import CODES
 from finelake.demo.truth import Truth
 
-VERSION = 1  # raise it whenever the same seed gives other bytes
+VERSION = 1  # increase it whenever the same seed gives other bytes
 STAMP = "generated.json"
 SHARES = (0.25, 0.63)  # of the records: applications, tickets; complaints are the rest
 BATCH = 2_000  # rows
-SQLITE_WRITER = 3_040_001  # the library version that the header claims, whatever wrote it
+SQLITE_WRITER = 3_040_001  # the library version in the header, whichever version wrote the file
 
 CUSTOMERS = (
     "customer_id text primary key",
@@ -52,7 +52,7 @@ TABLES = {
 
 
 def sizes(records: int) -> dict[str, int]:
-    """Rows of each source. Applications, tickets and complaints add up to `records`; customers come on top."""
+    """Rows of each source. Applications, tickets and complaints add up to `records`; customers are extra."""
     loans, messages = round(records * SHARES[0]), round(records * SHARES[1])
     return {
         "customers": max(10, records // 3),
@@ -63,24 +63,24 @@ def sizes(records: int) -> dict[str, int]:
 
 
 def generate(folder: Path, records: int = 6000, seed: int = 7) -> dict[str, int]:
-    """Write the bank into `folder` and return its counts; nothing happens where exactly this bank lies there already.
+    """Write the bank into `folder` and return its counts; a folder that already holds this bank is left unchanged.
 
-    Raises ValueError where `folder` holds something else than a generated bank, or `records` is too small.
+    ValueError where `folder` holds other files than a generated bank, or `records` is too small.
     """
     folder = Path(folder)
     if records < 100:
-        raise ValueError(f"records = {records} is too small for a bank; take 100 or more")
-    wanted = {"version": VERSION, "seed": seed, "records": records}
-    found = stamp(folder)
-    if found and {key: found[key] for key in wanted} == wanted:
-        return found["counts"]
-    if not found and folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"records = {records} is too small for a bank; use 100 or more")
+    identity = {"version": VERSION, "seed": seed, "records": records}
+    present = stamp(folder)
+    if present and {key: present[key] for key in identity} == identity:
+        return present["counts"]
+    if not present and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds files which are not a generated bank; name an empty or new folder")
     draft = folder.parent / f".{folder.name}.{os.getpid()}.part"
     shutil.rmtree(draft, ignore_errors=True)
     try:
         counts = build(draft, records, seed)
-        (draft / STAMP).write_text(json.dumps({**wanted, "counts": counts}, indent=2) + "\n", encoding="utf-8")
+        (draft / STAMP).write_text(json.dumps({**identity, "counts": counts}, indent=2) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         draft.rename(folder)
@@ -90,7 +90,7 @@ def generate(folder: Path, records: int = 6000, seed: int = 7) -> dict[str, int]
 
 
 def stamp(folder: Path) -> dict:
-    """What lies in `folder`: version, seed, records and counts, or an empty dict."""
+    """Version, seed, records and counts of the bank in `folder`; empty where there is none."""
     try:
         return json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -153,7 +153,7 @@ def chunks(items: range) -> Iterator[range]:
 
 
 def normalise_header(path: Path) -> None:
-    """Bytes 96 to 99 of an SQLite file name the library version that wrote it: the same everywhere here."""
+    """Overwrite bytes 96 to 99 of an SQLite file, the version of the library that wrote it, with a fixed one."""
     with path.open("r+b") as file:
         file.seek(96)
         file.write(struct.pack(">I", SQLITE_WRITER))

@@ -1,7 +1,7 @@
-"""An object store on this machine, to try Finelake with and to test it: `python -m finelake.demo.object_store`.
+"""An object store on this machine, for trying and testing Finelake: `python -m finelake.demo.object_store`.
 
-SeaweedFS, whose binary the development packages bring. It checks keys and honours conditional writes, as the commits
-of a lake need. It listens on the loopback address alone.
+SeaweedFS, whose binary comes with the development packages. It checks keys and honours conditional writes, which the
+commits of a lake need. It listens only on the loopback address.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ START = 60  # seconds that the servers may take to start
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[dict[str, str]]:
-    """Run an object store whose data lie in `folder`; yields the environment that leads to its bucket `lake`.
+    """Run an object store with its data in `folder`; yields the environment variables for its bucket `lake`.
 
-    It ends with the block, and then its data are of no more use.
+    It ends with the block; its data cannot be used afterwards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ports = _free_ports(2 * len(SERVERS))
@@ -40,7 +40,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
     }
     with (folder / "server.log").open("wb") as log:
-        # Without the caller's environment, from which the server would take keys of its own.
+        # Without the caller's environment, from which the server would read keys.
         process = subprocess.Popen(
             _command(folder, ports, environment), stdout=log, stderr=log, env={"HOME": str(folder)}
         )
@@ -48,7 +48,7 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
         _make_bucket(environment, process)
         yield environment
     finally:
-        process.kill()  # asked to end it would take half a minute
+        process.kill()  # a regular shutdown takes half a minute
         process.wait()
         for port in ports:
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
@@ -57,14 +57,14 @@ def serve(folder: Path) -> Iterator[dict[str, str]]:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
+    ports = [listening.getsockname()[1] for listening in sockets]
+    for listening in sockets:
+        listening.close()
     return ports
 
 
 def _command(folder: Path, ports: list[int], environment: dict[str, str]) -> list[str]:
-    """SeaweedFS with all its servers in one process and none of its other doors open."""
+    """The command of SeaweedFS with all its servers in one process and no other port open."""
     keys = folder / "keys.json"
     keys.touch(mode=0o600)
     pair = {"accessKey": environment["AWS_ACCESS_KEY_ID"], "secretKey": environment["AWS_SECRET_ACCESS_KEY"]}
@@ -73,7 +73,7 @@ def _command(folder: Path, ports: list[int], environment: dict[str, str]) -> lis
     listen = [f"-{server}.port={next(numbers)}" for server in SERVERS]
     listen += [f"-{server}.port.grpc={next(numbers)}" for server in SERVERS]
     return [
-        *("setpriv", "--pdeathsig", "KILL"),  # it ends with this process, however that ends
+        *("setpriv", "--pdeathsig", "KILL"),  # it ends when this process ends, in any way
         str(Path(sys.prefix) / "bin" / "weed"),
         "server",
         f"-dir={folder}",
@@ -92,7 +92,7 @@ def _command(folder: Path, ports: list[int], environment: dict[str, str]) -> lis
 
 
 def _make_bucket(environment: dict[str, str], process: subprocess.Popen) -> None:
-    """Make the bucket as soon as the servers answer, and see that a file can be written."""
+    """Create the bucket as soon as the servers answer, and check that a file can be written."""
     store = fs.S3FileSystem(
         endpoint_override=environment["AWS_ENDPOINT_URL"],
         region=REGION,
@@ -115,7 +115,7 @@ def _make_bucket(environment: dict[str, str], process: subprocess.Popen) -> None
 
 
 def main() -> None:
-    """Serve until told to end, and print the way to the store in a shell's words."""
+    """Serve until SIGINT or SIGTERM, and print the store's environment variables for a shell."""
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as environment:

@@ -1,6 +1,6 @@
-"""People and their numbers: checksum-valid, random, and belonging to nobody. E-mail addresses end in example domains.
+"""People and their numbers: checksum-valid, random and belonging to nobody. E-mail addresses end in example domains.
 
-Every value is written in one of several forms; `canonical` is what remains when the writing is undone.
+Every value is written in one of several forms; `canonical` undoes that.
 """
 
 import random
@@ -118,7 +118,7 @@ def card(r: random.Random) -> str:
 
 
 def resident_id(r: random.Random, born: date, woman: bool) -> str:
-    """An 18-character number that is never a Luhn-valid card as well, so that its kind is beyond doubt."""
+    """An 18-character number that is never also a Luhn-valid card, so that its kind is unambiguous."""
     while True:
         order = f"{r.randrange(500) * 2 + (0 if woman else 1):03d}"
         first = r.choice(REGIONS) + f"{born:%Y%m%d}" + order
@@ -128,7 +128,7 @@ def resident_id(r: random.Random, born: date, woman: bool) -> str:
 
 
 def customer(seed: int, index: int, customers: int) -> Customer:
-    """Customer `index` of `customers`: made from the seed alone, so no table of them has to be kept."""
+    """Customer `index` of `customers`: depends only on the seed, so no table of them has to be kept."""
     r = rng(seed, "customer", index)
     lang = "zh" if r.random() < 0.45 else "en"
     family, given, woman = r.choice(FAMILY), r.choice(GIVEN), r.random() < 0.5
@@ -203,7 +203,7 @@ def written(r: random.Random, kind: str, value: str) -> str:
 
 
 def canonical(kind: str, text: str) -> str:
-    """Undo `written`: digits alone (with X for a resident id), or the address in lower case."""
+    """Undo `written`: only digits (and X in a resident id), or the address in lower case."""
     text = unicodedata.normalize("NFKC", text)
     if kind == "email":
         return text.lower()
@@ -212,10 +212,10 @@ def canonical(kind: str, text: str) -> str:
 
 
 def trap(r: random.Random, kind: str, day: date) -> str:
-    """A number that looks personal and is not: it has to survive masking."""
+    """A number that looks personal and is not, so that it must survive masking."""
     if kind == "order_11":
         return r.choice("23456789") + digits(r, 10)
-    if kind == "order_long":  # a phone number inside a longer number is none
+    if kind == "order_long":  # a phone number inside a longer number is not a phone number
         return r.choice("789") + digits(r, 3) + phone(r) + digits(r, 6)
     if kind == "card_invalid":
         number = r.choice("68") + digits(r, 15)

@@ -1,4 +1,4 @@
-"""The 24 scenes of a ticket, what they belong to, and the code system that terms are aligned with."""
+"""The 24 scenes of a ticket, their business lines, and the code system that terms are aligned with."""
 
 # the business line of each scene
 PRODUCT_LINES = {
@@ -28,7 +28,7 @@ PRODUCT_LINES = {
     "exchange_rate": "payments",
 }
 
-# what a hasty reader takes a scene for
+# the scenes with which a hasty reader confuses a scene
 CONFUSED_WITH = {
     "card_lost": ("card_stolen", "card_not_arrived"),
     "card_stolen": ("card_lost", "charge_unrecognised"),
@@ -58,7 +58,7 @@ CONFUSED_WITH = {
 
 SCENES = tuple(PRODUCT_LINES)
 
-# the number that stands in the bank's answer (days, hours, minutes)
+# the number in the bank's answer (days, hours, minutes)
 DAYS = {scene: 2 + (3 * i) % 13 for i, scene in enumerate(SCENES)}
 
 # some scenes narrow a slot: an ATM keeps cards, a branch does not

@@ -1,11 +1,11 @@
 """English texts of the bank, as data.
 
-One line is one template. `(a|b|)` is a choice, `{slot}` a value from `SLOTS`, `TERMS` or a made number, `+` in front a
-wording that customers only use in the last part of the time line. Wordings of different scenes share their nouns on
-purpose: what tells them apart is who did what, and negation.
+One line is one template. `(a|b|)` is a choice, `{slot}` a value from `SLOTS` or `TERMS` or a generated number; a leading
+`+` marks a wording that customers use only in the last part of the time line. Wordings of different scenes share their
+nouns on purpose: only who did what, and negation, distinguishes them.
 """
 
-# ruff: noqa: E501 (one template a line)
+# ruff: noqa: E501 (one template per line)
 
 SCENES = {
     "card_lost": """
@@ -453,7 +453,7 @@ I am abroad (until|till) {date}.
 Any (help|hint) is welcome.
 """
 
-# What a customer also says: true, but not what the message is about. It borrows the words of other scenes.
+# Background: true, but not the subject of the message. It borrows words of other scenes.
 BACKGROUND = """
 Last year I lost a card and that was settled (quickly|within {duration}).
 A transfer to {org} was late in the past, (that is solved|that is not the point).

@@ -1,6 +1,6 @@
 """Chinese texts of the bank, as data. The notation is that of `text_en`."""
 
-# ruff: noqa: E501 (one template a line)
+# ruff: noqa: E501 (one template per line)
 
 SCENES = {
     "card_lost": """

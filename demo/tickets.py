@@ -1,4 +1,4 @@
-"""Support tickets: a message about one of the scenes, with background, contact data and slips, and the answer."""
+"""Support tickets: a message about one scene, with background, contact data and typing errors, and the answer."""
 
 import random
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ COLUMNS = (
 )
 
 LATE_FROM = 0.85  # the last part of the time line, where new wordings appear
-LATE_SHARE = 0.45  # how many messages use one there
+LATE_SHARE = 0.45  # share of the messages that use one there
 COPIES = 0.03
 WRONG_LABELS = 0.02
 COPY_KINDS = {"edited": 0.3, "reordered": 0.2, "punctuated": 0.2, "fullwidth": 0.15, "exact": 0.15}
@@ -47,7 +47,7 @@ CHANNELS = {"app": 5, "web": 3, "phone": 3, "email": 2, "branch": 1}
 
 @dataclass(frozen=True)
 class Ticket:
-    """One ticket with what is true about it. `draft` is the message before it became text."""
+    """One ticket with its true labels. `draft` is the message before it became text."""
 
     key: str
     person: Customer
@@ -85,7 +85,7 @@ def trap(r: random.Random, when: datetime, lang: str) -> Sentence:
 
 
 def draft(r: random.Random, scene: str, ctx: Context, person: Customer) -> Message:
-    """What the customer writes: the point of it, in changing company."""
+    """The customer's message: the scene's sentence among varying others."""
     texts = TEXTS[ctx.lang]
     aside = Context(ctx.lang, ctx.when)
 
@@ -102,11 +102,11 @@ def draft(r: random.Random, scene: str, ctx: Context, person: Customer) -> Messa
 
 
 def answer(r: random.Random, scene: str, lang: str, message: Message) -> tuple[str, list[Span]]:
-    """The bank's answer: a template whose slots can be copied from the message, the first mention of each."""
-    said = {p.slot: p for pieces in reversed(message) for p in reversed(pieces) if p.slot}
-    said["days"] = Piece(str(DAYS[scene]))
-    options = [t for t in templates(TEXTS[lang].REPLIES[scene], False) if all(s in said for s in slots(t))]
-    reply = [sentence(r, r.choice(options), Context(lang, chance.START), said)]
+    """The bank's answer: a template whose slots are filled from the message, with the first mention of each."""
+    mentioned = {p.slot: p for pieces in reversed(message) for p in reversed(pieces) if p.slot}
+    mentioned["days"] = Piece(str(DAYS[scene]))
+    options = [t for t in templates(TEXTS[lang].REPLIES[scene], False) if all(s in mentioned for s in slots(t))]
+    reply = [sentence(r, r.choice(options), Context(lang, chance.START), mentioned)]
     phones = [p for pieces in message for p in pieces if p.label == "phone"]
     if phones and r.random() < 0.6:
         reply.append(sentence(r, TEXTS[lang].REPLY_CONTACT, Context(lang, chance.START), {"value": phones[0]}))
@@ -147,7 +147,7 @@ def is_copy(seed: int, index: int) -> bool:
 
 
 def ticket(seed: int, index: int, rows: int, customers: int) -> Ticket:
-    """Ticket `index`; a planted copy makes the ticket it repeats again from the seed."""
+    """Ticket `index`; for a planted copy, the ticket that it repeats is generated again from the seed."""
     if not is_copy(seed, index):
         return original(seed, index, rows, customers)
     r = chance.rng(seed, "copied", index)
@@ -170,7 +170,7 @@ def repeated(r: random.Random, first: Ticket, key: str, when: datetime) -> Ticke
 
 
 def row(t: Ticket, seed: int, truth: Truth) -> tuple[object, ...]:
-    """The ticket as the bank stores it, with what is planted in it written down."""
+    """The ticket as the bank stores it; what is planted in it is recorded in the truth."""
     r = chance.rng(seed, "row", t.key)
     scene = t.scene
     if r.random() < WRONG_LABELS:
@@ -199,7 +199,7 @@ def row(t: Ticket, seed: int, truth: Truth) -> tuple[object, ...]:
 
 
 def lose(r: random.Random, truth: Truth, key: str, column: str, value: object, share: float) -> object:
-    """Leave a value out now and then, and remember it."""
+    """Drop a value with probability `share`, and record it in the truth."""
     if r.random() >= share:
         return value
     truth.add("missing", source="tickets", key=key, field=column, value=value)
@@ -207,10 +207,10 @@ def lose(r: random.Random, truth: Truth, key: str, column: str, value: object, s
 
 
 def note_numbers(truth: Truth, source: str, key: str, column: str, spans: list[Span], **more: object) -> None:
-    """Write down the personal values and the traps of one text."""
+    """Record the personal values and the traps of one text in the truth."""
     for span in spans:
-        place = {"source": source, "key": key, "field": column, "kind": span.label, "value": span.quote, **more}
+        fact = {"source": source, "key": key, "field": column, "kind": span.label, "value": span.quote, **more}
         if span.layer == "personal":
-            truth.add("personal_data", **place, canonical=people.canonical(span.label, span.quote))
+            truth.add("personal_data", **fact, canonical=people.canonical(span.label, span.quote))
         elif span.layer == "trap":
-            truth.add("traps", **place)
+            truth.add("traps", **fact)

@@ -1,4 +1,4 @@
-"""What was planted, written beside the data: one JSONL file a kind, streamed, so that its size does not matter."""
+"""The planted facts, written next to the data: one JSONL file per kind, streamed, so that its size does not matter."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`finelake`: one small module per command; this one finds the project and turns mistakes into sentences."""
+"""`finelake`: finds the project, runs the module of a command, and turns errors the user can fix into sentences."""
 
 import argparse
 import importlib
@@ -20,17 +20,17 @@ NAMES = (
     *("setup", "demo", "init", "pull", "repro", "run", "submit", "sql", "history", "diff", "trace", "quality"),
     *("verify", "repair", "vacuum"),
 )
-# The module of each command; it is imported when the command is given, so that its errors are caught as well.
+# The module of each command, imported when the command is given, so that errors of the import are caught as well.
 COMMANDS = {name: f"finelake.commands.{name}" for name in NAMES}
 
 
 class Command(argparse.ArgumentParser):
-    """The grammar of one command, which its module completes when the command is given."""
+    """The parser of one command; its module adds the arguments when the command is given."""
 
     def complete(self) -> ModuleType:
         """Add the arguments of the command's module, and return the module.
 
-        UserError for limits of the process that the libraries which it imports would not survive.
+        UserError for limits of the process under which the imported libraries would abort.
         """
         limits.check()
         module = importlib.import_module(COMMANDS[self.prog.rpartition(" ")[2]])
@@ -45,7 +45,7 @@ class Command(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
+    """The parser of the command line."""
     top = argparse.ArgumentParser(prog="finelake", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"finelake {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Command)
@@ -64,7 +64,7 @@ def _summary(name: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Exit code 2 for a user's mistake, with one sentence; a traceback is our own fault."""
+    """Run a command. Exit code 2 and one sentence for an error the user can fix; a traceback is a fault of Finelake."""
     sys.exit(exit_code(lambda: _run(sys.argv[1:] if arguments is None else arguments), _written))
 
 
@@ -72,7 +72,7 @@ def _run(arguments: Sequence[str]) -> int | None:
     try:
         return _command(arguments)
     except ModuleNotFoundError as error:
-        from finelake.extras import missing  # what it needs is no part of a usual start
+        from finelake.extras import missing  # imported here, because most runs do not need it
 
         raise missing(error) or error from None
 
@@ -88,21 +88,21 @@ def _command(arguments: Sequence[str]) -> int | None:
 
 
 def _readable(argument: str) -> str:
-    """An argument as text. UserError for one that is not: it could be neither searched for nor printed."""
+    """An argument as text. UserError for one that is not valid text: it could be neither searched for nor printed."""
     try:
-        # In a locale without UTF-8, Python has the bytes of other characters as lone surrogates.
+        # In a locale without UTF-8, Python keeps the bytes of other characters as lone surrogates.
         text = os.fsencode(argument).decode("utf-8")
     except UnicodeError:
         raise UserError(f"the argument {argument!a} is not valid UTF-8; correct it") from None
     if "\0" in text:
         raise UserError(f"the argument {argument!a} holds a NUL character; remove it")
     if re.fullmatch("--[a-z-]+=--", text):  # argparse would make an empty list of it
-        raise UserError(f"{text.removesuffix('=--')} has no value; write one behind the =")
+        raise UserError(f"{text.removesuffix('=--')} has no value; write one after the =")
     return text
 
 
 def _written() -> list[str]:
-    """The folders that a command writes to."""
+    """The folders to which a command writes."""
     try:
         root = find_root(current_folder())
         return [settings(root).lake, str(root)]

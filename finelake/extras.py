@@ -1,4 +1,4 @@
-"""Which extra of Finelake brings a module that is not installed."""
+"""The extra of Finelake that provides a module which is not installed."""
 
 import re
 from importlib.metadata import PackageNotFoundError, requires
@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from finelake.lake.errors import UserError
 
-# Modules that are not called as their package is.
+# Modules whose package has another name.
 PACKAGES = {
     "cv2": "rapidocr",
     "dateutil": "python-dateutil",
@@ -24,18 +24,18 @@ PACKAGES = {
 
 
 def missing(error: ModuleNotFoundError) -> UserError | None:
-    """The sentence for a module that an extra brings; None for any other, and for a part of a package that is there."""
+    """The error for a module that an extra provides; None for any other, and for a part of an installed package."""
     module = (error.name or "").partition(".")[0]
-    if not module or _is_there(module):
+    if not module or _is_installed(module):
         return None
     extra = extra_of(PACKAGES.get(module, module))
     return UserError(f"{module} is not installed; install it with `pip install 'finelake[{extra}]'`") if extra else None
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # None stands for it in sys.modules
+    except ValueError:  # its entry in sys.modules is None
         return False
 
 
@@ -47,7 +47,7 @@ def extra_of(package: str) -> str | None:
         return None
     for line in lines:
         requirement = Requirement(line)
-        found = re.search(r"""extra == ["']([\w-]+)["']""", str(requirement.marker or ""))
-        if found and canonicalize_name(requirement.name) == canonicalize_name(package):
-            return found[1]
+        extra = re.search(r"""extra == ["']([\w-]+)["']""", str(requirement.marker or ""))
+        if extra and canonicalize_name(requirement.name) == canonicalize_name(package):
+            return extra[1]
     return None

@@ -1,4 +1,4 @@
-"""The shell of `finelake sql`: statements end with a semicolon, errors do not end it."""
+"""The shell of `finelake sql`: statements end with a semicolon; an error does not end the shell."""
 
 import contextlib
 import sys
@@ -9,12 +9,12 @@ from finelake.lake.errors import UserError, sentence
 from finelake.lake.query.duck import split
 
 HISTORY = Path(".finelake/sql_history")
-GREETING = "Statements end with a semicolon; .tables lists the tables, .quit ends."
+GREETING = "End a statement with a semicolon; .tables lists the tables, .quit leaves."
 PROMPT, CONTINUED = "finelake> ", "     ...> "
 
 
 def run(root: Path, answer: Callable[[str], None], tables: Callable[[], None]) -> int:
-    """Answer statements from the terminal or a pipe. The exit code: 2 where one that came through a pipe failed."""
+    """Answer statements from the terminal or a pipe. Returns the exit code: 2 where one from a pipe failed."""
     terminal = sys.stdin.isatty()
     failures = 0
     with _line_editing(root / HISTORY) if terminal else contextlib.nullcontext():
@@ -39,20 +39,20 @@ def _run(statement: str, answer: Callable[[str], None], tables: Callable[[], Non
     if statement == ".tables":
         tables()
     elif statement.startswith("."):
-        raise UserError(f"{statement} is no command; there are .tables and .quit")
+        raise UserError(f"{statement} is not a command; the commands are .tables and .quit")
     else:
         answer(statement)
 
 
 def statements(read: Callable[[str], str]) -> Iterator[str]:
-    """Whole statements and commands from `read(prompt)`, which gives a line or raises EOFError, until .quit."""
+    """Complete statements and commands from `read(prompt)`, which returns a line or raises EOFError, until .quit."""
     rest = ""
     while True:
         try:
             line = read(CONTINUED if rest else PROMPT)
         except EOFError:
             break
-        except KeyboardInterrupt:  # Ctrl-C abandons what was typed
+        except KeyboardInterrupt:  # Ctrl-C discards the input
             rest = ""
             print()
             continue
@@ -70,7 +70,7 @@ def statements(read: Callable[[str], str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _line_editing(history: Path) -> Iterator[None]:
-    """Arrow keys, and a history that outlives the shell."""
+    """Line editing with a history that is kept between sessions."""
     import readline
 
     print(GREETING)

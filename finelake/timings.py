@@ -1,4 +1,4 @@
-"""Where the time of a run went: one line a stage in .finelake/timings.jsonl."""
+"""The wall time of each stage of a run: one line per stage in .finelake/timings.jsonl."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ def record(root: Path, stage: str, seconds: float) -> None:
 
 
 def start(root: Path) -> None:
-    """Forget earlier timings."""
+    """Delete earlier timings."""
     (root / FILE).unlink(missing_ok=True)
 
 
 def read(root: Path) -> list[tuple[str, float]]:
-    """(stage, seconds) of every stage that ran since `start`, in order; `?` for a line that two runs wrote at once."""
+    """(stage, seconds) of every stage that ran since `start`, in order; `?` for a line garbled by two runs at once."""
     path = root / FILE
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     return [_entry(line) for line in lines]

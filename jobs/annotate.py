@@ -1,8 +1,9 @@
-"""Annotate: what several people said of a record becomes one gold label, or a task for a human.
+"""Annotate: the annotations of several people become gold labels, or an entry in the review queue.
 
-A unit is one (record, layer). Layers entity and term hold spans, layer scene holds one label of the whole record.
-Two annotators with equal sets agree; else an arbitrator's set decides; what the arbitrator disputes goes to a
-committee's vote. Agreement is measured by layer; a layer below the gate is withheld, stops the stage or is kept.
+A unit is one (record, layer). Layers entity and term hold spans; layer scene holds one label for the whole record.
+Two annotators with equal label sets agree; otherwise an arbitrator's set decides; a set that the arbitrator disputes
+goes to the vote of a committee. Agreement is measured per layer; a layer below the gate is withheld, stops the stage or
+is kept.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +27,7 @@ from finelake.lake.config.contract import (
     SPAN_LAYERS,
     TODO_REASONS,
 )
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 
 GOLD = struct(
     record_id=StringType(),
@@ -38,14 +39,14 @@ GOLD = struct(
 )
 AGREEMENT = struct(
     layer=StringType(),
-    annotators=IntegerType(),  # people on each unit; 0 where no unit has two
+    annotators=IntegerType(),  # people per unit; 0 where no unit has two
     units=LongType(),
     kappa=DoubleType(),
     gate=DoubleType(),
     passed=BooleanType(),  # null where nothing could be measured
 )
 TODO = struct(record_id=StringType(), layer=StringType(), reason=StringType())
-# One row a unit, so that "looked, nothing found" counts (labels 0) and every annotation is accounted for:
+# One row per unit, so that a unit without findings counts (labels 0) and every annotation is accounted for:
 # rows of mask.annotations = sum of `annotations` + rejects.
 UNITS = struct(
     record_id=StringType(),
@@ -64,30 +65,30 @@ class Params:
     gate: float = 0.85  # least kappa of a layer
     below_gate: Literal["withhold", "stop", "keep"] = "withhold"
     trust_source: bool | tuple[str, ...] = False  # layers whose labels from the source are gold; true = all
-    committee_votes: int = 3  # votes a label needs, beside more than half of the committee
+    committee_votes: int = 3  # votes that a label needs, in addition to more than half of the committee
 
     def __post_init__(self) -> None:
         trusted = () if isinstance(self.trust_source, bool) else self.trust_source
         for name, layers in (("layers", self.layers), ("trust_source", trusted)):
             unknown = [layer for layer in layers if layer not in LAYERS]
             if unknown:
-                raise ValueError(f"{name} names {unknown[0]!r}; choose from {', '.join(LAYERS)}")
+                raise ValueError(f"{name}: unknown layer {unknown[0]!r}; {did_you_mean(unknown[0], LAYERS)}")
         if not -1 <= self.gate <= 1:
-            raise ValueError(f"gate is {self.gate}; choose a kappa from -1 to 1")
+            raise ValueError(f"gate is {self.gate}; write a kappa from -1 to 1")
         if self.committee_votes < 1:
-            raise ValueError(f"committee_votes is {self.committee_votes}; choose 1 or more")
+            raise ValueError(f"committee_votes is {self.committee_votes}; write 1 or more")
 
     def trusts(self, layer: str) -> bool:
-        """Whether labels of this layer that the source carries count as gold."""
+        """Whether the source's labels of this layer count as gold."""
         return self.trust_source if isinstance(self.trust_source, bool) else layer in self.trust_source
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """Gold labels, agreement by layer, what needs a human, one row a unit, and rejected annotations.
+    """Gold labels, agreement by layer, the review queue, one row per unit, and rejected annotations.
 
     Raises UserError when a layer is below the gate and `below_gate` is stop.
     """
-    # Read four times below; the adjudication in Python runs once.
+    # Persisted, because it is read four times and the adjudication runs in Python.
     verdicts = _verdicts(frames["mask.records"], frames["mask.annotations"], params).persist()
     agreement = _agreement(verdicts, params)
     failed = sorted({row[0] for row in agreement if row[-1] is False})
@@ -121,16 +122,16 @@ def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Spark: one row a unit
+# Spark: one row per unit
 
 
 def _verdicts(records: DataFrame, annotations: DataFrame, params: Params) -> DataFrame:
-    said = F.struct("source", "annotator", "role", "label", "quote", "start")
-    units = annotations.groupBy("record_id", "layer").agg(F.collect_list(said).alias("marks"))
-    known = records.select("record_id", F.coalesce("text", F.lit("")).alias("text"))
-    # Texts travel to Python for span layers alone; null means: no such record.
+    mark = F.struct("source", "annotator", "role", "label", "quote", "start")
+    units = annotations.groupBy("record_id", "layer").agg(F.collect_list(mark).alias("marks"))
+    texts = records.select("record_id", F.coalesce("text", F.lit("")).alias("text"))
+    # Texts are sent to Python only for span layers; null: no such record.
     text = F.when(F.col("layer").isin(*SPAN_LAYERS) | F.col("text").isNull(), F.col("text")).otherwise("")
-    joined = units.join(known, on="record_id", how="left").select("record_id", "layer", text.alias("text"), "marks")
+    joined = units.join(texts, on="record_id", how="left").select("record_id", "layer", text.alias("text"), "marks")
     return joined.mapInArrow(partial(_judge_batches, params=params), VERDICTS)
 
 
@@ -193,7 +194,7 @@ def _rejects(verdicts: DataFrame) -> DataFrame:
 
 
 def _agreement(verdicts: DataFrame, params: Params) -> list[tuple]:
-    """Rows of AGREEMENT, one for each layer and number of annotators; small: a row a pair of labels is collected."""
+    """Rows of AGREEMENT, one per layer and number of annotators. Collects one small row per tuple of labels."""
     measured = verdicts.where(F.size("patterns") > 0)
     size = F.size(F.col("patterns")[0]["labels"])
     units = measured.groupBy("layer", size.alias("annotators")).count().collect()

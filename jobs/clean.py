@@ -1,4 +1,4 @@
-"""Clean: outliers are rejected, missing values filled in and recorded, texts brought to one form."""
+"""Clean: reject outliers, fill in and record missing values, normalise texts."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ OUTLIERS = struct(
     chosen=BooleanType(),  # whether it is the method that rejects
     rows=LongType(),
     centre=DoubleType(),
-    low=DoubleType(),  # what lies outside of low..high is an outlier; null: not judged
+    low=DoubleType(),  # a value outside low..high is an outlier; null: not judged
     high=DoubleType(),
     rejected=LongType(),
 )
@@ -50,10 +50,10 @@ LIMITS = struct(
 
 @dataclass(frozen=True)
 class Outliers:
-    """Which rows hold a number too far from the others of its source, business and column."""
+    """How outliers are found: numbers too far from the others of their source, business and column."""
 
-    # sigma: mean and sigma of the others, so that no value hides itself (leave-one-out). iterated: the same again on
-    # what is left, up to three times, so that none hides behind a larger one. mad: median and median deviation.
+    # sigma: mean and sigma of the other values, so that no value hides itself (leave-one-out). iterated: repeated on
+    # the remaining values, up to three times, so that none hides behind a larger one. mad: median and median deviation.
     method: Literal["sigma", "iterated", "mad", "none"] = "sigma"
     sigmas: float = 3.0  # distance from the centre
     min_rows: int = 30  # values; smaller groups are not judged
@@ -78,7 +78,7 @@ class Missing:
 
     def __post_init__(self) -> None:
         if not 0 < self.fit_share <= 1:
-            raise ValueError("fit_share must lie above 0 and at most at 1")
+            raise ValueError("fit_share must be above 0 and at most 1")
         if self.fit_before is not None:
             datetime.fromisoformat(self.fit_before)
 
@@ -119,21 +119,21 @@ BOILERPLATE = (
 class Params:
     outliers: Outliers = field(default_factory=Outliers)
     missing: Missing = field(default_factory=Missing)
-    chinese_punctuation: bool = True  # full-width punctuation stays as it is next to Chinese characters
+    chinese_punctuation: bool = True  # full-width punctuation is kept next to Chinese characters
     encoding: bool = True  # mojibake is repaired
     markup: bool = True  # HTML tags and entities are resolved
-    max_replaced: float = 0.05  # share of a text's characters that are lost (U+FFFD); with more it is mojibake
-    boilerplate: tuple[str, ...] = BOILERPLATE  # sentences; a text of these alone, without numbers, is rejected
-    languages: tuple[str, ...] | None = None  # texts in others are rejected, those without letters are not; null: all
+    max_replaced: float = 0.05  # a text with a larger share of lost characters (U+FFFD) is mojibake
+    boilerplate: tuple[str, ...] = BOILERPLATE  # a record with only these sentences and no numbers is rejected
+    languages: tuple[str, ...] | None = None  # texts in others are rejected, texts without letters kept; null: all
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """The records without outliers and empty ones, missing values filled in; the rejects; what each method rejects."""
-    # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
+    """The kept records with missing values filled in, the rejects, and what each method would reject."""
+    # Both are read several times. Persisted, not checkpointed, so that the data of a lost executor are recomputed.
     records = normal_form(frames["ingest.records"], params).persist()
     allowed = limits(records, params.outliers).persist()
-    found = outliers(records, allowed, params.outliers)
-    judged = records.join(found, on="record_id", how="left").withColumn("reason", _reason(params))
+    far = outliers(records, allowed, params.outliers)
+    judged = records.join(far, on="record_id", how="left").withColumn("reason", _reason(params))
     kept = judged.where(F.col("reason").isNull()).drop("reason", "columns").persist()
     dropped = judged.where(F.col("reason").isNotNull())
     return {
@@ -144,7 +144,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 
 
 def _reason(params: Params) -> Column:
-    """The first reason that fits, null for a record that is kept."""
+    """The first reason that applies, null for a record that is kept."""
     rules = {
         "outlier": F.col("columns").isNotNull(),
         "empty": (F.coalesce("text", F.lit("")) == "") & (F.size("numbers") == 0),
@@ -156,18 +156,18 @@ def _reason(params: Params) -> Column:
 
 
 def _replaced_share() -> Column:
-    """The share of a text's characters that were lost; 锟斤拷 are two of them, read as GBK."""
+    """The share of a text's characters that were lost; 锟斤拷 is two lost characters read as GBK."""
     left = F.length(F.regexp_replace("text", "\ufffd|锟斤拷", ""))
     return F.when(F.col("text").rlike("\ufffd|锟斤拷"), 1 - left / F.length("text"))
 
 
 def _is_boilerplate(sentences: Sequence[str]) -> Column:
-    """Whether a text consists of some of the sentences alone."""
+    """Whether a text consists only of some of the sentences."""
     known = [re.sub(r"[\W_]", "", sentence).lower() for sentence in sentences]
-    told = F.filter(F.transform(F.split("text", r"[\n.!?;。！？；]"), _letters), lambda one: one != "")
-    longest = sum(map(len, sentences)) + 100 * len(sentences)  # a longer text says more than each of them once
-    alone = (F.size(told) > 0) & (F.size(F.array_except(told, F.lit(known))) == 0)
-    return F.when(F.length("text") <= longest, alone) if known else F.lit(False)
+    written = F.filter(F.transform(F.split("text", r"[\n.!?;。！？；]"), _letters), lambda one: one != "")
+    longest = sum(map(len, sentences)) + 100 * len(sentences)  # a longer text holds more than each of them once
+    only = (F.size(written) > 0) & (F.size(F.array_except(written, F.lit(known))) == 0)
+    return F.when(F.length("text") <= longest, only) if known else F.lit(False)
 
 
 def _letters(text: Column) -> Column:
@@ -178,7 +178,7 @@ def _letters(text: Column) -> Column:
 
 
 def normal_form(records: DataFrame, params: Params) -> DataFrame:
-    """Texts and facts normalised; what is missing (null, no number, empty fact) absent from the maps, never null."""
+    """Texts and facts normalised. A missing value (null, NaN, infinite, empty) is absent from its map, never null."""
 
     form = partial(
         normalise,
@@ -209,7 +209,7 @@ _INFINITE = float("inf")
 
 
 def _sorted(column: Column) -> Column:
-    """A map in the order of its keys: equal maps are written alike. A null map becomes an empty one."""
+    """A map sorted by its keys, so that equal maps are written alike. A null map becomes an empty one."""
     return F.map_from_entries(F.array_sort(F.coalesce(F.map_entries(column), F.array())))
 
 
@@ -217,33 +217,33 @@ def _sorted(column: Column) -> Column:
 
 
 def limits(records: DataFrame, params: Outliers) -> DataFrame:
-    """What each method allows in each group: source, business_key, name, rows, method, centre, low, high, rejected.
+    """The interval of each method in each group: source, business_key, name, rows, method, centre, low, high, rejected.
 
-    One row for each method of INTERVALS, `rejected` being the rows outside of low..high. centre, low and high are null
-    where a group is too small to be judged, or a method finds no spread. In the scale the column is judged on. A
-    worker holds the distinct values of one group.
+    One row for each method of INTERVALS; `rejected` counts the rows outside low..high. centre, low and high are null
+    where a group is too small to be judged, or a method finds no spread; they are on the scale on which the column is
+    judged. A worker holds the distinct values of one group.
     """
     counts = _scaled_values(records, params).groupBy(*BY, "value").agg(F.count("*").alias("rows"))
 
     def judge(key: tuple, group: pd.DataFrame) -> pd.DataFrame:
         group = group.sort_values("value")
         value, rows = group["value"].to_numpy(), group["rows"].to_numpy()
-        told = [dict(zip(BY, key, strict=True)) | row for row in _judged(value, rows, params)]
-        return pd.DataFrame(told, columns=LIMITS.fieldNames())
+        limits = [dict(zip(BY, key, strict=True)) | row for row in _judged(value, rows, params)]
+        return pd.DataFrame(limits, columns=LIMITS.fieldNames())
 
     return counts.groupBy(*BY).applyInPandas(judge, LIMITS)
 
 
 def outliers(records: DataFrame, allowed: DataFrame, params: Outliers) -> DataFrame:
     """record_id and `columns` (names, comma-separated, sorted) of the records that hold an outlier."""
-    chosen = allowed.where(F.col("method") == params.method).select(*BY, "low", "high")
-    judged = _scaled_values(records, params).join(F.broadcast(chosen), on=BY, how="inner")
+    bounds = allowed.where(F.col("method") == params.method).select(*BY, "low", "high")
+    judged = _scaled_values(records, params).join(F.broadcast(bounds), on=BY, how="inner")
     far = judged.where("value < low or value > high")
     return far.groupBy("record_id").agg(F.concat_ws(",", F.array_sort(F.collect_list("name"))).alias("columns"))
 
 
 def report(allowed: DataFrame, params: Outliers) -> DataFrame:
-    """The limits as the table clean.outliers, in the columns' own units."""
+    """The limits as the table clean.outliers, in the units of the columns."""
     units = {name: _unscaled(F.col(name), F.col("name"), params.log).alias(name) for name in ("centre", "low", "high")}
     return allowed.select(
         "source",
@@ -272,7 +272,7 @@ def _scaled(value: Column, log: Sequence[str]) -> Column:
 
 
 def _unscaled(value: Column, name: Column, log: Sequence[str]) -> Column:
-    """`_scaled` undone; null where no double holds it."""
+    """The inverse of `_scaled`; null where the result is not finite."""
     back = F.when(name.isin(*log), F.signum(value) * F.expm1(F.abs(value))).otherwise(value)
     return F.when(F.abs(back) < _INFINITE, back)
 
@@ -281,13 +281,13 @@ def _judged(value: np.ndarray, rows: np.ndarray, params: Outliers) -> list[dict]
     """rows, method, centre, low, high and rejected of each method, from the sorted distinct values and their rows."""
     total = int(rows.sum())
     large = total >= params.min_rows and len(value) >= params.min_distinct
-    told = []
+    judged = []
     for method, interval in INTERVALS.items():
-        found = interval(value, rows, params.sigmas) if large else None
-        rejected = int(rows[(value < found.low) | (value > found.high)].sum()) if found else 0
-        low_high = (found.centre, found.low, found.high) if found else (None, None, None)
-        told.append(dict(zip(LIMITS.fieldNames()[len(BY) :], (total, method, *low_high, rejected), strict=True)))
-    return told
+        allowed = interval(value, rows, params.sigmas) if large else None
+        rejected = int(rows[(value < allowed.low) | (value > allowed.high)].sum()) if allowed else 0
+        bounds = (allowed.centre, allowed.low, allowed.high) if allowed else (None, None, None)
+        judged.append(dict(zip(LIMITS.fieldNames()[len(BY) :], (total, method, *bounds, rejected), strict=True)))
+    return judged
 
 
 # --- missing values --------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def impute(records: DataFrame, params: Missing) -> DataFrame:
     """`records` with missing entries of `numbers` and `facts` filled in, and their names in `imputed`.
 
     An entry is missing when other rows of its source have it. Fill values come from the rows up to the cut, so that
-    nothing leaks back from later ones; a source without such rows is left as it is.
+    nothing leaks back from later ones; a source without such rows is unchanged.
     """
     fit = _fit_rows(records, params)
     numbers = _fill(records, _medians(fit, params), "numbers")
@@ -314,7 +314,7 @@ def _fit_rows(records: DataFrame, params: Missing) -> DataFrame:
     # Rounded, because 0.07 times 100 is a little more than 7.
     within = F.col("upto") >= F.round(F.col("total") * params.fit_share, 6)
     cut = times.where(within).agg(F.min("value").alias("cut"))
-    # Without any time there is no order in which something could leak.
+    # Without any time there is no order, and nothing can leak.
     early = "cut is null or unix_micros(occurred_at) <= cut"
     return records.crossJoin(F.broadcast(cut)).where(early).drop("cut")
 
@@ -327,15 +327,15 @@ def _medians(fit: DataFrame, params: Missing) -> DataFrame:
 def median(values: DataFrame, by: list[str]) -> DataFrame:
     """The exact median `value` of each group."""
     middle = F.col("total") / 2
-    # Of an even number of rows there are two in the middle.
+    # An even number of rows has two middle values.
     ends = [F.min(F.when(F.col("upto") >= least, F.col("value"))) for least in (middle, F.floor(middle) + 1)]
     return ranked(values, by).groupBy(*by).agg(((ends[0] + ends[1]) / 2).alias("value"))
 
 
 def ranked(values: DataFrame, by: list[str]) -> DataFrame:
-    """The distinct values of each group with its `rows`, `upto`, those up to the value, and `total`, those of all.
+    """The distinct values of each group, with `rows` of the value, `upto` (rows up to it) and `total` (of the group).
 
-    By sorting, which spills: Spark's own percentiles keep all distinct values of a group in memory.
+    Sorted, which spills to disk: Spark's percentiles keep all distinct values of a group in memory.
     """
     counts = values.groupBy(*by, "value").agg(F.count("*").alias("rows"))
     group = Window.partitionBy(*by)
@@ -343,7 +343,7 @@ def ranked(values: DataFrame, by: list[str]) -> DataFrame:
 
 
 def _modes(fit: DataFrame, params: Missing) -> DataFrame:
-    """The most frequent value of each fact that may be filled in; of several, the smallest."""
+    """The most frequent value of each fact that may be filled in; of equally frequent ones, the smallest."""
     values = _values(fit, "facts").where(~among("name", params.excluded))
     if params.mode_for is not None:
         values = values.where(among("name", params.mode_for))
@@ -363,7 +363,7 @@ def _both_levels(values: DataFrame) -> DataFrame:
 
 
 def _fill(records: DataFrame, values: DataFrame, name: str) -> DataFrame:
-    """`records` with the map `name` completed, and array imputed_<name> of "<name>.<key>" that were filled in."""
+    """`records` with the map `name` completed, and the array imputed_<name> of filled-in "<name>.<key>"."""
     entries = F.map_from_entries(F.array_sort(F.collect_list(F.struct("name", "value"))))
     maps = values.groupBy(*GROUP).agg(entries.alias("own"))
     wide = maps.where("business_key is null").select("source", F.col("own").alias("wide"))
@@ -380,8 +380,8 @@ def _fill(records: DataFrame, values: DataFrame, name: str) -> DataFrame:
 
 def _with_default(own: str, wide: str) -> Column:
     """The map `own` completed by the entries of `wide` which it lacks; either may be null."""
-    chosen = F.transform_values(F.col(wide), lambda key, value: F.coalesce(F.try_element_at(own, key), value))
-    return F.map_from_entries(F.coalesce(F.map_entries(chosen), F.array()))
+    completed = F.transform_values(F.col(wide), lambda key, value: F.coalesce(F.try_element_at(own, key), value))
+    return F.map_from_entries(F.coalesce(F.map_entries(completed), F.array()))
 
 
 STAGE = Stage(

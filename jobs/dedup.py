@@ -1,22 +1,22 @@
-"""Near-duplicates: hashes find candidates, the texts themselves decide, one record of each cluster stays.
+"""Near-duplicates: hashes propose pairs, the texts decide, and one record of each cluster is kept.
 
-1. Equal texts (same match key) are collapsed, so a million copies cost one.
-2. A 64-bit SimHash (Charikar 2002) of the first 512 characters of each remaining text.
-3. Block tables (Manku, Jain, Das Sarma 2007): the 64 bits in `blocks` blocks, a table for each pair of blocks. Two
-   hashes that differ in at most `blocks - 2` bits agree in two whole blocks, so they meet in a table for certain;
-   beyond, up to `radius`, by chance (10 blocks: 98 % of the pairs within 14 bits). With `method: minhash` the bands of
-   a MinHash (Broder 1997) are the tables instead.
-4. Of those that meet, an odd sketch of the n-grams (Mitzenmacher, Pagh, Pham 2014) drops, without an error, most that
-   cannot be alike: it bounds the similarity from above.
-5. The rest are compared by the Jaccard similarity of their character n-grams.
-6. Connected components; the survivor of each is of the most preferred source, then the oldest, then the most complete,
-   then the smallest record_id. Only what resembles the survivor goes for it; the rest of a component is divided by its
-   pairs, best text first.
+1. Equal texts (same match key) are collapsed, so that a million copies cost as much as one.
+2. Each distinct text gets a 64-bit SimHash (Charikar 2002) of its first 512 characters.
+3. Block tables (Manku, Jain, Das Sarma 2007): the 64 bits form `blocks` blocks, with one table per pair of blocks. Two
+   hashes that differ in at most `blocks - 2` bits agree in two whole blocks and are certain to share a bucket; beyond
+   that, up to `radius`, they share one by chance (10 blocks: 98 % of the pairs within 14 bits). With `method: minhash`
+   the tables are the bands of a MinHash (Broder 1997) instead.
+4. Of the pairs that share a bucket, an odd sketch of the n-grams (Mitzenmacher, Pagh, Pham 2014) drops most that cannot
+   be similar. It bounds the similarity from above, so it drops no other.
+5. The remaining pairs are compared by the Jaccard similarity of their character n-grams.
+6. Connected components are formed. The survivor of each is of the most preferred source, then the oldest, then the most
+   complete, then has the smallest record_id. Only texts similar to the survivor are removed in its favour; the rest of
+   a component is divided by its pairs, best text first.
 
-A bucket with more than `window` hashes is not compared in full: each hash meets its `window` neighbours in sorted
-order, and each gives at most LINKS pairs per table (similarity/candidates.py) and PARTNERS in all, the nearest by their
-sketches. So many texts of one template cost no more each than a few; pairs that are further apart in every table are
-lost.
+A bucket with more than `window` hashes is not compared in full: each hash is compared with its next `window` hashes in
+sorted order, and gives at most LINKS pairs per table (similarity/candidates.py) and PARTNERS in total, the nearest by
+their sketches. So each of many texts of one template costs no more than each of a few; pairs that are further apart in
+every table are missed.
 """
 
 from collections.abc import Callable
@@ -40,8 +40,8 @@ from finelake.text.grams import (
     ones,
 )
 
-PARTNERS = 16  # most texts, the nearest, with which a text is compared in full; a pair counts for one of both
-SLACK = 0.05  # by which a text may be less similar to the survivor than to its nearest in the cluster
+PARTNERS = 16  # texts, the nearest, with which a text is compared in full; a pair counts for one of the two
+SLACK = 0.05  # by which the similarity to the survivor may be below the threshold
 TABLE_ROWS = 500_000  # hashes of a table that one task sorts
 
 DUPLICATES = struct(removed=StringType(), kept=StringType(), distance=IntegerType(), similarity=DoubleType())
@@ -62,19 +62,19 @@ class Params:
     radius: int = 14  # bits of the SimHash in which duplicates may differ
     blocks: int = 10  # blocks of the SimHash; fewer are faster and find less
     similarity: Similarity = field(default_factory=Similarity)
-    window: int = 256  # neighbours with which a hash is compared in a bucket
+    window: int = 256  # hashes of its bucket with which a hash is compared
     min_characters: int = 6  # of the match key; shorter texts are duplicates only when equal
     action: Literal["remove", "mark"] = "remove"
-    prefer: tuple[str, ...] = ()  # sources, the best first, whose record stays for a cluster; the others come last
+    prefer: tuple[str, ...] = ()  # sources, the best first, whose record survives in a cluster; all others come last
     keep: Literal["oldest", "newest"] = "oldest"  # of records of equally good sources; those without a time come last
     protect: tuple[str, ...] = ()  # sources whose records are never removed, only marked with their cluster
-    exclude: tuple[str, ...] = ()  # sources whose records are no duplicates of anything
+    exclude: tuple[str, ...] = ()  # sources that are not searched for duplicates
 
     def __post_init__(self) -> None:
         if not 0 <= self.radius <= BITS // 2:
-            raise ValueError("radius must lie between 0 and 32 bits")
+            raise ValueError("radius must be between 0 and 32 bits")
         if not 3 <= self.blocks <= 16:
-            raise ValueError("blocks must lie between 3 and 16")
+            raise ValueError("blocks must be between 3 and 16")
         if self.window < 1 or self.min_characters < 1:
             raise ValueError("window and min_characters must be at least 1")
         if twice := [name for name in self.prefer if self.prefer.count(name) > 1]:
@@ -84,8 +84,8 @@ class Params:
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """The records that stay, each with its cluster; which were removed and for which; the rejects."""
-    # Both are read several times. Kept, and not checkpointed, so that what a lost executor held is computed again.
+    """The kept records, each with its cluster; the removed ones with their survivors; the rejects."""
+    # Both are read several times. Persisted, not checkpointed, so that the data of a lost executor are recomputed.
     records = sign(frames["clean.records"], params).persist()
     unique = collapse(records).persist()
     merged = merge(unique, edges(unique, params), params)
@@ -103,7 +103,7 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
 
 
 def sign(records: DataFrame, params: Params) -> DataFrame:
-    """`records` with the signature of their text (null where there is none) and their rank as a survivor."""
+    """`records` with the signature of their text (null where there is none) and their rank as survivor."""
     text = F.when(~among("source", params.exclude), F.col("text"))
     return records.select("*", signature(params)(text).alias("signature"), _rank(params).alias("rank")).select(
         *records.columns, "signature.*", "rank"
@@ -118,9 +118,9 @@ def signature(params: Params) -> Callable[..., Column]:
 
 
 def collapse(records: DataFrame) -> DataFrame:
-    """One row for each distinct text: digest, simhash, length, key, rank and the record_id that has this rank."""
+    """One row per distinct text: digest, simhash, length, key, best rank and the record_id of that rank."""
     grouped = records.where(F.col("digest").isNotNull()).groupBy("digest")
-    # Rows with one digest have one signature: any value is the same value.
+    # Rows with the same digest have the same signature, so any value will do.
     same = [F.any_value(name).alias(name) for name in SIGNATURE.fieldNames()[1:]]
     return grouped.agg(F.min("rank").alias("rank"), *same).withColumn("representative", F.col("rank.record_id"))
 
@@ -131,11 +131,11 @@ def _rank(params: Params) -> Column:
     Records without a time come after those that have one.
     """
     filled = _filled("numbers") + _filled("facts")
-    places = [F.when(F.col("source") == name, place) for place, name in enumerate(params.prefer)]
+    preferences = [F.when(F.col("source") == name, index) for index, name in enumerate(params.prefer)]
     time = F.unix_micros("occurred_at")
     return F.struct(
         (~among("source", params.protect)).alias("open"),
-        F.coalesce(*places, F.lit(len(places))).alias("place"),
+        F.coalesce(*preferences, F.lit(len(preferences))).alias("preference"),
         time.isNull().alias("undated"),
         (time if params.keep == "oldest" else -time).alias("time"),
         (F.coalesce(F.size("imputed"), F.lit(0)) - filled).alias("incomplete"),
@@ -151,7 +151,7 @@ def _filled(name: str) -> Column:
 
 
 def candidates(unique: DataFrame, params: Params) -> DataFrame:
-    """Pairs (left, right) of nodes that meet in a table and may be alike; a node is a hash of a record_id."""
+    """Pairs (left, right) of nodes that share a bucket and may be similar; a node is a hash of a record_id."""
     long_enough = unique.where(F.col("length") >= params.min_characters)
     node = F.xxhash64("representative").alias("node")
     spread = long_enough.select(node, *CANDIDATE[1:-1], F.posexplode(buckets(params)).alias("table", "bucket"))
@@ -177,21 +177,21 @@ def buckets(params: Params) -> Column:
 
 
 def edges(unique: DataFrame, params: Params) -> DataFrame:
-    """Pairs (left, right) of representatives whose texts are alike enough."""
+    """Pairs (left, right) of representatives whose texts are similar enough."""
     texts = unique.select(F.xxhash64("representative").alias("node"), "representative", "length", "key")
     pairs = candidates(unique, params)
     for side in ("left", "right"):
         renamed = texts.select(*[F.col(name).alias(f"{name}_{side}") for name in texts.columns])
         pairs = pairs.join(renamed, F.col(side) == F.col(f"node_{side}"), how="inner")
 
-    alike = similarity("key_left", "key_right") >= least(params)("length_left", "length_right")
-    return pairs.where(alike).select(
+    similar = similarity("key_left", "key_right") >= least(params)("length_left", "length_right")
+    return pairs.where(similar).select(
         F.col("representative_left").alias("left"), F.col("representative_right").alias("right")
     )
 
 
 def least(params: Params) -> Callable[..., Column]:
-    """The similarity that two texts must have, as a function of the columns of their lengths."""
+    """The least similarity of duplicates, as a function of the columns of their lengths."""
 
     def of(left: pd.Series, right: pd.Series) -> pd.Series:
         return pd.Series(params.similarity.least(left.to_numpy(), right.to_numpy()))
@@ -213,13 +213,13 @@ def hamming(left: pd.Series, right: pd.Series) -> pd.Series:
 
 
 def merge(unique: DataFrame, pairs: DataFrame, params: Params) -> DataFrame:
-    """representative, kept, distance, similarity of each text that resembles one that stays, and of those that stay.
+    """representative, kept, distance and similarity of each survivor and of each text similar to one.
 
-    A chain of pairs joins texts that no pair would. So only those that resemble the component's best text go for it;
-    what a component holds beside them is divided by the pairs alone.
+    A chain of pairs can join dissimilar texts. So only texts similar to the best text of a component are removed in its
+    favour; the others of the component are divided by their pairs.
     """
     pairs = pairs.persist()
-    # A cluster has many more pairs than texts, and the driver need not see them all.
+    # A cluster has many more pairs than texts; the driver needs only a spanning forest.
     thinned = pairs.mapInPandas(thin, "left string, right string")  # type: ignore[arg-type]
     labels = unique.sparkSession.createDataFrame(
         components(thinned.toPandas()), "representative string, component long"
@@ -237,7 +237,7 @@ def merge(unique: DataFrame, pairs: DataFrame, params: Params) -> DataFrame:
 
 
 def measure(unique: DataFrame, proposed: DataFrame, params: Params) -> DataFrame:
-    """`proposed` (representative, kept) with their distance, their similarity and the least that duplicates have."""
+    """`proposed` (representative, kept) with their distance, their similarity and the least similarity required."""
     texts = unique.select("representative", "simhash", "length", "key")
     kept = texts.select(*[F.col(name).alias(f"{name}_kept") for name in texts.columns])
     joined = proposed.join(texts, on="representative", how="inner").join(
@@ -262,7 +262,7 @@ def assign(records: DataFrame, unique: DataFrame, merged: DataFrame) -> DataFram
 
 
 def _measures() -> list[Column]:
-    # A copy of the survivor's very text has no row in `merged` unless the text has near-duplicates too.
+    # An exact copy of the survivor's text has no row in `merged` unless the text also has near-duplicates.
     return [
         F.coalesce("distance", F.lit(0)).alias("distance"),
         F.coalesce("similarity", F.lit(1.0)).alias("similarity"),

@@ -1,11 +1,11 @@
-"""Mask: personal data in texts, facts, source keys and quotes give way to the name of their kind.
+"""Mask: replace personal data in texts, facts, source keys and quotes by tokens.
 
-text/personal_data/ finds them; here is what becomes of each: a tag, a keyed pseudonym, a part of
-the value that names nobody, or the whole record is rejected.
+text/personal_data/ finds them; each becomes a tag, a keyed pseudonym or a part of the value that identifies nobody, or
+its record is rejected.
 
 An annotation whose label holds personal data is rejected: <PHONE> is not a class. A label is the name of a class, so it
-is judged by the PROVEN kinds and the user's patterns only: `Name: Change` and `Unit 3` are classes. An annotator who is
-named by personal data becomes a code, so that no label is lost and two people stay two.
+is judged only by the PROVEN kinds and the user's patterns: `Name: Change` and `Unit 3` are classes. An annotator whose
+name is personal data becomes a code, so that no label is lost and two people stay distinct.
 """
 
 import functools
@@ -28,7 +28,7 @@ from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 
 from finelake.jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
 from finelake.lake.config.project import MASK_KEY, mask_key
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.text.normalise import normalise
 from finelake.text.personal_data import patterns
 from finelake.text.personal_data.digits import FOLD, canonical
@@ -37,7 +37,8 @@ from finelake.text.personal_data.kinds import KINDS
 from finelake.text.personal_data.recogniser import Span
 
 Mode = Literal["tag", "pseudonym", "partial", "drop"]
-# What of a value `partial` keeps: the last digits, the province, the country. Too many share it to name anybody.
+# The part of a value that `partial` keeps: the last digits, the province, the country. Too many people share it to
+# identify one.
 PARTS = {
     "card": slice(-4, None),
     "phone": slice(-4, None),
@@ -45,7 +46,7 @@ PARTS = {
     "iban": slice(2),
     "plate": slice(2),
 }
-# What a token may hold of a value in mode `partial`: also of the rest of a value around another one.
+# The part that a token may hold in mode `partial`, also for the rest of a value around another one.
 SHAPES = {
     "card": r"[\da-z]{1,4}",
     "phone": r"[\da-z]{1,4}",
@@ -53,10 +54,10 @@ SHAPES = {
     "iban": r"[\da-z]{1,2}",
     "plate": r"\w{1,2}",
 }
-# The kinds that a form or a check digit proves; the others (names, addresses, chats, IPs) are guessed from words.
+# The kinds that a format or a check digit proves; the others (names, addresses, chats, IPs) are guessed from words.
 PROVEN = ("url", "email", "resident_id", "credit_code", "iban", "card", "ssn", "passport", "phone", "plate")
-SHORTEST = 32  # characters of a key: pseudonyms whose key can be guessed can be undone
-LETTERS = 12  # of a pseudonym, 56 bits: two values in a hundred million meet by chance once in ten times
+SHORTEST = 32  # characters of a key: whoever guesses the key can reverse the pseudonyms
+LETTERS = 12  # of a pseudonym, 56 bits: among a hundred million values, two collide with a probability of 0.1
 
 COUNTS = struct(source=StringType(), lang=StringType(), kind=StringType(), count=LongType())
 FOUND = struct(
@@ -73,11 +74,11 @@ OF_ANNOTATIONS = "^label: "  # how the detail of a rejected annotation begins
 
 @dataclass(frozen=True)
 class Params:
-    kinds: tuple[str, ...] = KINDS  # what of the recognisers' kinds is masked
-    patterns: dict[str, str] = field(default_factory=dict)  # expressions by kinds of one's own; always masked
-    modes: dict[str, Mode] = field(default_factory=dict)  # by kind; tag where nothing is said
+    kinds: tuple[str, ...] = KINDS  # the recognisers' kinds that are masked
+    patterns: dict[str, str] = field(default_factory=dict)  # regular expressions by the user's kinds; always masked
+    modes: dict[str, Mode] = field(default_factory=dict)  # by kind; default: tag
     key_fingerprint: str | None = None  # of the key of the pseudonyms; the key itself is in the environment
-    ner: str | None = None  # package.module:function that takes a text and gives (start, end, kind) of what it finds
+    ner: str | None = None  # package.module:function that takes a text and returns (start, end, kind) of each value
     key: str = field(default="", repr=False, metadata={"given": "by the runner"})
 
     def __post_init__(self) -> None:
@@ -86,11 +87,11 @@ class Params:
         for kind in sorted({*self.kinds} & {*self.patterns}):
             raise ValueError(f"{kind} is one of patterns, which are always masked; remove it from kinds")
         for kind in sorted({*self.kinds, *self.modes} - {*KINDS, *self.patterns}):
-            raise ValueError(f"{kind} is not a kind; choose from {', '.join((*KINDS, *self.patterns))}")
+            raise ValueError(f"{kind} is not a kind; {did_you_mean(kind, (*KINDS, *self.patterns))}")
         for kind in sorted({*self.modes} - {*self.masked}):
             raise ValueError(f"{kind} has a mode and is not among kinds; add it there or remove its mode")
         for kind in sorted(kind for kind, mode in self.modes.items() if mode == "partial" and kind not in PARTS):
-            raise ValueError(f"{kind} has no part that names nobody; partial is for {', '.join(PARTS)}")
+            raise ValueError(f"every part of {kind} may identify a person; partial is for {', '.join(PARTS)}")
         if self.ner is not None:
             _check_ner(self.ner)
 
@@ -103,10 +104,10 @@ class Params:
 def _check_pattern(kind: str, pattern: str) -> None:
     if not re.fullmatch("[a-z][a-z0-9_]{0,31}", kind):
         raise ValueError(
-            f"patterns: {kind!r} is not a name of a kind; write up to 32 of a-z, 0-9 and _, a letter first"
+            f"patterns: {kind!r} is not the name of a kind; write up to 32 of a-z, 0-9 and _, a letter first"
         )
     if kind in KINDS:
-        raise ValueError(f"patterns: {kind} is a kind that Finelake knows; give yours another name")
+        raise ValueError(f"patterns: {kind} is a kind of Finelake's; give yours another name")
     try:
         patterns.compiled(pattern)
     except ValueError as error:
@@ -116,19 +117,19 @@ def _check_pattern(kind: str, pattern: str) -> None:
 def _check_ner(name: str) -> None:
     if not re.fullmatch(r"\w+(?:\.\w+)*:\w+", name):
         raise ValueError(f"ner is {name!r}; write package.module:function")
-    if _is_python_s_own(name.partition(":")[0]):
+    if _is_standard_library(name.partition(":")[0]):
         raise ValueError(f"ner names {name}, a part of Python itself; name a function of your own package")
 
 
-def _is_python_s_own(module: str) -> bool:
+def _is_standard_library(module: str) -> bool:
     return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     """Records and annotations without personal data, counts by kind.
 
-    Rejected are the records that hold a kind whose mode is `drop` or that have a column named by a personal value, the
-    annotations whose label holds one, and the annotations whose record is gone.
+    Rejected are records that hold a kind whose mode is `drop` or have a column named by a personal value, annotations
+    whose label holds one, and annotations whose record is gone.
     """
     records, annotations = frames["dedup.records"], frames["ingest.annotations"]
     masked = mask_records(records, params).persist()
@@ -165,8 +166,8 @@ def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[
 
 
 def ready(params: Params, key: str | None) -> Params:
-    """`params` with the key of the pseudonyms, where a mode needs it. UserError for a missing, short or other key, and
-    for a model that cannot be loaded."""
+    """`params` with the key of the pseudonyms, where a mode needs it. UserError for a missing, short or different key,
+    and for a model that cannot be loaded."""
     if params.ner:
         load_ner(params.ner)
     if "pseudonym" not in params.modes.values():
@@ -175,15 +176,15 @@ def ready(params: Params, key: str | None) -> Params:
         raise UserError(f"mask makes pseudonyms and {MASK_KEY} is not set; export the key (see docs/personal-data.md)")
     if len(key) < SHORTEST:
         raise UserError(
-            f"{MASK_KEY} has {len(key)} characters; take {SHORTEST} or more, as `openssl rand -hex 32` gives"
+            f"{MASK_KEY} has {len(key)} characters; use {SHORTEST} or more, as `openssl rand -hex 32` gives"
         )
-    found = fingerprint(key)
+    actual = fingerprint(key)
     if params.key_fingerprint is None:
-        raise UserError(f"params.yaml: mask.key_fingerprint is missing; write {found}, that of {MASK_KEY}")
-    if found != params.key_fingerprint:
+        raise UserError(f"params.yaml: mask.key_fingerprint is missing; write {actual}, that of {MASK_KEY}")
+    if actual != params.key_fingerprint:
         raise UserError(
-            f"{MASK_KEY} is another key ({found}) than mask.key_fingerprint in params.yaml names; export the right "
-            f"one, or write {found} to mask everything anew"
+            f"{MASK_KEY} is another key ({actual}) than mask.key_fingerprint in params.yaml names; export the right "
+            f"one, or write {actual} to mask everything anew"
         )
     return replace(params, key=key)
 
@@ -195,7 +196,7 @@ def secrets(content: Mapping[str, Any]) -> set[str]:
 
 
 def fingerprint(key: str) -> str:
-    """16 hexadecimal digits that tell keys apart and tell nothing of them."""
+    """16 hexadecimal digits that distinguish keys and reveal nothing of them."""
     return hmac.digest(key.encode(), b"fingerprint", "sha256").hex()[:16]
 
 
@@ -204,52 +205,52 @@ def load_ner(name: str) -> Ner:
     """The function that `package.module:function` names. UserError where it cannot be imported or is not fit."""
     module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (Exception, SystemExit) as error:  # the module is the user's own and may raise anything
+        model = getattr(importlib.import_module(module), function)
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
         raise UserError(f"mask.ner names {name}, which cannot be imported ({reason}); install or correct it") from None
-    unfit = _unfit(found)
+    unfit = _unfit(model)
     if unfit:
         raise UserError(f"mask.ner names {name}, which {unfit}; name a function of your own that takes a text")
 
     def spans(text: str) -> list[Span]:
         try:
-            return [(start, end, kind) for start, end, kind in found(text)]
-        except Exception as error:  # whose own words could hold the text
+            return [(start, end, kind) for start, end, kind in model(text)]
+        except Exception as error:  # its message could hold the text
             raise UserError(f"{name} failed on a text: {type(error).__name__}; correct that function") from None
 
     return spans
 
 
-def _unfit(found: Any) -> str | None:
-    """Why an object does not do as a model; None where it does."""
-    home = getattr(_innermost(found), "__module__", None)
-    if not callable(found) or not isinstance(home, str):
+def _unfit(model: Any) -> str | None:
+    """Why an object cannot be a model; None where it can."""
+    module = getattr(_innermost(model), "__module__", None)
+    if not callable(model) or not isinstance(module, str):
         return "is not a function"
-    if _is_python_s_own(home):
-        return f"is a part of Python itself ({home})"
+    if _is_standard_library(module):
+        return f"is a part of Python itself ({module})"
     try:
-        inspect.signature(found).bind("")
+        inspect.signature(model).bind("")
     except TypeError:
         return "cannot be called with one text"
-    except ValueError:  # compiled functions may not say what they take
+    except ValueError:  # compiled functions may have no signature
         return None
     return None
 
 
-def _innermost(found: Any) -> Any:
-    """What a partial calls: the module of a partial itself is functools."""
-    while isinstance(found, functools.partial):
-        found = found.func
-    return found
+def _innermost(function: Any) -> Any:
+    """The function that a partial calls: the module of a partial itself is functools."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def mask_records(records: DataFrame, params: Params) -> DataFrame:
-    """`records` with text, source_key, business and every fact masked, `masked`: how many of each kind (only those
-    found), and `columns`: the kinds that names of facts and numbers hold, null for none."""
+    """`records` with text, source_key, business and every fact masked; `masked`: the number of values by kind (above
+    0), and `columns`: the kinds in the names of facts and numbers, null for none."""
 
     @F.pandas_udf(FOUND)  # type: ignore[call-overload]
     def masked(
@@ -304,8 +305,8 @@ def count(masked: DataFrame) -> DataFrame:
 
 
 def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params) -> DataFrame:
-    """The annotations of `records`; quotes as they stand in the masked text, `start` = their offset there, annotators
-    as `annotator_code` gives them, and `personal`: the kinds that the label holds (`label: phone`), null for none."""
+    """The annotations of `records`, with quotes as in the masked text, `start`: their offset there, annotators as by
+    `annotator_code`, and `personal`: the kinds in the label (`label: phone`), null for none."""
 
     @F.pandas_udf(QUOTE)  # type: ignore[call-overload]
     def masked(
@@ -328,10 +329,10 @@ def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params)
 
 
 def annotator_code(annotator: str | None, params: Params) -> str | None:
-    """The annotator; where the value holds personal data, `annotator-` and 12 letters that follow from the value.
+    """The annotator; where the value holds personal data, `annotator-` and 12 letters derived from the value.
 
-    Exactly equal values get equal codes, in every row and run. Without a key (no mode is `pseudonym`) whoever guesses
-    the value can confirm it. A model of `ner` is not called: it takes any name for a person's.
+    Equal values get equal codes, in every row and run. Without a key (no mode is `pseudonym`) whoever guesses the value
+    can confirm it. A model of `ner` is not called: it would take any name for a person's.
     """
     if not annotator or not kinds_in(annotator, params, params.kinds):
         return annotator
@@ -339,30 +340,30 @@ def annotator_code(annotator: str | None, params: Params) -> str | None:
 
 
 def _personal(label: str | None, params: Params) -> str | None:
-    """Such as `label: phone`."""
+    """The kinds in a label, as in `label: phone`; None where there are none."""
     proven = tuple(kind for kind in params.kinds if kind in PROVEN)
     kinds = _joined(kinds_in(label, params, proven)) if label else None
     return f"label: {kinds}" if kinds else None
 
 
 def _optional(quote: str | None, start: float | None, text: str | None, params: Params) -> tuple:
-    place = None if start is None or pd.isna(start) else int(start)
-    return (None, place) if quote is None else mask_quote(quote, place, text or "", params)
+    offset = None if start is None or pd.isna(start) else int(start)
+    return (None, offset) if quote is None else mask_quote(quote, offset, text or "", params)
 
 
 def mask_quote(quote: str, start: int | None, text: str, params: Params) -> tuple[str, int | None]:
-    """The quote as it stands in the masked `text`, and its offset there.
+    """The quote as in the masked `text`, and its offset there.
 
     `text` is normalised and not masked; of several occurrences the one nearest to `start` counts. Masked values that
-    the quote touches are part of the result as a whole. A quote that `text` lacks is masked by itself.
+    the quote touches become part of it as a whole. A quote that `text` does not hold is masked separately.
     """
-    alone = normalise(quote) or ""
-    # What a mark is folded to depends on its neighbours, and at its ends a quote has lost them.
-    wanted, folded = alone.translate(FOLD), text.translate(FOLD)
-    places = [match.start() for match in re.finditer(f"(?={re.escape(wanted)})", folded)] if wanted else []
-    if not places:
-        return mask_text(alone, params), start
-    return _cut(text, min(places, key=lambda place: abs(place - (start or 0))), len(wanted), params)
+    normal = normalise(quote) or ""
+    # How a mark is folded depends on its neighbours, which a quote has lost at its ends.
+    wanted, folded = normal.translate(FOLD), text.translate(FOLD)
+    offsets = [match.start() for match in re.finditer(f"(?={re.escape(wanted)})", folded)] if wanted else []
+    if not offsets:
+        return mask_text(normal, params), start
+    return _cut(text, min(offsets, key=lambda offset: abs(offset - (start or 0))), len(wanted), params)
 
 
 def _cut(text: str, begin: int, length: int, params: Params) -> tuple[str, int]:
@@ -380,12 +381,12 @@ def _cut(text: str, begin: int, length: int, params: Params) -> tuple[str, int]:
 
 
 def mask_text(text: str, params: Params) -> str:
-    """`text` without the personal data that are found in it."""
+    """`text` with its personal data masked."""
     return mask_spans(text, find_in(text, params), params)
 
 
 def find_in(text: str, params: Params) -> list[Span]:
-    """The personal data of the kinds that are masked, also those that the model of `ner` and the patterns find."""
+    """The personal data of the masked kinds, including those that the model of `ner` and the patterns find."""
     return _find(text, params.kinds, load_ner(params.ner) if params.ner else None, params)
 
 
@@ -400,13 +401,13 @@ def _find(text: str, kinds: tuple[str, ...], ner: Ner | None, params: Params) ->
 
 
 def kinds_in(value: str, params: Params, kinds: tuple[str, ...]) -> set[str]:
-    """Which of `kinds` and of the patterns a value holds that is not masked in part, unchanged or normalised."""
+    """Which of `kinds` and of the patterns a value holds, as written or normalised, outside masked tokens."""
     written = {value, normalise(value) or ""}
     return {kind for text in written for _, _, kind in _find(text, kinds, None, params)}
 
 
 def tags(params: Params) -> re.Pattern:
-    """What `token` can give with these parameters. Whatever else looks like a tag is text, and may hold a value."""
+    """Matches what `token` can return with these parameters. Anything else like a tag is text and may hold a value."""
     return _tags(tuple((kind, params.modes.get(kind, "tag")) for kind in params.masked))
 
 
@@ -418,22 +419,22 @@ def _tags(modes: tuple[tuple[str, Mode], ...]) -> re.Pattern:
 
 
 def mask_spans(text: str, spans: Sequence[Span], params: Params) -> str:
-    """`text` with each span replaced by what stands for it; spans sorted, not overlapping."""
-    pieces, place = [], 0
+    """`text` with each span replaced by its token; spans sorted, not overlapping."""
+    pieces, done = [], 0
     for start, end, kind in spans:
-        pieces += [text[place:start], token(kind, text[start:end], params)]
-        place = end
-    return "".join([*pieces, text[place:]])
+        pieces += [text[done:start], token(kind, text[start:end], params)]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def token(kind: str, value: str, params: Params) -> str:
-    """What stands for a value: <PHONE>, as pseudonym <PHONE:hkqzbtrwmcye>, as part <PHONE:5678>."""
+    """The replacement of a value: <PHONE>, as pseudonym <PHONE:hkqzbtrwmcye>, as part <PHONE:5678>."""
     mode = params.modes.get(kind, "tag")
-    told = canonical(kind, value)
+    canonical_value = canonical(kind, value)
     if mode == "pseudonym":
-        return f"<{kind.upper()}:{pseudonym(kind, told, params.key)}>"
+        return f"<{kind.upper()}:{pseudonym(kind, canonical_value, params.key)}>"
     if mode == "partial":
-        return f"<{kind.upper()}:{told[PARTS[kind]]}>"
+        return f"<{kind.upper()}:{canonical_value[PARTS[kind]]}>"
     return f"<{kind.upper()}>"
 
 

@@ -1,4 +1,4 @@
-"""The runner: everything around a stage that is not the stage."""
+"""The runner: everything around a stage except its computation."""
 
 import re
 import time
@@ -30,7 +30,7 @@ _OF_WORKER = re.compile(r"finelake\.lake\.errors\.UserError: (.+)")  # in the tr
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of a stage came to."""
+    """Outcome of one stage run."""
 
     stage: str
     seconds: float
@@ -39,9 +39,9 @@ class Result:
 
 
 def run(root: Path, stage: str, settings: Settings, content: Mapping[str, Any]) -> Result:
-    """Run one stage of the project at `root` in a session of its own.
+    """Run one stage of the project at `root` in a separate session.
 
-    `stage` is its name, for a training run's stage with the run: tokenize@intent; `content` that of params.yaml.
+    `stage` is its name; of a training run, with the run's: tokenize@intent. `content` is that of params.yaml.
     """
     started = time.monotonic()
     work = prepare(root, stage, settings.lake, content)
@@ -54,29 +54,29 @@ def run(root: Path, stage: str, settings: Settings, content: Mapping[str, Any]) 
 
 
 def result(stage: str, started: float, tables: dict[str, snapshots.Table], rejected: dict[str, int]) -> Result:
-    """What a run came to that started at `started` (time.monotonic)."""
+    """The outcome of a run that started at `started` (time.monotonic)."""
     return Result(stage, time.monotonic() - started, {name: table.rows for name, table in tables.items()}, rejected)
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage that is ready to compute: everything checked that can be checked without Spark."""
+    """A stage that is ready to run: everything that can be checked without Spark is checked."""
 
     root: Path
     lake: str
-    stage: str  # its name, tokenize@intent for a run's
+    stage: str  # its name; of a training run, tokenize@intent
     declared: Stage
     params: Any
     pinned: dict[str, snapshots.Table]
 
     @property
     def name(self) -> str:
-        """The stage's name in the table of stages, without the run's."""
+        """The stage's name without the run's."""
         return self.stage.partition("@")[0]
 
 
 def prepare(root: Path, stage: str, lake: str, content: Mapping[str, Any]) -> Work:
-    """Check the parameters and the pinned inputs of a stage. UserError for what is wrong or missing."""
+    """Check the parameters and the pinned inputs of a stage. UserError for an invalid or missing one."""
     storage.check(lake)
     name, _, run_name = stage.partition("@")
     declared = load_stage(name)
@@ -85,7 +85,7 @@ def prepare(root: Path, stage: str, lake: str, content: Mapping[str, Any]) -> Wo
 
 
 def publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table], dict[str, int]]:
-    """Compute the stage's tables, commit them, check the balance, and last of all write the manifest.
+    """Compute the stage's tables, commit them, check the balance, and write the manifest last.
 
     Returns the pinned tables and the number of rejects by reason.
     """
@@ -106,9 +106,9 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
         _check_balance(work, frames, written, tables)
         rejected = _count_rejects(work, written)
     except (PySparkException, Py4JJavaError) as error:
-        known = of_worker(error)
-        if known:
-            raise known from None
+        user_error = of_worker(error)
+        if user_error:
+            raise user_error from None
         raise
     finally:
         spark.catalog.clearCache()
@@ -117,13 +117,13 @@ def _publish(spark: SparkSession, work: Work) -> tuple[dict[str, snapshots.Table
 
 
 def of_worker(error: Exception) -> UserError | None:
-    """The UserError that a Python worker raised, of which Spark shows the traceback; None for any other error."""
-    found = _OF_WORKER.search(str(error))
-    return UserError(found[1]) if found else None
+    """The UserError that a Python worker raised, from the traceback in Spark's error; None for any other error."""
+    message = _OF_WORKER.search(str(error))
+    return UserError(message[1]) if message else None
 
 
 def _pinned(root: Path, stage: Stage, run_name: str, lake_root: str) -> dict[str, snapshots.Table]:
-    """The tables that the stage reads, each checked to be there."""
+    """The tables that the stage reads, each checked to be complete."""
     tables = {}
     for key in stage.reads:
         if key == "sources":
@@ -149,14 +149,14 @@ def _commit(work: Work, name: str, frame: DataFrame) -> snapshots.Table:
 
 
 def _check_schema(stage: str, name: str, frame: DataFrame, schema: StructType) -> None:
-    found = [(field.name, field.dataType.simpleString()) for field in frame.schema.fields]
-    wanted = [(field.name, field.dataType.simpleString()) for field in schema.fields]
-    if found != wanted:
-        raise TypeError(f"{stage}.{name} has columns {found}, declared are {wanted}")
+    actual = [(field.name, field.dataType.simpleString()) for field in frame.schema.fields]
+    declared = [(field.name, field.dataType.simpleString()) for field in schema.fields]
+    if actual != declared:
+        raise TypeError(f"{stage}.{name} has columns {actual}, declared are {declared}")
 
 
 def _check_balance(work: Work, frames: Frames, written: Frames, tables: dict[str, snapshots.Table]) -> None:
-    """Rows in = rows kept + rows rejected; anything else is a fault of the stage, and nothing is pinned."""
+    """Check that rows in = rows kept + rows rejected. Anything else is a fault of the stage: nothing is pinned."""
     if work.declared.balance:
         balance = work.declared.balance(frames, written, work.params)
     elif work.declared.conserves:

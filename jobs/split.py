@@ -1,12 +1,12 @@
-"""Split: every record goes to train, validation or test; a report says how well each promise is kept.
+"""Split: every record goes to train, validation or test; a report says how well each guarantee is kept.
 
-Time mode (all sources but the given ones, together): two cut times at about 8:1:1, so that every test row is later
-than every train row; rows of one instant stay together. Given mode: the source's own split stands.
-Order by time and exact shares by stratum exclude each other; time wins, and the report shows the strata's deviation.
+Time mode (all sources except the given ones, together): two cut times at about 8:1:1, so that every test row is later
+than every train row; rows of one instant stay together. Given mode: the source's own split is kept.
+Order by time and exact shares per stratum exclude each other; time wins, and the report shows the strata's deviation.
 
-A near-duplicate cluster, and likewise one exact text, has one home part. Rows of it elsewhere are rejected: to move
-a late row into train, or an early one into test, would break the order of time. The home is the part of a given
-test row if there is one, else of a given validation row, else of the earliest row.
+A near-duplicate cluster, and likewise one exact text, is assigned to one part. Its rows in other parts are rejected,
+because moving a late row into train, or an early one into test, would break the order of time. The assigned part is
+that of a given test row if there is one, else of a given validation row, else of the earliest row.
 """
 
 from collections import Counter
@@ -51,31 +51,31 @@ class Params:
     """Section `split` of params.yaml."""
 
     ratios: Ratios = field(default_factory=Ratios)
-    given: tuple[str, ...] = ()  # sources whose own split (facts.split) stands
-    validation_from_train: float = 0.1  # share of train, for a given source without validation rows
-    strata: tuple[str, ...] = ("business", "scene")  # columns whose mix should be alike in all parts
-    long_text: int = 200  # characters; a longer text is harder
+    given: tuple[str, ...] = ()  # sources whose own split (facts.split) is kept
+    validation_from_train: float = 0.1  # share of train, held out for a given source without validation rows
+    strata: tuple[str, ...] = ("business", "scene")  # columns whose distribution should be similar in all parts
+    long_text: int = 200  # characters; a longer text counts as harder
     ratio_tolerance: float = 0.02  # share of all rows
     strata_tolerance: float = 0.05  # share of a part's rows
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_from_train < 1:
-            raise ValueError(f"validation_from_train is {self.validation_from_train}; choose from 0 to below 1")
+            raise ValueError(f"validation_from_train is {self.validation_from_train}; it must be from 0 to below 1")
         unknown = [column for column in self.strata if column not in STRATA]
         if unknown:
-            raise ValueError(f"strata names {unknown[0]!r}; choose from {', '.join(STRATA)}")
+            raise ValueError(f"strata: unknown column {unknown[0]!r}; {did_you_mean(unknown[0], STRATA)}")
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
-    """Records with scene, difficulty and split; the report on each promise; rejects."""
+    """Records with scene, difficulty and split; the report on each guarantee; rejects."""
     _check_given(frames["mask.records"], params.given)
     rows = _labelled(frames["mask.records"], frames["annotate.gold"], params.long_text)
     rows = rows.withColumn("given", among("source", params.given))
-    placed = _placed(rows, params).persist()
-    dropped = placed.where(F.col("reason").isNotNull())
+    assigned = _assigned(rows, params).persist()
+    dropped = assigned.where(F.col("reason").isNotNull())
     return {
-        "records": placed.where(F.col("reason").isNull()).select(SPLIT_RECORDS.names),
-        "report": rows.sparkSession.createDataFrame(_report(placed, params), REPORT),
+        "records": assigned.where(F.col("reason").isNull()).select(SPLIT_RECORDS.names),
+        "report": rows.sparkSession.createDataFrame(_report(assigned, params), REPORT),
         "rejects": rejects(dropped, "split", F.col("reason"), F.col("detail")),
     }
 
@@ -96,8 +96,8 @@ def _check_given(records: DataFrame, given: Sequence[str]) -> None:
 def _labelled(records: DataFrame, gold: DataFrame, long_text: int) -> DataFrame:
     """Records with scene and difficulty.
 
-    Points: 2 where a committee had to vote on any layer, 1 where an arbitrator decided, and 1 for a text longer than
-    `long_text` characters; 0 points are easy, 1 medium, more are hard.
+    Points: 2 where a committee voted on any layer, 1 where an arbitrator decided, and 1 for a text longer than
+    `long_text` characters. 0 points are easy, 1 is medium, more are hard.
     """
     decided = F.col("decided_by")
     points = F.when(decided == "committee", 2).when(decided == "arbitrated", 1).otherwise(0)
@@ -109,28 +109,29 @@ def _labelled(records: DataFrame, gold: DataFrame, long_text: int) -> DataFrame:
     return records.join(by_record, on="record_id", how="left").withColumn("difficulty", difficulty).drop("points")
 
 
-def _placed(rows: DataFrame, params: Params) -> DataFrame:
+def _assigned(rows: DataFrame, params: Params) -> DataFrame:
     """Rows with `split`, or a reason (and detail) why they have none; also `claimed`, the part the source gave."""
     rows = _with_claim(rows, params.validation_from_train)
     first, second = _cuts(rows, params.ratios)
     time = F.unix_micros("occurred_at")
     by_time = F.when(time < first, "train").when(time < second, "validation").otherwise("test")
-    split = F.when(F.col("given"), F.col("carved")).when(F.col("occurred_at").isNotNull(), by_time)
+    split = F.when(F.col("given"), F.col("given_part")).when(F.col("occurred_at").isNotNull(), by_time)
     missing = F.when(F.col("given"), "bad_split").otherwise("no_time")
     why = F.when(~F.col("given"), "occurred_at is missing").otherwise(
         F.when(F.col("facts")["split"].isNull(), "facts.split is missing").otherwise("facts.split is an unknown word")
     )
-    placeless = F.col("split").isNull()
+    unassigned = F.col("split").isNull()
     rows = rows.withColumn("split", split).withColumns(
-        {"reason": F.when(placeless, missing), "detail": F.when(placeless, why)}
+        {"reason": F.when(unassigned, missing), "detail": F.when(unassigned, why)}
     )
-    return _at_home(_at_home(rows, _cluster(), "cluster_crosses_cut"), F.col("text"), "text_crosses_cut")
+    rows = _enforce_one_part(rows, _cluster(), "cluster_crosses_cut")
+    return _enforce_one_part(rows, F.col("text"), "text_crosses_cut")
 
 
 def _with_claim(rows: DataFrame, share: float) -> DataFrame:
-    """`claimed`: the known part in facts.split, for given sources; `carved`: the same after carving validation.
+    """`claimed`: the known part in facts.split, for given sources; `given_part`: the same after validation is held out.
 
-    Validation is carved by a hash of the cluster, so that clusters stay together and only content decides.
+    Validation is held out by a hash of the cluster, so that clusters stay together and only content decides.
     """
     word = F.lower(F.trim(F.col("facts")["split"]))
     for synonym, part in SYNONYMS.items():
@@ -138,9 +139,10 @@ def _with_claim(rows: DataFrame, share: float) -> DataFrame:
     rows = rows.withColumn("claimed", F.when(F.col("given") & word.isin(*PARTS), word))
     own = rows.groupBy("source").agg(F.max(F.col("claimed") == "validation").alias("has_validation"))
     drawn = F.pmod(F.xxhash64(_cluster()), F.lit(1_000_000)) < round(share * 1_000_000)
-    carve = (F.col("claimed") == "train") & ~F.col("has_validation") & drawn
+    held_out = (F.col("claimed") == "train") & ~F.col("has_validation") & drawn
+    given_part = F.when(held_out, "validation").otherwise(F.col("claimed"))
     rows = rows.join(F.broadcast(own), on="source", how="left")
-    return rows.withColumn("carved", F.when(carve, "validation").otherwise(F.col("claimed"))).drop("has_validation")
+    return rows.withColumn("given_part", given_part).drop("has_validation")
 
 
 def _cuts(rows: DataFrame, ratios: Ratios) -> tuple[int, int]:
@@ -150,10 +152,10 @@ def _cuts(rows: DataFrame, ratios: Ratios) -> tuple[int, int]:
 
 
 def cut_times(times: np.ndarray, counts: np.ndarray, ratios: Ratios) -> tuple[int, int]:
-    """The two instants (microseconds, both exclusive for the earlier part) nearest to the wanted shares.
+    """The two instants (microseconds, both exclusive for the earlier part) nearest to the configured shares.
 
     `times`: distinct instants, shape (n,), any order; `counts`: rows at each. All rows of one instant fall on one
-    side. Of two instants equally near, the earlier. Exact ranks, whatever the distribution.
+    side. Of two instants equally near, the earlier. By exact ranks, whatever the distribution.
     """
     if not len(times):
         return 0, 0
@@ -174,37 +176,37 @@ def _cluster() -> Column:
     return F.coalesce("cluster", "record_id")
 
 
-def _at_home(rows: DataFrame, key: Column, reason: str) -> DataFrame:
-    """Reject rows which share `key` with a row of another part that has the stronger claim."""
-    standing = rows.where(F.col("reason").isNull())
+def _enforce_one_part(rows: DataFrame, key: Column, reason: str) -> DataFrame:
+    """Reject rows which share `key` with a row of another part that takes precedence."""
+    kept = rows.where(F.col("reason").isNull())
     rank = F.when(F.col("claimed") == "test", 0).when(F.col("claimed") == "validation", 1).otherwise(2)
-    claim = F.struct(rank.alias("rank"), "occurred_at", "record_id")
-    homes = (
-        standing.where(key.isNotNull())
+    precedence = F.struct(rank.alias("rank"), "occurred_at", "record_id")
+    parts = (
+        kept.where(key.isNotNull())
         .groupBy(key.alias("key"))
-        .agg(F.min_by("split", claim).alias("home"), F.min("split").alias("a"), F.max("split").alias("b"))
+        .agg(F.min_by("split", precedence).alias("assigned"), F.min("split").alias("a"), F.max("split").alias("b"))
         .where(F.col("a") != F.col("b"))
-        .select("key", "home")
+        .select("key", "assigned")
     )
-    joined = rows.withColumn("key", key).join(homes, on="key", how="left")
-    away = F.col("reason").isNull() & (F.col("home") != F.col("split"))
-    detail = F.concat(F.lit("in "), "split", F.lit(", kept in "), "home")
+    joined = rows.withColumn("key", key).join(parts, on="key", how="left")
+    elsewhere = F.col("reason").isNull() & (F.col("assigned") != F.col("split"))
+    detail = F.concat(F.lit("in "), "split", F.lit(", kept in "), "assigned")
     return joined.withColumns(
         {
-            "detail": F.when(away, detail).otherwise(F.col("detail")),
-            "reason": F.when(away, reason).otherwise(F.col("reason")),
+            "detail": F.when(elsewhere, detail).otherwise(F.col("detail")),
+            "reason": F.when(elsewhere, reason).otherwise(F.col("reason")),
         }
-    ).drop("key", "home")
+    ).drop("key", "assigned")
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# The report: one count over all rows, then each function gives rows (promise, kept, expected, actual, detail)
+# The report: one count over all rows, from which each function computes rows (promise, kept, expected, actual, detail)
 
 Row = tuple[str, bool, float | None, float | None, str]
 
 
 class Group(NamedTuple):
-    """Rows alike in all that the report looks at; `first` and `last` in microseconds."""
+    """Rows that are equal in everything that the report reads; `first` and `last` in microseconds."""
 
     source: str
     given: bool
@@ -218,42 +220,42 @@ class Group(NamedTuple):
     last: int | None
 
 
-def _report(placed: DataFrame, params: Params) -> list[Row]:
-    census = _census(placed, params.strata)
+def _report(assigned: DataFrame, params: Params) -> list[Row]:
+    census = _census(assigned, params.strata)
     kept = [group for group in census if group.reason is None]
     return [
         _time_order(kept),
         *_ratios(kept, params),
-        _together("clusters_together", _torn(placed, _cluster()), census, "cluster_crosses_cut"),
+        _together("clusters_together", _straddling(assigned, _cluster()), census, "cluster_crosses_cut"),
         _strata(kept, params),
-        _together("no_text_in_two_parts", _torn(placed, F.col("text")), census, "text_crosses_cut"),
+        _together("no_text_in_two_parts", _straddling(assigned, F.col("text")), census, "text_crosses_cut"),
         _given_respected(census),
         _every_scene(kept),
     ]
 
 
-def _census(placed: DataFrame, strata: Sequence[str]) -> list[Group]:
+def _census(assigned: DataFrame, strata: Sequence[str]) -> list[Group]:
     stratum = F.concat_ws(" x ", *[_stratum_value(F.col(column)) for column in strata])
     time = F.unix_micros("occurred_at")
-    groups = placed.groupBy(*Group._fields[:6], stratum.alias("stratum")).agg(F.count("*"), F.min(time), F.max(time))
+    groups = assigned.groupBy(*Group._fields[:6], stratum.alias("stratum")).agg(F.count("*"), F.min(time), F.max(time))
     return [Group(*row) for row in groups.collect()]
 
 
 def _stratum_value(value: Column) -> Column:
-    """The value, in quotes where ` x ` between values, or `none` for a missing one, could be taken for a part of it."""
+    """The value; in quotes where it could be confused with the separator ` x ` or with `none` for a missing value."""
     quoted = F.concat(F.lit('"'), F.regexp_replace(value, '"', '""'), F.lit('"'))
     return F.coalesce(F.when(value.rlike('"|(^| )x( |$)|^none$'), quoted), value, F.lit("none"))
 
 
-def _torn(placed: DataFrame, key: Column) -> int:
-    """How many keys still lie in two parts."""
-    kept = placed.where(F.col("reason").isNull() & key.isNotNull())
+def _straddling(assigned: DataFrame, key: Column) -> int:
+    """The number of keys that are still in two parts."""
+    kept = assigned.where(F.col("reason").isNull() & key.isNotNull())
     ends = kept.groupBy(key.alias("key")).agg(F.min("split").alias("a"), F.max("split").alias("b"))
     return ends.where(F.col("a") != F.col("b")).count()
 
 
 def _time_order(kept: Sequence[Group]) -> Row:
-    """Kept when the earliest test row comes after the latest train row; actual: the days between, expected: more."""
+    """Kept when the earliest test row is later than the latest train row; actual: the days between them."""
     timed = {part: _span(kept, False, part) for part in PARTS}
     gap = None
     if timed["train"] and timed["test"]:
@@ -305,9 +307,9 @@ def _ratios(kept: Sequence[Group], params: Params) -> list[Row]:
     return rows
 
 
-def _together(promise: str, torn: int, census: Sequence[Group], reason: str) -> Row:
+def _together(promise: str, straddling: int, census: Sequence[Group], reason: str) -> Row:
     rejected = _count((group for group in census if group.reason == reason), "split")
-    return promise, torn == 0, 0.0, float(torn), f"rows rejected for it: {_listed(rejected)}"
+    return promise, straddling == 0, 0.0, float(straddling), f"rows rejected for it: {_listed(rejected)}"
 
 
 def _strata(kept: Sequence[Group], params: Params) -> Row:
@@ -339,15 +341,15 @@ def strata_deviation(table: Mapping[str, Mapping[str, int]]) -> tuple[float, str
 
 
 def _given_respected(census: Sequence[Group]) -> Row:
-    """Counts rows of given sources which lie elsewhere than claimed (carved validation aside), and lost test rows."""
+    """Counts rows of given sources in another part than claimed (except held-out validation), and lost test rows."""
     claimed = [group for group in census if group.claimed]
-    carved = [group for group in claimed if group.claimed == "train" and group.split == "validation"]
-    moved = [group for group in claimed if group.claimed != group.split and group not in carved]
+    held_out = [group for group in claimed if group.claimed == "train" and group.split == "validation"]
+    moved = [group for group in claimed if group.claimed != group.split and group not in held_out]
     lost = [group for group in claimed if group.claimed == "test" and group.reason]
     wrong = sum(group.rows for group in {*moved, *lost})
     tests = _count((group for group in claimed if group.claimed == "test"), "source")
-    cut = _count((group for group in carved if group.reason is None), "source")
-    detail = f"test rows given: {_listed(tests)}; validation rows carved from train: {_listed(cut)}"
+    validation = _count((group for group in held_out if group.reason is None), "source")
+    detail = f"test rows given: {_listed(tests)}; validation rows carved from train: {_listed(validation)}"
     return "given_respected", wrong == 0, 0.0, float(wrong), detail
 
 

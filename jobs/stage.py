@@ -1,4 +1,4 @@
-"""What a stage is, and the schemas and expressions that several stages share."""
+"""The declaration of a stage, and the schemas and expressions that several stages share."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -59,14 +59,14 @@ ANNOTATIONS = struct(
 
 
 def extend(schema: StructType, **types) -> StructType:
-    """`schema` with further columns behind it."""
+    """`schema` with more columns at its end."""
     return StructType([*schema.fields, *struct(**types).fields])
 
 
 def rejects(rows: DataFrame, stage: str, reason: Column, detail: Column) -> DataFrame:
     """The rows as REJECTS: they have record_id and source; the detail never holds text or personal data."""
-    told = (F.lit(stage).alias("stage"), reason.alias("reason"), detail.alias("detail"))
-    return rows.select("record_id", "source", *told)
+    columns = (F.lit(stage).alias("stage"), reason.alias("reason"), detail.alias("detail"))
+    return rows.select("record_id", "source", *columns)
 
 
 def named(column: str) -> Column:
@@ -75,14 +75,14 @@ def named(column: str) -> Column:
 
 
 def among(name: str, values: Sequence[str]) -> Column:
-    """Whether the column is one of `values`; false where there is none."""
+    """Whether the column is one of `values`; false where `values` is empty."""
     return F.col(name).isin(*values) if values else F.lit(False)
 
 
-# What each stage adds to a record; here and not in the stages, so that no stage depends on another's module.
+# The columns that each stage adds to a record; here, so that no stage depends on another's module.
 CLEANED = extend(RECORDS, imputed=ArrayType(StringType()))  # names of the imputed fields
 CLUSTERED = extend(CLEANED, cluster=StringType())  # record_id of the survivor among near-duplicates
-MASKED = extend(CLUSTERED, masked=MapType(StringType(), IntegerType()))  # how many by kind
+MASKED = extend(CLUSTERED, masked=MapType(StringType(), IntegerType()))  # number of masked values by kind
 
 
 Balance = dict[str, tuple[int, int]]  # what -> (rows in, rows kept + rejected)
@@ -90,7 +90,7 @@ Balance = dict[str, tuple[int, int]]  # what -> (rows in, rows kept + rejected)
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: what it reads and writes, and the functions that compute it. A module's STAGE."""
+    """A stage: what it reads and writes, and the functions that compute it. Each stage module has one, STAGE."""
 
     reads: tuple[str, ...]  # pinned tables, "stage.table"
     writes: Mapping[str, StructType]
@@ -98,25 +98,25 @@ class Stage:
     build: Callable[[Frames, Any], dict[str, DataFrame]]
     # (output, input): rows of the input = rows of the output + rejects of the input's rows
     conserves: tuple[str, str] | None = None
-    # where that rule does not fit: (frames, outputs, params) -> the rows that have to be equal
+    # where that rule does not fit: (frames, outputs, params) -> numbers of rows that must be equal
     balance: Callable[[Frames, Frames, Any], Balance] | None = None
-    # output -> columns whose values become folders, one file each
+    # output -> columns by whose values its files are partitioned
     partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    # (content of params.yaml, name of the run) -> params, without a look at files or the environment; None: its section
+    # (content of params.yaml, name of the run) -> params, without files or the environment; None: parse its section
     parse: Callable[[Mapping[str, Any], str], Any] | None = None
-    # (project, params, name of the run) -> params with what comes from files or the environment
+    # (project, params, name of the run) -> params, completed from files or the environment
     ready: Callable[[Path, Any, str], Any] = lambda root, params, run_name: params
     # content of params.yaml -> names of the secret environment variables that `ready` or a reader needs
     secrets: Callable[[Mapping[str, Any]], set[str]] = lambda content: set()
 
 
 def load_stage(name: str) -> Stage:
-    """The declaration of a Spark stage: STAGE of the module that is called as it."""
+    """The declaration of a Spark stage: STAGE of its module."""
     stage: Stage = importlib.import_module(f"finelake.jobs.{name}").STAGE
     return stage
 
 
 def parse_params(name: str, content: Mapping[str, Any], run_name: str = "") -> Any:
-    """The typed parameters of a stage from the content of params.yaml. UserError for what does not fit."""
+    """The typed parameters of a stage from the content of params.yaml. UserError for invalid ones."""
     stage, section = load_stage(name), BY_NAME[name].section or name
     return stage.parse(content, run_name) if stage.parse else parse(stage.params, content.get(section), section)

@@ -1,1 +1,1 @@
-"""What a table is: snapshots, schemas, commits and questions. Imports nothing of the other packages."""
+"""What a table is: snapshots, schemas, commits and queries. Imports nothing of the other packages."""

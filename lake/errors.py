@@ -1,6 +1,7 @@
 """Errors the user can fix, and one sentence for each error that the outside world causes.
 
-Every entry point catches by `sentence`: what it gives None for is a fault of Finelake and stays a traceback.
+Every entry point passes what it catches to `sentence`; an error for which that returns None is a fault of Finelake and
+stays a traceback.
 """
 
 import difflib
@@ -18,12 +19,12 @@ from pathlib import Path
 from types import FrameType
 
 FULL = ("No space left on device", "Disk quota exceeded")
-LITTLE = 16 << 20  # bytes; a disk with less free is a full one
-LONGEST = 2000  # characters of a sentence that came from elsewhere
+LITTLE = 16 << 20  # bytes; a disk with less free space counts as full
+LONGEST = 2000  # characters of a library's message that are shown
 LONGEST_LINE = 3000  # characters of a line: a value of a million characters is not repeated in it
 AGAIN = "run the same command again"
 
-# errno -> what is wrong with the file, and the fix. None of them says that anything is damaged.
+# errno -> what is wrong with the file, and the fix. None of them claims that anything is damaged.
 REASONS = {
     errno.EACCES: ("permission denied", "give this user access to it"),
     errno.EPERM: ("the operation is not permitted", "give this user the right to do it, or run as the owner"),
@@ -45,10 +46,10 @@ REASONS = {
     errno.ETXTBSY: ("the file is in use", "end the program that uses it"),
     errno.EBUSY: ("the file or device is in use", "end the program that uses it"),
     errno.EFBIG: ("the file would be larger than allowed", "raise the limit (`ulimit -f`)"),
-    errno.EADDRNOTAVAIL: ("the address is not one of this machine", "correct it"),
+    errno.EADDRNOTAVAIL: ("the address does not belong to this machine", "correct it"),
     errno.ECONNREFUSED: ("the connection was refused", "start the server or correct the address"),
 }
-# How the JVM, and libraries that raise an error without a number, report the same.
+# How the JVM, and libraries whose errors carry no number, report the same.
 TEXTS = {
     "Permission denied": errno.EACCES,
     "AccessDeniedException": errno.EACCES,
@@ -67,7 +68,7 @@ TEXTS = {
     "can't allocate memory": errno.ENOMEM,
     "failed to map segment": errno.ENOMEM,
     "OutOfMemoryError": errno.ENOMEM,
-    # Last, since Java has a FileNotFoundException for a file without permission, too.
+    # Last, because Java also raises FileNotFoundException for a file without permission.
     "FileNotFoundException": errno.ENOENT,
     "NoSuchFileException": errno.ENOENT,
     "No such file or directory": errno.ENOENT,
@@ -79,7 +80,7 @@ KINDS: dict[type, int] = {
     NotADirectoryError: errno.ENOTDIR,
     IsADirectoryError: errno.EISDIR,
 }
-# Packages whose errors come from the files, queries and services given to them: what they say is the reason.
+# Packages whose errors come from the files, queries and services given to them: their message is the reason.
 LIBRARIES = {
     "deltalake": ("delta-rs", "`finelake verify` names tables that are missing or altered"),
     "duckdb": ("DuckDB", "`finelake verify` names tables that are missing or altered"),
@@ -101,7 +102,7 @@ NO_JVM = (
     "Spark's Java process ended or did not start, as when the system kills it because memory runs out; see "
     f".finelake/spark.log, change FINELAKE_MEMORY or free some memory, and {AGAIN}"
 )
-# An error of these kinds that was raised while another one was handled is a mistake in the handling.
+# An error of these types that is raised while another one is handled is a fault in the handler.
 FAULTS = (AssertionError, AttributeError, LookupError, NameError, NotImplementedError, TypeError)
 
 
@@ -113,9 +114,9 @@ class UserError(Exception):
 
 
 def did_you_mean(name: object, known: Iterable[object], prefix: str = "", otherwise: str = "") -> str:
-    """The hint behind an unknown name: the nearest one that is known, or all of them in their order.
+    """The hint for an unknown name: the nearest known one, or all of them in their order.
 
-    `otherwise`: what to write where none is near and a list would be long.
+    `otherwise`: what to write where none is near and the list would be long.
     """
     names = [str(one) for one in known]
     by_lower = {one.lower(): one for one in names}
@@ -151,7 +152,7 @@ def exit_code(command: Callable[[], int | None], places: Callable[[], Iterable[s
 
 
 def _open_streams() -> None:
-    """What the locale's encoding lacks is written as an escape; a closed stream takes what comes and keeps nothing."""
+    """Write characters that the locale's encoding lacks as escapes; replace a closed stream by /dev/null."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -161,7 +162,7 @@ def _open_streams() -> None:
 
 
 def _reader_left() -> bool:
-    """Whether nobody reads the standard output any more; another broken pipe is an error like others."""
+    """Whether the reader of standard output is gone; any other broken pipe is an ordinary error."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
@@ -171,7 +172,7 @@ def _reader_left() -> bool:
 
 
 def _drop_output() -> None:
-    """Let Python's last flush not fail again where the output cannot be written."""
+    """Keep Python's last flush from failing again where the output cannot be written."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -180,22 +181,22 @@ def _drop_output() -> None:
 
 
 def sentence(error: BaseException, places: Iterable[str] = ()) -> str | None:
-    """What to print for an error, on one line; None for a fault of Finelake, which is to be a traceback.
+    """What to print for an error, on one line; None for a fault of Finelake, which stays a traceback.
 
-    `places`: the folders that were written to, which a full disk is looked for in.
+    `places`: the folders that were written to; a full disk is looked for among them.
     """
     if isinstance(error, UserError):
         return one_line(str(error))
     if disk_is_full(error):
         return one_line(full_disk(places))
-    found = next((text for link in _chain(error) if (text := _sentence(link))), None)
-    return None if found is None else one_line(found)
+    text = next((text for link in _chain(error) if (text := _sentence(link))), None)
+    return None if text is None else one_line(text)
 
 
 def one_line(text: str) -> str:
-    """A text as one line that a terminal can show: white space is a space, other control characters are escaped.
+    """A text as one line that a terminal can show: white space becomes a space, other control characters are escaped.
 
-    Colours, which some libraries give their messages, are left out.
+    The colours that some libraries give their messages are removed.
     """
     words = " ".join(COLOUR.sub("", text).split())
     if len(words) > LONGEST_LINE:
@@ -224,7 +225,7 @@ def _sentence(error: BaseException) -> str | None:
     if isinstance(error, RecursionError):
         return _recursion(error)
     if isinstance(error, ValueError) and "embedded null" in str(error):
-        return f"a name or a text holds a NUL character, which no file can be called by; remove it and {AGAIN}"
+        return f"a name or a text holds a NUL character, which no file name may hold; remove it and {AGAIN}"
     if isinstance(error, subprocess.CalledProcessError):
         command = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
         return f"`{command}` failed with exit code {error.returncode}; fix what it reports and {AGAIN}"
@@ -240,7 +241,7 @@ def _sentence(error: BaseException) -> str | None:
 
 
 def _library(error: BaseException, name: str, hint: str) -> str:
-    """What a library reports; of errors of DuckDB that may name the values of a row, the kind only."""
+    """What a library reports; of DuckDB's errors that may show the values of a row, only the type."""
     text = str(error).split("\n\nLINE")[0][:LONGEST]  # DuckDB repeats the query below
     number = _number(text)
     if number is not None:
@@ -260,7 +261,7 @@ def _system(error: OSError) -> str:
     if error.errno == errno.ENOENT and any(frame.f_code.co_filename == subprocess.__file__ for frame in frames):
         return f"the program {file} cannot be started: it does not exist; install it and {AGAIN}"
     plain = error.errno is not None and error.strerror == os.strerror(error.errno)
-    if not file and not plain and (quoted := PATH.search(str(error))):  # Arrow has the file in its own text
+    if not file and not plain and (quoted := PATH.search(str(error))):  # Arrow names the file in its message
         file = quoted[1]
     what = file or ("the command" if plain else str(error)[:LONGEST] or type(error).__name__)
     if number is None:
@@ -268,7 +269,7 @@ def _system(error: OSError) -> str:
     if number == errno.EEXIST and any(frame.f_code.co_name in ("mkdir", "makedirs") for frame in frames):
         number = errno.ENOTDIR
     if number == errno.ENOTDIR and file:
-        # The system names the path it was asked for, not the file on the way there.
+        # The system names the requested path, not the file on the way there.
         what = str(next((one for one in (Path(file), *Path(file).parents) if _is_file(one)), file))
     return _reason(number, what)
 
@@ -302,7 +303,7 @@ def _unicode(error: UnicodeError) -> str:
 
 
 def _recursion(error: RecursionError) -> str | None:
-    """Data that is nested too deeply for a parser; a function of ours that calls itself for ever is a fault."""
+    """Data that is nested too deeply for a parser; endless recursion in Finelake itself is a fault."""
     innermost = next(_frames(error), None)
     if innermost is None or _package(innermost) == "finelake":
         return None
@@ -310,15 +311,15 @@ def _recursion(error: RecursionError) -> str | None:
 
 
 def _jvm(error: BaseException) -> str | None:
-    """What stopped Spark, where it is the machine; other errors of Spark's are faults."""
+    """What stopped Spark, where the machine is the cause; Spark's other errors are faults."""
     text = str(error)
     if type(error).__name__ == "Py4JNetworkError" or any(part in text for part in ENDED):
         return NO_JVM
     number = _number(text)
     if number is None:
-        found = IO.search(text)
-        hint = "see that the place exists, and that this user may write there"
-        return f"Spark cannot read or write ({found[1].strip()[:300]}); {hint}, and {AGAIN}" if found else None
+        reason = IO.search(text)
+        hint = "check that the folder exists and that this user may write there"
+        return f"Spark cannot read or write ({reason[1].strip()[:300]}); {hint}, and {AGAIN}" if reason else None
     line = next(line for line in text.splitlines() if _number(line) == number)
     hint = "; more memory: FINELAKE_MEMORY" if number == errno.ENOMEM else ""
     return _reason(number, f"Spark reports {line.strip()[:300]}") + hint
@@ -338,7 +339,7 @@ def _package(frame: FrameType) -> str:
 
 
 def _file(error: BaseException) -> str | None:
-    """The file that was at work when an error without a name was raised: the innermost one among the variables."""
+    """The file in use when an error without a file name was raised: the innermost one among the variables."""
     for frame in _frames(error):
         for value in frame.f_locals.values():
             if isinstance(value, Path) and _is_file(value):
@@ -355,7 +356,7 @@ def _name(file: object) -> str | None:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one behind it, says that a disk is full; Java's come as text."""
+    """Whether an error, or one that caused it, reports a full disk; Java's come as text."""
     if error is None:
         return False
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -363,11 +364,11 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def full_disk(places: Iterable[str]) -> str:
-    """The sentence for a full disk; `places`: the folders that a command writes to, besides the temporary one."""
+    """The sentence for a full disk; `places`: the folders that a command writes to, without the temporary one."""
     folders = [Path(place) for place in (*places, tempfile.gettempdir()) if Path(place).exists()]
     full = [str(folder) for folder in folders if shutil.disk_usage(folder).free < LITTLE]
     where = f" ({', '.join(full)})" if full else ""
     return (
-        f"the disk is full{where}; free some space there (`finelake vacuum` shows what the lake can do without) "
-        "and run the same command again: what was half written is not used"
+        f"the disk is full{where}; free some space there (`finelake vacuum` shows unreferenced data of the lake) "
+        "and run the same command again: partly written data are not used"
     )

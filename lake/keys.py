@@ -1,12 +1,12 @@
-"""What names a row of each table, and what names a record."""
+"""The key of each table's rows, and the id of a record."""
 
 import hashlib
 from collections.abc import Iterable
 
 SEPARATOR = "\x1f"
-BETWEEN = "|"  # stands between the values of a key of several columns
+BETWEEN = "|"  # separates the values of a key of several columns
 
-# By table, whatever its stage. A table that is not here (rejects, annotations) may hold equal rows.
+# By table name, for any stage. A table that is not listed (rejects, annotations) may hold equal rows.
 KEYS = {
     "records": ("record_id",),
     "duplicates": ("removed",),
@@ -22,7 +22,7 @@ KEYS = {
 
 
 def joined(values: Iterable[str]) -> str:
-    """Several values, none of them empty, as one text; no two lists of values give the same one.
+    """Several values, none of them empty, as one text; different lists of values give different texts.
 
     In a value, | is written as \\| and \\ as \\\\: (x|y, z) is x\\|y|z and (x, y|z) is x|y\\|z.
     """
@@ -30,5 +30,5 @@ def joined(values: Iterable[str]) -> str:
 
 
 def record_id(source: str, key: str) -> str:
-    """The id of a record, as the stage `ingest` makes it: 32 hexadecimal digits of its source and its key there."""
+    """The id of a record: 32 hexadecimal digits, hashed from its source and its key there."""
     return hashlib.sha256(f"{source}{SEPARATOR}{key}".encode()).hexdigest()[:32]

@@ -5,8 +5,8 @@ import resource
 from finelake.lake.errors import UserError
 
 MB = 1 << 20
-# Measured on two cores: 1500 MB make DuckDB's and delta-rs's threads abort, and 2000 MB suffice. More cores bring more
-# threads; how much they need is not measured, so nothing is refused above.
+# Measured on two cores: at 1500 MB the threads of DuckDB and delta-rs abort, 2000 MB suffice. More cores start more
+# threads; how much those need is not measured, so higher limits are accepted.
 LEAST_ADDRESSES = 2048 * MB
 LEAST_FILE = 16 * MB  # what DVC's databases and Spark's shuffle files may take
 

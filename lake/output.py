@@ -1,4 +1,4 @@
-"""The file that a command writes where a person says: there whole or not at all, and never in place of a device."""
+"""The output file that the user names: written whole or not at all, and never in place of a device."""
 
 import contextlib
 import fcntl
@@ -17,12 +17,11 @@ OWNER = 0o600
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path` to write into; it takes the path's place at the end, and is gone after an error.
+    """A new empty file beside `path` to write into; it replaces `path` at the end, and is removed after an error.
 
     Until then only its owner can read it. It gets the mode of the file that it replaces. A symbolic link stays, and the
-    file that it names is replaced. What a writer that was killed left of the same file is removed. UserError for
-    anything but a regular file or nothing (a device, a pipe, a socket or a folder is left as it was), and for a file
-    that its owner made read-only.
+    file that it names is replaced. Leftovers of killed writers of the same file are removed. UserError where `path` is
+    a device, a pipe, a socket or a folder, which is left unchanged, and for a file that its owner made read-only.
     """
     target = _regular(path)
     _remove_abandoned(target)
@@ -41,10 +40,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _make(target: Path) -> tuple[Path, int]:
-    """A new file beside `target` and its descriptor, which holds a lock on it for as long as the writer lives."""
+    """A new file beside `target`, and its descriptor, which locks it for as long as the writer lives."""
     while True:
         part = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.part")
-        # Made here and by nobody else: a link that waits under this name is not followed.
+        # O_EXCL: a link that someone placed under this name is not followed.
         file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER)
         with contextlib.suppress(OSError):  # a file system without locks: nobody removes what is left there
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -58,11 +57,11 @@ def _prefix(target: Path) -> str:
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove what dead writers of `target` left: files like theirs that nobody has locked."""
+    """Remove the leftovers of dead writers of `target`: files named like theirs that nobody has locked."""
     ours = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{16}[.]part")
     with contextlib.suppress(OSError):  # a folder that may not be listed
         for name in filter(ours.fullmatch, os.listdir(target.parent)):
-            with contextlib.suppress(OSError):  # a link, another user's, or one whose writer lives
+            with contextlib.suppress(OSError):  # a link, another user's file, or one whose writer lives
                 _remove_unlocked(target.with_name(name))
 
 
@@ -71,7 +70,7 @@ def _remove_unlocked(part: Path) -> None:
     try:
         if stat.S_ISREG(os.fstat(file).st_mode):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its writer may have put it into place meanwhile.
+            # Its writer may have renamed it into place in the meantime.
             if os.path.samestat(os.fstat(file), os.stat(part, follow_symlinks=False)):
                 part.unlink()
     finally:
@@ -79,7 +78,7 @@ def _remove_unlocked(part: Path) -> None:
 
 
 def _give_mode(file: int, target: Path) -> None:
-    """Let those read the new file who may read the one that it replaces; without one, whom the umask lets."""
+    """Give the new file the permissions of the one that it replaces; without one, those that the umask allows."""
     try:
         old = target.stat()
     except FileNotFoundError:
@@ -94,7 +93,7 @@ def _give_mode(file: int, target: Path) -> None:
 
 
 def _regular(path: Path) -> Path:
-    """The regular file that `path` names, or is to name, with every link followed."""
+    """The regular file that `path` names or will name, with every link followed."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):

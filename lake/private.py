@@ -1,4 +1,4 @@
-"""What programs below Finelake keep outside the project, kept where only the user can enter."""
+"""Where the tools that Finelake runs keep data outside the project: in a folder that only the user can enter."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ DVC_DATABASES = "DVC_SITE_CACHE_DIR"  # DVC's own variable
 def keep_dvc_private() -> None:
     """Have DVC keep its databases in the user's own folder.
 
-    They may hold pickles (CVE-2025-69872), and DVC's own choice is a folder of /var/tmp where every user can write.
-    Without a home folder that can be written, as in a container, that choice stands.
+    They may hold pickles (CVE-2025-69872), and DVC's default is a folder of /var/tmp where every user can write.
+    Without a writable home folder, as in a container, the default stays.
     """
     if os.environ.get(DVC_DATABASES):
         return
     with contextlib.suppress(OSError, RuntimeError):
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "")
-        if not cache.is_absolute():  # the specification has relative ones ignored
+        if not cache.is_absolute():  # the specification says to ignore relative ones
             cache = Path.home() / ".cache"
         if not cache.parent.is_dir():
             return

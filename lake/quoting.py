@@ -1,4 +1,4 @@
-"""Names and texts as SQL takes them; apart from lake/query/duck.py, so that Spark's workers need no DuckDB."""
+"""Names and texts quoted for SQL; apart from lake/query/duck.py, so that Spark's workers need no DuckDB."""
 
 
 def quoted(identifier: str) -> str:

@@ -20,7 +20,7 @@ from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.config.params import parse
 from finelake.lake.config.stages import BY_NAME, Entry
 from finelake.lake.errors import UserError
-from finelake.lake.quality.checks import ask, parse_check
+from finelake.lake.quality.checks import parse_check, run_check
 from finelake.training.evaluation import metrics
 from finelake.training.evaluation.report import TITLES
 from tests.lake.quality import test_sql as shipped
@@ -60,7 +60,7 @@ def test_the_check_finds_what_breaks_its_rule(check):
             "(values ('1', 'a', repeat('x', 100000)), ('2', 'a', repeat('x', 100001)), ('3', 'a', null)) "
             "as rows(record_id, source, text)"
         )
-        result = ask(connection, check, "clean.records")
+        result = run_check(connection, check, "clean.records")
     assert (result.status, result.rows, result.failing) == ("warning", 3, 1)
     assert result.examples == [{"record_id": "2", "source": "a"}]
 
@@ -70,9 +70,9 @@ def test_the_case_of_the_check_is_one_that_the_tests_of_checks_take(check):
     assert [type(part) for part in case] == [type(part) for part in shipped.BROKEN["agreement_is_a_kappa"]]
     with duckdb.connect() as connection:
         connection.execute(shipped.PROJECT)
-        assert ask(connection, check, table).status == "passed"
+        assert run_check(connection, check, table).status == "passed"
         connection.execute(statement)
-        assert ask(connection, check, table).examples == shown
+        assert run_check(connection, check, table).examples == shown
 
 
 def literal(file: str, names: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pyarrow import fs
 
 from finelake import cli
 from finelake.jobs.spark.commit import commit, read
-from finelake.lake.query.duck import ask, connect
+from finelake.lake.query.duck import connect, run_query
 from finelake.lake.tables import snapshots, storage, vacuum
 from finelake.lake.tables.locks import unnamed
 from finelake.lake.tables.snapshots import write_manifest
@@ -89,8 +89,8 @@ def test_every_reader_finds_the_pinned_version(spark_there, project):
     root, lake, pinned, samples = project
     assert sorted(map(tuple, read(spark_there, lake, pinned).collect())) == [(1, "it's"), (2, "b")]
     connection = connect(root, lake)
-    assert ask(connection, "select * from clean.records order by id").fetchall() == [(1, "it's"), (2, "b")]
-    rows = ask(connection, "select part, shard, id from tokenize_run.samples order by id").fetchall()
+    assert run_query(connection, "select * from clean.records order by id").fetchall() == [(1, "it's"), (2, "b")]
+    rows = run_query(connection, "select part, shard, id from tokenize_run.samples order by id").fetchall()
     assert rows == [("train", 10, "a"), ("train", 2, "b")]
     assert [path.split("/")[-2] for path in snapshots.files(lake, "tokenize@run", samples)] == ["shard=2", "shard=10"]
     assert [version.content == pinned.content for version in snapshots.history(lake, "clean/records")] == [False, True]
@@ -107,13 +107,13 @@ def test_same_content_commits_nothing_and_leaves_nothing(spark_there, project):
 
 def test_a_secret_stands_in_no_answer(project, object_store):
     root, lake, _, _ = project
-    rows = ask(connect(root, lake), "select * from duckdb_secrets()").fetchall()
+    rows = run_query(connect(root, lake), "select * from duckdb_secrets()").fetchall()
     assert object_store["AWS_SECRET_ACCESS_KEY"] not in str(rows)
 
 
 def test_missing_and_altered_objects_are_named(inside, capsys):
     _, lake, pinned, _ = inside
-    assert finelake(capsys, "verify", "--deep") == (0, "2 tables of 2 stages are whole (4 rows).\n", "")
+    assert finelake(capsys, "verify", "--deep") == (0, "2 tables of 2 stages are complete (4 rows).\n", "")
     filesystem, path = storage.filesystem(snapshots.files(lake, "clean", pinned)[0])
     name = path.partition("/clean/records/")[2]
     content = filesystem.open_input_stream(path).read()
@@ -162,14 +162,14 @@ def test_what_no_pin_needs_is_waste_by_age(project):
     assert "0123" in unnamed(lake, "clean/records")
     pins = {(table.path, table.schema, table.content): "main" for table in (records, samples)}
     now = vacuum.Rules(days=-1)
-    assert vacuum.waste(lake, pins, vacuum.Rules()) == []
-    found = vacuum.waste(lake, pins, now)
+    assert vacuum.unreferenced(lake, pins, vacuum.Rules()) == []
+    found = vacuum.unreferenced(lake, pins, now)
     assert [(item.table, item.version, item.rows, item.files) for item in found] == [
         ("clean/records", 1, 1, 1),
         ("clean/records", None, None, 1),
     ]
     assert vacuum.delete(lake, found) == []
-    assert vacuum.waste(lake, pins, now) == []
+    assert vacuum.unreferenced(lake, pins, now) == []
     assert all(snapshots.intact(lake, table, deep=True) for table in (records, samples))
 
 
@@ -231,7 +231,7 @@ def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, small_project, tmp
     lake = {"FINELAKE_LAKE": f"{s3_lake}/chain"}
     there = small.make(tmp_path / "there")
     small.run(there, "repro", "split", **lake)
-    assert f"{len(small.STAGES)} stages are whole" in small.run(there, "verify", "--deep", **lake)
+    assert f"{len(small.STAGES)} stages are complete" in small.run(there, "verify", "--deep", **lake)
     assert not (there / "lakehouse").exists()
     assert small.manifests(there) == small.manifests(small_project)
     counts = ("sql", "--format", "csv", "select split, count(*) from split.records group by all order by all")

@@ -1,1 +1,1 @@
-"""What can be done to a text: normalisation, language, values, n-grams, personal data. No engine, no files."""
+"""Operations on a text: normalisation, language, values, n-grams, personal data. No engine, no files."""

@@ -1,8 +1,8 @@
 """Numbers and dates as people write them: with currencies, thousands separators, scales, units, names of months.
 
-Libraries read them: price-parser the amount and the currency, pint the unit, dateutil the date. What they would guess
-is refused here: an amount whose separators fit no one reading, every word beside it that is no scale, no percent sign
-and no unit of the column, and a date that is not written out.
+Libraries parse them: price-parser the amount and the currency, pint the unit, dateutil the date. Where a library would
+guess, the value is refused here: an amount with ambiguous separators, a word next to it that is not a scale, a percent
+sign or a unit of the column, and a date that is not written in full.
 """
 
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pint import UnitRegistry
 
 SCALES = {"k": 1e3, "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "mn": 1e6, "million": 1e6, "billion": 1e9}
-NO_UNIT = {"", "元", "%"}  # 12.5 % is 12.5
+NO_UNIT = {"", "元", "%"}  # words without effect: 12.5 % is 12.5
 LONGEST = 64  # characters of a number or a date
 
 
@@ -28,10 +28,10 @@ LONGEST = 64  # characters of a number or a date
 
 
 def amount(text: str, decimal: str = ".", units: Collection[str] | str = ()) -> float | None:
-    """The number that a text holds, None where it is none or can be read in two ways.
+    """The number in a text; None where the text is not a number or is ambiguous.
 
     `decimal` is the decimal separator, . or ,; the other one, spaces and ' separate thousands. `units` are the words
-    that may follow, or as one string the unit to which the number is converted. Currencies are not converted.
+    that may follow, or, given as one string, the unit to which the number is converted. Currencies are not converted.
     """
     if len(text) > LONGEST:
         return None
@@ -48,7 +48,7 @@ def amount(text: str, decimal: str = ".", units: Collection[str] | str = ()) -> 
 
 
 def _scaled(value: float, word: str, units: Collection[str]) -> float | None:
-    """`value`, multiplied by what the word behind it says: a unit, a scale, or a scale and a unit."""
+    """`value`, multiplied by the scale in the word after it, which may be a unit, a scale, or both."""
     known = NO_UNIT | set(units)
     if word in known:
         return value
@@ -57,16 +57,16 @@ def _scaled(value: float, word: str, units: Collection[str]) -> float | None:
 
 
 def _converted(value: float, word: str, unit: str) -> float | None:
-    """`value` of the unit `word`, or of a scale and a unit, in `unit`; a number without a unit is in it already."""
-    whole = convert(value, word, unit)
+    """`value` of the unit `word`, or of a scale and a unit, in `unit`; a number without a unit is already in `unit`."""
+    converted = convert(value, word, unit)
     scale, rest = _scale(word)
-    return convert(value * scale, rest, unit) if whole is None and scale else whole
+    return convert(value * scale, rest, unit) if converted is None and scale else converted
 
 
 def _scale(word: str) -> tuple[float | None, str]:
-    """The scale with which a word begins (None: with none), and what follows it."""
-    found = _SCALE.match(word)
-    return (SCALES[found[0].lower()], word[found.end() :].strip()) if found else (None, word)
+    """The scale with which a word begins (None where there is none), and the rest."""
+    scale = _SCALE.match(word)
+    return (SCALES[scale[0].lower()], word[scale.end() :].strip()) if scale else (None, word)
 
 
 _SCALE = re.compile("|".join(sorted(SCALES, key=len, reverse=True)), re.IGNORECASE)
@@ -79,7 +79,7 @@ def _grouped(decimal: str) -> re.Pattern[str]:
 
 # --- units -----------------------------------------------------------------------------------------------------------
 
-# Chinese units in pint's own language; 斤, 里 and 亩 are those of the mainland.
+# Chinese units in pint's syntax; 斤, 里 and 亩 are those of the mainland.
 CHINESE_UNITS = """
 公斤 = kilogram
 千克 = kilogram
@@ -108,15 +108,15 @@ CHINESE_UNITS = """
 年 = year
 @alias degree_Celsius = 摄氏度
 """
-# A unit, or one by another, and no expression.
+# A unit, or one unit per another; other expressions are refused.
 _UNIT = re.compile(r"[^\W\d_]+(?: [^\W\d_]+)*[23]?(?: ?/ ?[^\W\d_]+[23]?)?|°[CF]|%")
-_POWER = re.compile(r"[23]\b")  # NFKC makes m2 of m², which is m**2 for pint
+_POWER = re.compile(r"[23]\b")  # NFKC turns m² into m2, which pint reads as m**2
 
 
 def convert(value: float, word: str, unit: str) -> float | None:
     """`value` of the unit `word` in `unit`; None where pint does not know the word, or it measures something else.
 
-    The word is taken as it is written, else in lower case (KG). Without a word the value is in `unit` already.
+    The word is tried as written, then in lower case (KG). Without a word the value is already in `unit`.
     """
     from pint import PintError
 
@@ -134,18 +134,18 @@ def is_unit(word: str) -> bool:
     """Whether numbers can be converted to this unit."""
     try:
         return bool(word) and _registry().Unit(word) is not None
-    except Exception:  # pint's parser of expressions raises whatever it meets
+    except Exception:  # pint's parser raises exceptions of any type
         return False
 
 
 @cache
 def _registry() -> "UnitRegistry[Any]":
-    """pint's units and the Chinese ones; made once a process, and only where a column has a unit."""
+    """pint's units and the Chinese ones; built once per process, and only where a column has a unit."""
     import pint
 
-    found: UnitRegistry[Any] = pint.UnitRegistry()
-    found.load_definitions(CHINESE_UNITS.strip().split("\n"))
-    return found
+    registry: UnitRegistry[Any] = pint.UnitRegistry()
+    registry.load_definitions(CHINESE_UNITS.strip().split("\n"))
+    return registry
 
 
 # --- dates -----------------------------------------------------------------------------------------------------------
@@ -157,20 +157,20 @@ _WRITTEN = re.compile(
     r"(?:(?:,? | at )\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: ?[ap]\.?m\.?)?(?: ?(?:z|utc|gmt|[+-]\d\d:?\d\d))?)?",
     re.IGNORECASE,
 )
-# A date that says all of itself is the same, whatever stands for what it does not say.
-_INSTEAD = datetime(2000, 1, 1), datetime(2004, 2, 2)
+# A complete date parses to the same value under both defaults.
+_DEFAULTS = datetime(2000, 1, 1), datetime(2004, 2, 2)
 
 
 def written_date(text: str) -> str | None:
-    """A date with the English name of its month, day and year (4 digits) in ISO 8601; None for every other text.
+    """A date with an English month name, day and year (4 digits), in ISO 8601; None for every other text.
 
-    With or without a weekday (which is not checked) and a time, am or pm, and an offset, UTC or GMT; without one the
-    time has no zone. The names of other zones are refused: many stand for several.
+    A weekday (which is not checked), a time, am or pm, and an offset, UTC or GMT are optional; without an offset the
+    time has no zone. Names of other zones are refused, because many are ambiguous.
     """
     if len(text) > LONGEST or not _WRITTEN.fullmatch(text := normalise(text) or ""):
         return None
     try:
-        first, second = [parser.parse(text, default=instead, tzinfos=_zone) for instead in _INSTEAD]
+        first, second = [parser.parse(text, default=default, tzinfos=_zone) for default in _DEFAULTS]
     except (ValueError, OverflowError):
         return None
     return first.isoformat() if first == second else None

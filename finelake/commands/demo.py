@@ -1,4 +1,4 @@
-"""Run everything on a generated consumer bank: make its data, pull its API, `dvc repro`, show what came out."""
+"""Run everything on a generated consumer bank: generate its data, pull its API, run all stages, print the results."""
 
 import argparse
 import os
@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> None:
         raise UserError(f"{options.root} does not read {BANK}; run `finelake demo` in Finelake's own repository")
     if options.records < 1000:
         raise UserError(f"--records {options.records} is too few to train and test on; use 1000 or more")
-    print(f"The bank: {options.records:,} records in {BANK}", flush=True)
+    print(f"Demo bank: {options.records:,} records in {BANK}", flush=True)
     generate(options.root / BANK, records=options.records, seed=options.seed)
     _pull(options.root)
     reproduce(options.root, [])
@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def _pull(root: Path) -> None:
-    """Pull the complaints from the bank's API, which this process serves meanwhile."""
+    """Pull the complaints from the bank's API, which this process serves during the pull."""
     from finelake.demo.api import serve
 
     with serve(root / BANK) as url:

@@ -1,6 +1,6 @@
-"""Compare a table at two revisions: rows added, removed and changed, columns, and how each column's values moved.
+"""Compare a table at two revisions: rows added, removed and changed, columns, and the drift of each column.
 
-A revision is a commit, branch, tag or DVC experiment; `.`, or none, is the work tree.
+A revision is a commit, branch, tag or DVC experiment; `.`, the default of REV2, is the work tree.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from finelake.output.table import lines, printable, terminal_width
 EXAMPLE = "  finelake diff main split.records\n  finelake diff v1 v2 dedup.duplicates --format json"
 WORK_TREE = "."
 NAMES = ("column", "kind", "null", "distinct", "mean", "median", "PSI", "chance")
-LENGTHS = {"text": "text (length)", "list": "list (length)"}  # of these, mean, median and PSI are those of the lengths
-VISIBLE = 0.0005  # a share that moved less looks unmoved
+LENGTHS = {"text": "text (length)", "list": "list (length)"}  # mean, median and PSI are of the lengths
+VISIBLE = 0.0005  # a smaller change of a share rounds to none
 
 Answer = tuple[Columns, Rows, list[Drift]]
 
@@ -35,9 +35,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="REV1", help="the older revision")
     parser.add_argument("after", metavar="REV2", nargs="?", default=WORK_TREE, help="the newer one (the work tree)")
     parser.add_argument("table", metavar="TABLE", help="stage.table")
-    parser.add_argument("--examples", type=int, default=5, metavar="N", help="ids shown of each kind of rows (5)")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how the answer is printed (text)")
-    parser.add_argument("--memory", default=duck.MEMORY, help=f"what it may use before it spills ({duck.MEMORY})")
+    parser.add_argument("--examples", type=int, default=5, metavar="N", help="example ids per kind of difference (5)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (text)")
+    parser.add_argument(
+        "--memory", default=duck.MEMORY, help=f"memory that it may use before it spills ({duck.MEMORY})"
+    )
 
 
 def main(options: argparse.Namespace) -> None:
@@ -79,7 +81,7 @@ def _shown(rev: str) -> str:
 
 
 def _same(table: Table) -> Answer:
-    """What a comparison of equal contents comes to, without reading them."""
+    """The comparison of equal contents, without reading them."""
     return Columns(), Rows(key=(), before=table.rows, after=table.rows, counts=dict.fromkeys(compare.KINDS, 0)), []
 
 
@@ -101,7 +103,7 @@ def _compare(options: argparse.Namespace, stage: str, table: Table) -> Answer:
 
 
 def _plain(value: Any) -> Any:
-    """The answer as JSON knows it: a mean that is no number becomes null."""
+    """The answer as JSON types; a mean that is not finite becomes null."""
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -121,7 +123,7 @@ def _column_lines(columns: Columns) -> Iterator[str]:
 
 def _row_lines(rows: Rows) -> Iterator[str]:
     yield "\nRows" + (
-        f", matched by {', '.join(rows.key)}" if rows.key else ", compared as a multiset: no key names one"
+        f", matched by {', '.join(rows.key)}" if rows.key else ", compared as a multiset: the table has no key"
     )
     for kind, count in rows.counts.items():
         examples = ", ".join(rows.examples.get(kind, []))
@@ -132,12 +134,12 @@ def _row_lines(rows: Rows) -> Iterator[str]:
 
 def _drift_lines(drifts: list[Drift]) -> Iterator[str]:
     moved = [column for column in drifts if column.psi > 0 or column.before != column.after]
-    yield "\nValues, the most moved first"
+    yield "\nValues, largest drift first"
     cells = [_cells(column) for column in sorted(moved, key=lambda column: -column.psi)]
     yield from (f"  {line}" for line in lines(NAMES, cells, terminal_width() - 2, (False, False, *[True] * 6)))
     if len(moved) < len(drifts):
-        yield f"  {len(drifts) - len(moved)} columns did not move"
-    yield f"  PSI below {SOME} is stable, above {LARGE} a large shift; chance: the PSI to expect of equal distributions"
+        yield f"  {len(drifts) - len(moved)} columns did not drift"
+    yield f"  PSI below {SOME} is stable, above {LARGE} a large shift; chance: the PSI expected of equal distributions"
     yield from _moved_lines(moved)
 
 
@@ -149,7 +151,7 @@ def _moved_lines(drifts: list[Drift]) -> Iterator[str]:
         for column in drifts
     }
     if any(shares.values()):
-        yield "\nCategories, the values whose share moved most"
+        yield "\nCategories, the values whose share changed most"
     yield from (f"  {name}: {', '.join(moved)}" for name, moved in shares.items() if moved)
 
 

@@ -1,6 +1,6 @@
 """List the versions of a table: when each was written, its rows and content, and which branches and tags pin it.
 
-A version whose files are gone is marked; a table that no manifest pins is listed where the lake holds it.
+A version whose files are gone is marked. A table that no manifest pins is listed as long as the lake holds it.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     stage, name = split_table(options.table)
-    pinned, unknown = _everything_pinned(options.root)
+    pinned, unreadable = _everything_pinned(options.root)
     path = snapshots.table_path(stage, name)
     versions = snapshots.history(lake, path)
     if not versions:
@@ -45,27 +45,27 @@ def main(options: argparse.Namespace) -> None:
         rows = list(pool.map(lambda version: _row(lake, path, version, versions, pins), versions))
     for line in lines(NAMES, rows, WIDTH, (True, False, True, False, False, False)):
         print(line)
-    for line in unknown:
-        print(f"not known: {line}")
+    for line in unreadable:
+        print(f"could not read {line}")
 
 
 def _everything_pinned(root: Path) -> tuple[dict[str, Manifests], list[str]]:
-    """The manifests of the work tree and of every ref by name, and why those of some refs could not be read."""
-    found, unknown, read = {WORK_TREE: snapshots.manifests(root)}, [], {}
+    """The manifests of the work tree and of every ref by name, and the reason for each ref that could not be read."""
+    pinned, unreadable, read = {WORK_TREE: snapshots.manifests(root)}, [], {}
     for ref, commit in revisions(root).items():
         try:
             if commit not in read:
                 read[commit] = manifests_at(root, commit)
-            found[ref] = read[commit]
+            pinned[ref] = read[commit]
         except NothingPinned:
             continue
         except UserError as error:
-            unknown.append(f"what {ref} pins ({error})")
-    return found, unknown
+            unreadable.append(f"the pins of {ref}: {error}")
+    return pinned, unreadable
 
 
 def pins_of(pinned: Mapping[str, Manifests], stage: str, name: str) -> Pins:
-    """Who pins which content of a table."""
+    """The refs that pin each content of a table."""
     pins: Pins = {}
     for ref, manifests in pinned.items():
         table = manifests.get(stage, {}).get(name)
@@ -75,7 +75,7 @@ def pins_of(pinned: Mapping[str, Manifests], stage: str, name: str) -> Pins:
 
 
 def _shown(ref: str) -> str:
-    """A DVC experiment by its own name."""
+    """A ref's name; of a DVC experiment, the experiment's."""
     return ref.rsplit("/", 1)[-1] if f"refs/{ref}".startswith(EXPERIMENTS) else ref
 
 
@@ -95,8 +95,8 @@ def _state(lake: str, path: str, version: Version) -> str:
         return "not written by Finelake"
     table = Table(path, version.rows or 0, version.schema, version.content)
     if snapshots.intact(lake, table):
-        return "whole"
-    return "expired" if snapshots.expired(lake, table) else "files gone"
+        return "complete"
+    return "expired" if snapshots.expired(lake, table) else "files missing"
 
 
 def _no_such_table(table: str, pinned: Mapping[str, Manifests]) -> UserError:

@@ -15,7 +15,7 @@ from finelake.lake.errors import UserError
 
 EXAMPLE = "  finelake init complaints"
 NEEDS_PROJECT = False
-# Not under their own names: DVC takes every dvc.yaml below a project for its own.
+# Named *.in: DVC would run every dvc.yaml below a project.
 FILES = {
     "params.yaml.in": "params.yaml",
     "dvc.yaml.in": "dvc.yaml",
@@ -28,7 +28,7 @@ NEXT = """Next:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="the project's folder; it is made where it does not exist")
+    parser.add_argument("folder", type=Path, help="the project's folder; it is created if it does not exist")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
     refuse_bytes("the folder", str(folder.absolute()))
     for target in FILES.values():
         if (folder / target).exists():
-            raise UserError(f"{folder / target} exists already; choose another folder or remove that file")
+            raise UserError(f"{folder / target} already exists; choose another folder or remove that file")
     for name in ("data", "quality"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     templates = resources.files("finelake") / "templates"
@@ -48,13 +48,13 @@ def main(options: argparse.Namespace) -> None:
 
 
 def init_dvc(folder: Path) -> None:
-    """Make the folder a DVC project: of the Git repository it lies in, or of none."""
+    """Make the folder a DVC project, in the Git repository around it or without one."""
     if (folder / ".dvc").exists():
         return
-    found = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, text=True)
-    if found.returncode:
-        how = ["--no-scm"]
+    repository = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, text=True)
+    if repository.returncode:
+        flags = ["--no-scm"]
     else:
-        how = [] if Path(found.stdout.removesuffix("\n")).resolve() == folder.resolve() else ["--subdir"]
-    for command in (["init", "--quiet", *how], ["config", "--quiet", "core.analytics", "false"]):
+        flags = [] if Path(repository.stdout.removesuffix("\n")).resolve() == folder.resolve() else ["--subdir"]
+    for command in (["init", "--quiet", *flags], ["config", "--quiet", "core.analytics", "false"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=folder, check=True)

@@ -1,6 +1,6 @@
-"""Fetch what is new from an API source and land its pages as files for `ingest`.
+"""Fetch what is new from an API source, and store its pages as files for `ingest`.
 
-A killed pull repeats at most one page and loses none.
+After a kill, the next pull repeats at most one page and loses none.
 """
 
 import argparse
@@ -22,15 +22,15 @@ def main(options: argparse.Namespace) -> None:
 
 
 def pull_source(root: Path, name: str) -> None:
-    """Pull one API source of the project and say what came."""
+    """Pull one API source of the project and print the number of new items."""
     from finelake.jobs.sources import config as sources
     from finelake.jobs.sources import pull
 
-    found = sources.parse_sources(load(root / PARAMS).get("sources"))
-    unknown_key({name: None}, found, "sources")
-    source = found[name]
+    declared = sources.parse_sources(load(root / PARAMS).get("sources"))
+    unknown_key({name: None}, declared, "sources")
+    source = declared[name]
     if not isinstance(source, sources.Api):
-        raise UserError(f"the source {name} is no API; only sources of kind api are pulled")
+        raise UserError(f"the source {name} is not an API; only sources of kind api can be pulled")
     result = pull.pull(root, name, source)
     print(f"Pulled {name}: {result.items:,} new items on {result.pages} pages", flush=True)
     if result.more:

@@ -1,6 +1,6 @@
 """Check the pinned tables: keys, completeness, allowed values, leakage between parts, personal data, drift.
 
-Exit code 0: all passed; 1: warnings alone; 2: an error.
+Exit code 0: all passed; 1: warnings only; 2: an error.
 """
 
 import argparse
@@ -26,28 +26,32 @@ EXAMPLE = """  finelake quality
   finelake quality no_personal_data texts_stay_in_one_part
   finelake quality --rev main --format html --output quality.html"""
 EXIT = {"error": 2, "warning": 1}
-# What the stage writes. Training depends on the verdict, which is the same for all data that may be trained on.
+# The outputs of the stage. Training depends on the verdict, whose text is the same whenever training is allowed.
 VERDICT = Path("reports/quality.txt")
 METRICS = Path("metrics/quality.json")
 PAGE = Path("reports/quality.html")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help="checks to ask (all when none is named)")
-    parser.add_argument("--format", choices=("text", "json", "junit", "html"), default="text", help="default: text")
-    parser.add_argument("--output", type=_here, metavar="FILE", help="write there instead of printing")
-    parser.add_argument("--rev", help="check what a commit, branch, tag or experiment pinned, against its parent")
-    parser.add_argument("--list", action="store_true", help="print the checks as a Markdown table and ask none")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="checks to run (default: all)")
+    parser.add_argument(
+        "--format", choices=("text", "json", "junit", "html"), default="text", help="output format (text)"
+    )
+    parser.add_argument("--output", type=_here, metavar="FILE", help="write to this file instead of printing")
+    parser.add_argument(
+        "--rev", help="check the tables that a commit, branch, tag or experiment pinned, against its parent"
+    )
+    parser.add_argument("--list", action="store_true", help="print the checks as a Markdown table and run none")
 
 
 def _here(path: str) -> Path:
-    """A path as seen from the folder in which the command was given; it runs in the project's root."""
+    """A path relative to the folder in which the command was given; the command runs in the project's root."""
     return Path(path).absolute()
 
 
 def main(options: argparse.Namespace) -> int:
     root = options.root
-    checks = chosen(load_checks(root, load(root / PARAMS)), options.checks)
+    checks = select(load_checks(root, load(root / PARAMS)), options.checks)
     if options.list:
         print(report.as_markdown(checks), end="")
         return 0
@@ -65,7 +69,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _manifests(root: Path) -> quality.Manifests:
-    """Those of the work tree. UserError where one is missing: its tables would be passed over in silence."""
+    """The manifests of the work tree. UserError where one is missing: its tables would be skipped silently."""
     missing = [path for path in pinned_manifests(root) if not (root / path).exists()]
     if missing:
         raise UserError(f"{', '.join(missing)} is missing, so its tables cannot be checked; run `finelake repro`")
@@ -79,38 +83,38 @@ def _render(form: str, results: list[Result], title: str, pinned: quality.Manife
 
 
 def load_checks(root: Path, content: Mapping[str, Any]) -> list[Check]:
-    """The project's checks, as section `quality` of params.yaml sets them up. UserError for a mistake in either."""
+    """The project's checks, configured by section `quality` of params.yaml. UserError for a mistake in either."""
     params = parse(quality.Params, content.get("quality"), "quality")
     return quality.load_checks(root, params)
 
 
-def chosen(checks: list[Check], names: list[str]) -> list[Check]:
-    """Those of the checks that are named; all where none is. UserError for an unknown name."""
+def select(checks: list[Check], names: list[str]) -> list[Check]:
+    """The checks with these names; all where none is given. UserError for an unknown name."""
     known = [check.name for check in checks]
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known, otherwise="`finelake quality --list` names them")
-            raise UserError(f"{name} is not among the checks; {hint}")
+            hint = did_you_mean(name, known, otherwise="`finelake quality --list` lists them")
+            raise UserError(f"{name} is not a check; {hint}")
     return [check for check in checks if not names or check.name in names]
 
 
-def run(root: Path, chosen: Settings, content: Mapping[str, Any]) -> None:
-    """The stage `quality`: check the data stages' tables. UserError when a check finds an error.
+def run(root: Path, settings: Settings, content: Mapping[str, Any]) -> None:
+    """The stage `quality`: check the tables of the data stages. UserError when a check reports an error.
 
-    Tables of training runs are left out: they come after this stage and may still be those of older data.
+    Tables of training runs are left out: they are written after this stage and may still be those of older data.
     """
     (root / VERDICT).unlink(missing_ok=True)
     pinned = {stage: tables for stage, tables in manifests(root).items() if stage in DATA}
     checks = load_checks(root, content)
-    results = [result for result in quality.run_checks(root, chosen.lake, checks, pinned) if "@" not in result.table]
-    # What was pinned before is no dependency of the stage, so its files say nothing of it.
-    alone = [result for result in results if not result.check.compares]
-    write_atomically(root / PAGE, report.as_html(alone, "data stages, by themselves", pinned))
+    results = [result for result in quality.run_checks(root, settings.lake, checks, pinned) if "@" not in result.table]
+    # What was pinned before is not a dependency of the stage, so its outputs leave comparisons with it out.
+    reproducible = [result for result in results if not result.check.compares]
+    write_atomically(root / PAGE, report.as_html(reproducible, "data stages, without comparisons", pinned))
     for line in report.lines([result for result in results if result.status in report.FOUND]):
         print(line)
     print(f"quality: {report.summary(results)}; see {PAGE}", flush=True)
     _refuse_errors(results)
-    write_atomically(root / METRICS, json.dumps(metrics(alone), indent=2) + "\n")
+    write_atomically(root / METRICS, json.dumps(metrics(reproducible), indent=2) + "\n")
     write_atomically(root / VERDICT, "no errors\n")
 
 
@@ -124,10 +128,10 @@ def _refuse_errors(results: list[Result]) -> None:
 
 
 def metrics(results: list[Result]) -> dict:
-    """How many checks were asked, and failing rows by check with a warning."""
-    asked = [result for result in results if result.status != "skipped"]
+    """The number of checks that were run, and the failing rows of each check with a warning."""
+    completed = [result for result in results if result.status != "skipped"]
     warned: Counter[str] = Counter()
-    for result in asked:
+    for result in completed:
         if result.status == "warning":
             warned[result.check.name] += result.failing
-    return {"checks": len(asked), "warnings": dict(sorted(warned.items()))}
+    return {"checks": len(completed), "warnings": dict(sorted(warned.items()))}

@@ -16,8 +16,8 @@ EXAMPLE = "  finelake repair\n  finelake repair --deep clean\n  finelake repair 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="find what to rebuild by reading every data file")
-    parser.add_argument("--expired", action="store_true", help="also what `finelake vacuum --unmasked` deleted")
-    parser.add_argument("stages", nargs="*", help="stages to rebuild (all that are broken when none is named)")
+    parser.add_argument("--expired", action="store_true", help="also rebuild what `finelake vacuum --unmasked` deleted")
+    parser.add_argument("stages", nargs="*", help="stages to rebuild (default: all broken ones)")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -27,11 +27,11 @@ def main(options: argparse.Namespace) -> None:
         broken |= expired_stages(options.root, lake)
     unknown = [stage for stage in options.stages if stage not in broken]
     if unknown:
-        raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names those that have")
-    chosen = [stage for stage in broken if not options.stages or stage in options.stages]
-    # What a stage reads is rebuilt before it; those of training runs read the data stages.
-    chosen.sort(key=lambda stage: DATA.index(stage) if stage in DATA else len(DATA))
-    for stage in chosen:
+        raise UserError(f"{unknown[0]} has no broken table; `finelake verify` names the stages that have")
+    rebuilt = [stage for stage in broken if not options.stages or stage in options.stages]
+    # A stage is rebuilt after the stages that it reads; those of training runs read the data stages.
+    rebuilt.sort(key=lambda stage: DATA.index(stage) if stage in DATA else len(DATA))
+    for stage in rebuilt:
         print(f"Rebuilding {stage}")
         reproduce(options.root, [stage], ("--force", "--single-item"))
     check_manifests(options.root)

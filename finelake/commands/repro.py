@@ -1,6 +1,6 @@
 """Bring everything up to date: `dvc repro` with one warm JVM for all Spark stages.
 
-Parameters and pinned tables are checked first, so that a mistake shows in a second and not after an hour.
+Parameters and pinned tables are checked first, so that a mistake is reported in a second and not after an hour.
 """
 
 import argparse
@@ -28,7 +28,7 @@ EXAMPLE = "  finelake repro\n  finelake repro split"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", help="stages to bring up to date (all when none is named)")
+    parser.add_argument("targets", nargs="*", help="stages to bring up to date (default: all)")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -42,46 +42,46 @@ def reproduce(root: Path, targets: list[str], options: tuple[str, ...] = ()) -> 
     _check_access(root)
     _check_configuration(root)
     _check_stages(root, content)
-    chosen = settings(root)
+    configured = settings(root)
     forced = "--force" in options
     if not forced:
-        # DVC replaces such a manifest: from its cache, or its stage runs again.
+        # DVC replaces such a manifest from its cache, or reruns its stage.
         with contextlib.suppress(OtherFormat, AlteredManifest):
-            check_tables(root, chosen.lake)
+            check_tables(root, configured.lake)
     timings.start(root)
     before = _manifest_texts(root)
     if forced or not up_to_date(root, targets):
-        _run_dvc(root, ["repro", *options, *targets], chosen)
+        _run_dvc(root, ["repro", *options, *targets], configured)
     if not timings.read(root):
         print("Nothing to do: every stage is up to date.")
     if _manifest_texts(root) != before:
-        # A manifest that came from DVC's cache may name what the lake has lost since.
-        check_tables(root, chosen.lake)
+        # A manifest from DVC's cache may pin a table that the lake has lost.
+        check_tables(root, configured.lake)
 
 
 def _check_sections(content: Mapping[str, Any]) -> None:
-    # DVC would see it only when it comes to the stage that has none, hours later perhaps.
+    # DVC would report it only when it reaches that stage, perhaps hours later.
     absent = next((name for name in (*stages.SECTIONS, "runs") if name not in content), None)
     if absent:
         raise UserError(f"params.yaml: the section {absent} is missing; write `{absent}: {{}}` for its defaults")
 
 
 def _check_stages(root: Path, content: Mapping[str, Any]) -> None:
-    """UserError where dvc.yaml lacks a stage: DVC calls everything up to date where there is nothing to bring there."""
-    found = load(root / STAGE_FILE).get("stages")
-    if not isinstance(found, dict):
-        found = {}
-    wanted = (*stages.SHARED, *(stages.PER_RUN if content["runs"] else ()))
-    absent = next((name for name in wanted if name not in found), None)
+    """UserError where dvc.yaml lacks a stage: DVC would report that everything is up to date."""
+    declared = load(root / STAGE_FILE).get("stages")
+    if not isinstance(declared, dict):
+        declared = {}
+    required = (*stages.SHARED, *(stages.PER_RUN if content["runs"] else ()))
+    absent = next((name for name in required if name not in declared), None)
     if absent:
         raise UserError(
-            f"{STAGE_FILE} has no stage {absent}; bring the file back from Git, or take that of a new project "
+            f"{STAGE_FILE} has no stage {absent}; restore the file from Git, or copy that of a new project "
             "(`finelake init DIR`)"
         )
 
 
 def _check_access(root: Path) -> None:
-    """PermissionError naming what DVC would meet in the middle of a run, with a traceback of its own."""
+    """PermissionError for a path on which DVC would fail in the middle of a run, with a traceback."""
     for name in ("dvc.yaml", "dvc.lock", ".dvc/config", ".dvc/config.local", ".dvc/cache", ".dvc/tmp"):
         path = root / name
         needed = os.R_OK | (os.W_OK | os.X_OK if path.is_dir() else 0)
@@ -90,7 +90,7 @@ def _check_access(root: Path) -> None:
 
 
 def _check_configuration(root: Path) -> None:
-    """DVC's own error for settings that it cannot read; its command would print a traceback."""
+    """Raise DVC's error for a configuration that it cannot read; its command would print a traceback."""
     from dvc.config import Config
 
     Config(str(root / ".dvc"))
@@ -100,26 +100,26 @@ def _manifest_texts(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in manifest_files(root / FOLDER)}
 
 
-def _run_dvc(root: Path, arguments: list[str], chosen: Settings) -> None:
+def _run_dvc(root: Path, arguments: list[str], configured: Settings) -> None:
     from finelake.jobs.runner import LOG
     from finelake.jobs.spark.session import shared_jvm
 
     started = time.monotonic()
-    with shared_jvm(chosen.master, chosen.memory, root / LOG) as variables:
+    with shared_jvm(configured.master, configured.memory, root / LOG) as variables:
         command = [sys.executable, "-m", "dvc", *arguments]
         code = subprocess.run(command, cwd=root, env=environment() | variables).returncode
     _refresh_lock(root)
     _print_timings(timings.read(root), time.monotonic() - started)
     if code:
         raise UserError(
-            f"a stage failed (see above); fix it and run `finelake repro` again (Spark's own log is {LOG}; a stage "
-            "that `exited with -9` was killed, as the system does when memory runs out)"
+            f"a stage failed (see above); fix it and run `finelake repro` again (Spark's log is {LOG}; a stage that "
+            "`exited with -9` was killed, as the system does when memory runs out)"
         )
 
 
 def up_to_date(root: Path, targets: list[str]) -> bool:
     """Whether `dvc repro` would run nothing."""
-    # Without --with-deps, DVC looks at the targets alone and not at what they stand on.
+    # Without --with-deps, DVC checks only the targets and not the stages that they depend on.
     command = [sys.executable, "-m", "dvc", "status", "--quiet", *(["--with-deps", *targets] if targets else [])]
     return subprocess.run(command, cwd=root, env=environment(), capture_output=True).returncode == 0
 
@@ -132,7 +132,7 @@ def environment() -> dict[str, str]:
 def _refresh_lock(root: Path) -> None:
     """Let `git status` see that dvc.lock did not change where a filter leaves its training entries out of commits.
 
-    Git judges a file by its size before it asks the filter; adding the unchanged content makes it look again.
+    Git compares a file's size before it runs the filter; adding the unchanged content makes it compare again.
     """
 
     def git(*arguments: str) -> bool:

@@ -29,9 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    stage = options.stage.rpartition(":")[
-        2
-    ]  # below or above the project's folder DVC calls it sub/dvc.yaml:base@intent
+    # Where the project is not the root of the DVC repository, DVC names the stage sub/dvc.yaml:base@intent.
+    stage = options.stage.rpartition(":")[2]
     name, run_name = check_stage(stage)
     package = stages.BY_NAME[name].package
     content = check(options.root, data=package != "training")
@@ -76,7 +75,7 @@ def _run_data(root: Path, stage: str, content: Mapping[str, Any]) -> None:
 
 
 def check_stage(stage: str) -> tuple[str, str]:
-    """The name of a stage and of its run ("" without one). UserError for what is no stage."""
+    """The name of a stage and of its run ("" without one). UserError for an unknown stage."""
     name, _, run_name = stage.partition("@")
     if name not in stages.BY_NAME:
         raise UserError(f"{stage} is not a stage; {did_you_mean(name, stages.BY_NAME)}")

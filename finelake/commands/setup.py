@@ -1,4 +1,4 @@
-"""Fetch the Java libraries that Spark stages need, once per installation; with --cluster pack what a cluster needs."""
+"""Fetch the Java libraries of the Spark stages, once per installation; --cluster also packs what a cluster needs."""
 
 import argparse
 

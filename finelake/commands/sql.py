@@ -1,4 +1,4 @@
-"""Ask the pinned tables a question in SQL (DuckDB, no Spark), or open a shell for many.
+"""Query the pinned tables in SQL (DuckDB, no Spark), or open a shell.
 
 Every pinned table is a view: clean.records, dedup.duplicates, tokenize_intent.samples.
 """
@@ -23,20 +23,24 @@ EXAMPLE = """  finelake sql "select reason, count(*) from clean.rejects group by
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="one statement; without it, a shell (`.tables` lists the tables)")
-    parser.add_argument("--rev", help="ask the tables that this commit, branch, tag or experiment pinned")
-    parser.add_argument("--format", choices=("table", *duck.FORMATS), default="table", help="of the answer (table)")
-    parser.add_argument("--output", type=_here, metavar="FILE", help="write the answer here (csv, json, parquet)")
+    parser.add_argument("--rev", help="query the tables that this commit, branch, tag or experiment pinned")
+    parser.add_argument("--format", choices=("table", *duck.FORMATS), default="table", help="output format (table)")
+    parser.add_argument(
+        "--output", type=_here, metavar="FILE", help="write the answer to this file (csv, json, parquet)"
+    )
     parser.add_argument(
         "--tables-only",
         action="store_true",
         help="no other files, environment or network: for SQL that you did not write",
     )
-    parser.add_argument("--limit", type=int, default=100, help="rows that the format table shows (100)")
-    parser.add_argument("--memory", default=duck.MEMORY, help=f"what a query may use before it spills ({duck.MEMORY})")
+    parser.add_argument("--limit", type=int, default=100, help="rows shown by the format table (100)")
+    parser.add_argument(
+        "--memory", default=duck.MEMORY, help=f"memory that a query may use before it spills ({duck.MEMORY})"
+    )
 
 
 def _here(path: str) -> Path:
-    """A path as seen from the folder in which the command was given; it runs in the project's root."""
+    """A path relative to the folder in which the command was given; the command runs in the project's root."""
     return Path(path).absolute()
 
 
@@ -51,18 +55,18 @@ def main(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     if options.output and options.format == "table":
-        raise UserError("--output needs a format for files; add --format csv, json or parquet")
+        raise UserError("--output needs a file format; add --format csv, json or parquet")
     if options.output and options.query is None:
-        raise UserError("--output belongs to one query; name it, or leave --output out")
+        raise UserError("--output needs a query; add one, or leave --output out")
     if options.format == "parquet" and not options.output and sys.stdout.isatty():
-        raise UserError("parquet is not for a terminal; add --output FILE or send it into a pipe")
+        raise UserError("parquet cannot be shown on a terminal; add --output FILE or redirect it")
 
 
 def _answer(query: str, options: argparse.Namespace) -> None:
     lake = settings(options.root).lake
     files = not options.tables_only
     with duck.connect(options.root, lake, options.rev, options.memory, query, files) as connection:
-        answer = duck.ask(connection, query)
+        answer = duck.run_query(connection, query)
         if options.output:
             with replacing(options.output) as part, part.open("wb") as out:
                 duck.stream(connection, answer, options.format, out)
@@ -81,7 +85,7 @@ def _print_answer(answer, limit: int) -> None:
     for line in lines(answer.columns, rows[:limit], terminal_width(), duck.numeric(answer)):
         print(line)
     if len(rows) > limit:
-        print(f"the first {limit:,} rows; --limit shows more, --format csv all")
+        print(f"the first {limit:,} rows; --limit N shows more, --format csv all")
 
 
 def _print_tables(options: argparse.Namespace) -> None:

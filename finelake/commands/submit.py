@@ -1,7 +1,7 @@
-"""Run one data stage on a Spark cluster by spark-submit, wait for it and fetch its manifest.
+"""Run one data stage on a Spark cluster with spark-submit, wait for it and fetch its manifest.
 
 In client mode the driver is a process of this machine and reads this project; in cluster mode it runs on the cluster
-and gets params.yaml and the manifests and the tokenizer that the stage reads.
+and receives params.yaml, and the manifests and the tokenizer that the stage reads.
 """
 
 import argparse
@@ -29,16 +29,16 @@ from finelake.lake.tables import snapshots, storage
 EXAMPLE = (
     "  finelake submit clean --master spark://head:7077\n  finelake submit clean --master yarn --deploy-mode cluster"
 )
-SUBMISSIONS = "_submissions"  # folder of the lake in which drivers leave what came of a stage
+SUBMISSIONS = "_submissions"  # folder of the lake in which drivers store the outcome of a stage
 WORKSPACE = "workspace.zip"
 DRIVER_VARIABLE = {"yarn": "spark.yarn.appMasterEnv", "k8s": "spark.kubernetes.driverEnv"}  # prefix, by cluster manager
 WAIT = ("spark.yarn.submit.waitAppCompletion", "spark.kubernetes.submission.waitAppCompletion")
-STORE_PLACE = ("AWS_ENDPOINT_URL", "AWS_REGION")  # where an object store is, and what opens it
+STORE_PLACE = ("AWS_ENDPOINT_URL", "AWS_REGION")  # address of an object store; its keys follow
 STORE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SECRET_REFERENCE = "spark.kubernetes.driver.secretKeyRef"
 KUBERNETES = {  # without these, Kubernetes cannot start a driver that this machine describes
     "spark.kubernetes.container.image": "the image of driver and executors",
-    "spark.kubernetes.file.upload.path": "a folder such as s3a://BUCKET/upload by which the packages get there",
+    "spark.kubernetes.file.upload.path": "a folder such as s3a://BUCKET/upload through which the packages are sent",
 }
 STATE = re.compile(r"\((?:state|phase): (\w+)\)")  # in the reports of YARN and Kubernetes
 
@@ -59,36 +59,36 @@ def main(options: argparse.Namespace) -> None:
     timings.record(options.root, options.stage, time.monotonic() - started)
 
 
-def submit(root: Path, stage: str, chosen: Settings, deploy_mode: str, content: Mapping[str, Any]) -> str:
-    """Run the stage on the cluster, write its manifest into the project and return what is said of the run.
+def submit(root: Path, stage: str, settings: Settings, deploy_mode: str, content: Mapping[str, Any]) -> str:
+    """Run the stage on the cluster, write its manifest into the project and return the line that describes the run.
 
     UserError for what the cluster could not run, before anything is sent, and for the mistakes that the stage finds.
     """
     from finelake.jobs import runner
 
-    refuse(stage, chosen.master, deploy_mode, content)
-    reads = runner.prepare(root, stage, chosen.lake, content).declared.reads
-    spark = properties(stage, chosen, deploy_mode, content)
+    refuse(stage, settings.master, deploy_mode, content)
+    reads = runner.prepare(root, stage, settings.lake, content).declared.reads
+    spark = properties(stage, settings, deploy_mode, content)
     folder = f"{SUBMISSIONS}/{uuid.uuid4().hex}"
     result = f"{folder}/{snapshots.manifest_path(root, stage).name}"
     # Only its owner can read the temporary folder: the properties may hold secrets, and a driver here writes rows.
     with scratch(root / runner.LOG.parent) as room:
-        program = [stage, str(root) if deploy_mode == "client" else WORKSPACE, chosen.lake, result]
+        program = [stage, str(root) if deploy_mode == "client" else WORKSPACE, settings.lake, result]
         command = write(Path(os.path.relpath(room.folder)), root, stage, reads, spark) + program
-        print(f"{stage}: submitted to {chosen.master}, deploy mode {deploy_mode}", flush=True)
+        print(f"{stage}: submitted to {settings.master}, deploy mode {deploy_mode}", flush=True)
         code = watch(command, root / runner.LOG, stage, room.environment())
     try:
-        return fetch(root, stage, chosen.lake, result)
+        return fetch(root, stage, settings.lake, result)
     except FileNotFoundError:
         raise UserError(
             f"{stage} left no result (exit code {code} of spark-submit); see {runner.LOG}, fix it and submit again"
         ) from None
     finally:
-        storage.delete_folders(chosen.lake, [folder])
+        storage.delete_folders(settings.lake, [folder])
 
 
 def watch(command: list[str], log: Path, stage: str, variables: Mapping[str, str] | None = None) -> int:
-    """Run spark-submit with `variables` until the stage has ended, its console in `log`; prints each new state.
+    """Run spark-submit with `variables` until the stage has ended, with its console in `log`; prints each new state.
 
     Returns its exit code.
     """
@@ -103,9 +103,9 @@ def watch(command: list[str], log: Path, stage: str, variables: Mapping[str, str
     ):
         for line in process.stdout or ():
             console.write(line.encode())
-            found = STATE.search(line)
-            if found and found[1] != last:
-                last = found[1]
+            state = STATE.search(line)
+            if state and state[1] != last:
+                last = state[1]
                 print(f"{stage}: {last}", flush=True)
     return process.returncode
 
@@ -118,7 +118,7 @@ def spark_home() -> Path:
 
 
 def fetch(root: Path, stage: str, lake: str, result: str) -> str:
-    """Write the manifest that a driver left in the lake; the line said of its run. UserError when it failed by one."""
+    """Write the manifest that a driver left in the lake; returns its description. UserError when it failed with one."""
     outcome = json.loads(storage.read_bytes(lake, result))
     if "error" in outcome:
         raise UserError(outcome["error"])
@@ -126,33 +126,33 @@ def fetch(root: Path, stage: str, lake: str, result: str) -> str:
     return outcome["line"]
 
 
-# --- what could not run ----------------------------------------------------------------------------------------------
+# --- what cannot run -------------------------------------------------------------------------------------------------
 
 
 def refuse(stage: str, master: str, deploy_mode: str, content: Mapping[str, Any]) -> None:
-    """UserError for a stage, a master and a deploy mode that do not go together, or without Java or spark-submit."""
+    """UserError for a stage, master and deploy mode that cannot be combined, and without Java or spark-submit."""
     from finelake.jobs.spark.jars import java
 
     java()
     if not (spark_home() / "bin" / "spark-submit").is_file():
         raise UserError(f"{spark_home()} holds no bin/spark-submit; install pyspark again with pip")
     if stage.partition("@")[0] not in stages.SPARK:
-        raise UserError(f"{stage} is no Spark stage; run it with `finelake run {stage}`")
+        raise UserError(f"{stage} is not a Spark stage; run it with `finelake run {stage}`")
     if deploy_mode == "client":
         return
     if _manager(master) not in DRIVER_VARIABLE:
         raise UserError(
-            f"Spark has no cluster mode for Python on {master}; take --deploy-mode client, or yarn or k8s as the master"
+            f"Spark has no cluster mode for Python on {master}; use --deploy-mode client, or a yarn or k8s:// master"
         )
     if _manager(master) == "yarn" and MASK_KEY in stage_variables(stage, content):
         raise UserError(
-            f"on YARN {MASK_KEY} would become a Spark property, and it must stand in none; take --deploy-mode client"
+            f"on YARN {MASK_KEY} would become a Spark property, which must not hold it; use --deploy-mode client"
         )
     for name, path in local_paths(content).items() if stage == "ingest" else ():
         if not Path(path).is_absolute():
             raise UserError(
-                f"source {name} reads {path} of this project, which a driver on the cluster does not have; "
-                "take --deploy-mode client, or a path that every machine mounts"
+                f"source {name} reads {path} of this project, which a driver on the cluster cannot reach; "
+                "use --deploy-mode client, or a path that every machine mounts"
             )
 
 
@@ -161,38 +161,38 @@ def _manager(master: str) -> str:
 
 
 def local_paths(content: Mapping) -> dict[str, str]:
-    """By source, the file or folder that it reads."""
+    """By source, the local file or folder that it reads."""
     from finelake.jobs.sources import config as sources
 
-    found = {}
+    paths = {}
     for name, source in sources.parse_sources(content.get("sources")).items():
         if isinstance(source, sources.Database):
             url = sources.expand(source.url, name)
             if url.startswith("jdbc:sqlite:"):
-                found[name] = url.removeprefix("jdbc:sqlite:")
+                paths[name] = url.removeprefix("jdbc:sqlite:")
         else:
-            found[name] = source.landing if isinstance(source, sources.Api) else sources.expand(source.path, name)
-    return found
+            paths[name] = source.landing if isinstance(source, sources.Api) else sources.expand(source.path, name)
+    return paths
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-def properties(stage: str, chosen: Settings, deploy_mode: str, content: Mapping[str, Any]) -> dict[str, str]:
-    """The Spark properties of the submission. UserError for what Kubernetes lacks."""
+def properties(stage: str, settings: Settings, deploy_mode: str, content: Mapping[str, Any]) -> dict[str, str]:
+    """The Spark properties of the submission. UserError for a property that Kubernetes needs and does not have."""
     from finelake.jobs.spark.cluster import FOLDER, PYTHON, is_cluster, worker_python
     from finelake.jobs.spark.session import settings as session_settings
 
-    spark = session_settings(chosen.master, chosen.memory)
+    spark = session_settings(settings.master, settings.memory)
     spark |= {"spark.app.name": f"finelake {stage}", "spark.submit.deployMode": deploy_mode}
-    spark[PYTHON] = worker_python() if is_cluster(chosen.master) else sys.executable
+    spark[PYTHON] = worker_python() if is_cluster(settings.master) else sys.executable
     if deploy_mode == "client":
         return spark | {"spark.pyspark.driver.python": sys.executable}
-    manager = _manager(chosen.master)
+    manager = _manager(settings.master)
     variable = DRIVER_VARIABLE[manager]
     spark |= {f"{variable}.PYTHONPATH": FOLDER} | dict.fromkeys(WAIT, "true")
     secret = stage_variables(stage, content)
-    if not storage.is_local(chosen.lake):
+    if not storage.is_local(settings.lake):
         secret |= {name for name in STORE_KEYS if name in os.environ}
         spark |= {f"{variable}.{name}": os.environ[name] for name in STORE_PLACE if name in os.environ}
     if manager == "k8s":
@@ -218,7 +218,7 @@ def yarn_secrets(names: set[str]) -> dict[str, str]:
 
 
 def _check_kubernetes(spark: Mapping[str, str], names: set[str]) -> None:
-    """A variable's value would lie open in the pod's description, so that each must refer to a secret."""
+    """UserError unless each variable refers to a secret: its value would be visible in the pod's description."""
     needed = KUBERNETES | {f"{SECRET_REFERENCE}.{name}": f"SECRET:KEY that holds {name}" for name in sorted(names)}
     for key, meaning in needed.items():
         if key not in spark:
@@ -228,15 +228,15 @@ def _check_kubernetes(spark: Mapping[str, str], names: set[str]) -> None:
 
 
 def write(scratch: Path, root: Path, stage: str, reads: tuple[str, ...], spark: dict[str, str]) -> list[str]:
-    """Write driver, properties and, for cluster mode, workspace into `scratch`; the command without their arguments."""
-    driver, named = scratch / "finelake_driver.py", scratch / "spark.properties"
-    # Alone in its folder, which Python puts first on its path: next to the session's modules it would hide others.
+    """Write driver, properties and, for cluster mode, workspace into `scratch`; returns the command so far."""
+    driver, listed = scratch / "finelake_driver.py", scratch / "spark.properties"
+    # In a separate folder, which Python puts first on its path: next to the session's modules it would hide others.
     driver.write_bytes((resources.files("finelake.jobs.spark") / "driver.py").read_bytes())
     if spark["spark.submit.deployMode"] == "cluster":
         pack(scratch / WORKSPACE, root, stage, reads)
         spark["spark.files"] = ",".join(filter(None, (spark.get("spark.files"), str(scratch / WORKSPACE))))
-    named.write_text("".join(f"{key} {_escaped(value)}\n" for key, value in spark.items()), encoding="utf-8")
-    return [str(spark_home() / "bin" / "spark-submit"), "--properties-file", str(named), str(driver)]
+    listed.write_text("".join(f"{key} {_escaped(value)}\n" for key, value in spark.items()), encoding="utf-8")
+    return [str(spark_home() / "bin" / "spark-submit"), "--properties-file", str(listed), str(driver)]
 
 
 def _escaped(value: str) -> str:

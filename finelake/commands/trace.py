@@ -1,6 +1,6 @@
-"""Tell everything that happened to a record: origin, changes, duplicates, labels, split, and the models it taught.
+"""Show what happened to a record: origin, changes, duplicates, labels, split, and the models trained on it.
 
-Kinds, counts, labels and ids are shown, never a text.
+Prints kinds, counts, labels and ids, never a text.
 """
 
 import argparse
@@ -20,8 +20,8 @@ EXAMPLE = """  finelake trace 8cd10e7a
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", help="record_id, the beginning of one, or SOURCE/KEY")
-    parser.add_argument("--rev", help="ask the tables that this commit, branch, tag or experiment pinned")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how the answer is printed (text)")
+    parser.add_argument("--rev", help="read the tables that this commit, branch, tag or experiment pinned")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (text)")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -32,33 +32,33 @@ def main(options: argparse.Namespace) -> None:
         duck.connect(options.root, lake, options.rev) as connection,
         duck.sentences(),
     ):
-        there = duck.views(connection)
-        tables = Tables(connection, {name: table for name, table in pinned.items() if name in there})
-        told = trace(tables, options.root, options.rev, find(tables, options.record))
+        opened = duck.views(connection)
+        tables = Tables(connection, {name: table for name, table in pinned.items() if name in opened})
+        history = trace(tables, options.root, options.rev, find(tables, options.record))
     if options.format == "json":
-        print(json.dumps(told, ensure_ascii=False, indent=2, default=str))
+        print(json.dumps(history, ensure_ascii=False, indent=2, default=str))
         return
-    for line in _lines(told):
+    for line in _lines(history):
         print(printable(line))
 
 
-def _lines(told: Row) -> Iterator[str]:
-    yield f"record {told['record_id']}"
-    time = f"{told['occurred_at']} UTC" if told["occurred_at"] else "not known"
-    yield f"  source {told['source']}, key {_shown(told['source_key'])}, time {time}"
-    yield f"  business {_shown(told['business'])}, language {_shown(told['lang'])}"
-    for step in told["steps"]:
-        first, *rest = list(_sentences(step, told["record_id"])) or [step["outcome"]]
+def _lines(history: Row) -> Iterator[str]:
+    yield f"record {history['record_id']}"
+    time = f"{history['occurred_at']} UTC" if history["occurred_at"] else "unknown"
+    yield f"  source {history['source']}, key {_shown(history['source_key'])}, time {time}"
+    yield f"  business {_shown(history['business'])}, language {_shown(history['lang'])}"
+    for step in history["steps"]:
+        first, *rest = list(_sentences(step, history["record_id"])) or [step["outcome"]]
         yield f"{step['stage']:<18} {first}"
         yield from (f"{'':<18} {line}" for line in rest)
 
 
 def _shown(value: Any) -> str:
-    return "not known" if value is None else str(value)
+    return "unknown" if value is None else str(value)
 
 
 def _sentences(step: Row, record: str) -> Iterator[str]:
-    """What a stage did, a line each."""
+    """What a stage did, one line each."""
     if step["outcome"] == "unseen":
         yield "not seen: the stage ran before its input held the record; run `finelake repro`"
     for reject in step["rejects"] if step["outcome"] == "rejected" else []:
@@ -85,13 +85,13 @@ def _other(duplicate: Row) -> str:
 
 def _label_sentences(step: Row) -> Iterator[str]:
     for label in step.get("labels", []):
-        place = "" if label["start"] is None else f" at {label['start']} to {label['end']}"
-        yield f"{label['layer']}: {label['label']}{place}, {label['decided_by']}"
-    for said in step.get("annotations", []):
-        labels = ", ".join(label or "nothing" for label in said["labels"])
-        yield f"{said['role']} {said['annotator']} on {said['layer']}: {labels}"
-    for open_unit in step.get("todo", []):
-        yield f"{open_unit['layer']} needs a human: {open_unit['reason']}"
+        span = "" if label["start"] is None else f" at {label['start']} to {label['end']}"
+        yield f"{label['layer']}: {label['label']}{span}, {label['decided_by']}"
+    for annotation in step.get("annotations", []):
+        labels = ", ".join(label or "nothing" for label in annotation["labels"])
+        yield f"{annotation['role']} {annotation['annotator']} on {annotation['layer']}: {labels}"
+    for undecided in step.get("todo", []):
+        yield f"{undecided['layer']} needs a human: {undecided['reason']}"
 
 
 def _sample_sentences(step: Row) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Free unreferenced data: versions that no branch, tag, experiment or work tree pins, and what aborted writes left.
+"""Free unreferenced data: versions that no branch, tag, experiment or work tree pins, and aborted writes.
 
-Shows what it would free; --delete frees it. Never takes a file that a manifest needs, except, with --unmasked, those of
-the tables before mask, which hold personal data unmasked.
+Lists what it would free; --delete frees it. Never deletes a file that a manifest needs, except, with --unmasked, those
+of the tables before mask, which hold unmasked personal data.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from finelake.lake.config.project import settings
 from finelake.lake.errors import UserError
 from finelake.lake.tables.lockfile import is_current
 from finelake.lake.tables.snapshots import expire, intact
-from finelake.lake.tables.vacuum import GivenUp, Manifests, Rules, Waste, delete, pinned, waste
+from finelake.lake.tables.vacuum import Expendable, Manifests, Rules, Unreferenced, delete, pinned, unreferenced
 
 EXAMPLE = """  finelake vacuum
   finelake vacuum --keep-days 30 --keep-versions 2 --delete
@@ -22,12 +22,15 @@ EXAMPLE = """  finelake vacuum
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     default = Rules()
-    parser.add_argument("--delete", action="store_true", help="free it; without, it is only shown")
+    parser.add_argument("--delete", action="store_true", help="delete the data instead of only listing them")
     parser.add_argument(
-        "--keep-days", type=float, default=default.days, help="keep what is younger than so many days (default 7)"
+        "--keep-days", type=float, default=default.days, help="keep what is younger than this many days (default 7)"
     )
     parser.add_argument(
-        "--keep-versions", type=int, default=default.versions, help="keep the newest versions of each table (default 0)"
+        "--keep-versions",
+        type=int,
+        default=default.versions,
+        help="keep this many of the newest versions of each table (default 0)",
     )
     parser.add_argument(
         "--keep-history", action="store_true", help="keep what any commit pins, not only branches, tags and experiments"
@@ -47,31 +50,30 @@ def main(options: argparse.Namespace) -> None:
     rules = Rules(options.keep_days, options.keep_versions, options.keep_history)
     raw = stages.PRIVATE if options.unmasked else ()
     pins = pinned(options.root, rules.every_commit, options.without, masked(lake, raw))
-    found = [
-        item for item in waste(lake, pins, rules) if item.stage.partition("/")[0] in stages.SPARK
-    ]  # what else lies there is not Finelake's
-    for item in found:
+    # Other folders of the lake are not Finelake's.
+    items = [item for item in unreferenced(lake, pins, rules) if item.stage.partition("/")[0] in stages.SPARK]
+    for item in items:
         print(f"  {item.table:<28} {_what(item):<26} {item.files:>6} files {item.size / 1e6:>12,.1f} MB")
     if options.delete:
-        _record_expired([item for item in found if item.stage in raw], lake)
-    left = delete(lake, found) if options.delete else []
-    for stage in sorted({item.stage for item in left}):
-        print(f"{stage} is being written and was passed over; run this again later.")
-    print(_sum([item for item in found if item not in left], options.delete))
+        _record_expired([item for item in items if item.stage in raw], lake)
+    kept = delete(lake, items) if options.delete else []
+    for stage in sorted({item.stage for item in kept}):
+        print(f"{stage} is being written and was skipped; run this again later.")
+    print(_sum([item for item in items if item not in kept], options.delete))
 
 
-def masked(lake: str, raw: tuple[str, ...]) -> GivenUp:
-    """Gives up the stages `raw` where the masked tables were made from them and are whole."""
+def masked(lake: str, raw: tuple[str, ...]) -> Expendable:
+    """The stages `raw` are expendable where the masked tables were made from them and are complete."""
 
-    def given_up(manifests: Manifests, stages: Mapping[str, Any]) -> tuple[str, ...]:
+    def expendable(manifests: Manifests, stages: Mapping[str, Any]) -> tuple[str, ...]:
         tables = manifests.get("mask", {}).values()
         current = bool(tables) and all(is_current(stages, stage) for stage in (*raw, "mask"))
         return raw if current and all(intact(lake, table) for table in tables) else ()
 
-    return given_up
+    return expendable
 
 
-def _record_expired(items: list[Waste], lake: str) -> None:
+def _record_expired(items: list[Unreferenced], lake: str) -> None:
     versions: dict[str, set[int]] = {}
     for item in items:
         if item.version is not None:
@@ -80,14 +82,14 @@ def _record_expired(items: list[Waste], lake: str) -> None:
         expire(lake, table, numbers)
 
 
-def _what(item: Waste) -> str:
+def _what(item: Unreferenced) -> str:
     return "aborted write" if item.version is None else f"version {item.version}, {item.rows:,} rows"
 
 
-def _sum(items: list[Waste], deleted: bool) -> str:
+def _sum(items: list[Unreferenced], deleted: bool) -> str:
     if not items:
         return "Nothing to free: every data file is pinned, or kept by a rule."
     size = f"{sum(item.size for item in items) / 1e6:,.1f} MB in {sum(item.files for item in items):,} files"
     return (
-        f"Freed {size}." if deleted else f"{size} could be freed; `finelake vacuum --delete` with the same rules does."
+        f"Freed {size}." if deleted else f"{size} could be freed; run `finelake vacuum --delete` with the same options."
     )

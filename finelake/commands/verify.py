@@ -1,4 +1,4 @@
-"""Check that the lake holds every pinned table: version, files and their sizes; with --deep every byte of them.
+"""Check that the lake holds every pinned table: version, files and their sizes; with --deep, every byte of them.
 
 Names each manifest, table, version or file that is missing or altered, and the command that repairs it.
 """
@@ -13,7 +13,7 @@ from finelake.lake.tables.snapshots import FOLDER, Table, expired, manifests, pr
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
 
-NAMED = 15  # problems of a lake that are named at once
+NAMED = 15  # problems that one message names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,64 +28,65 @@ def main(options: argparse.Namespace) -> None:
 
 
 def describe(root: Path, lake: str) -> None:
-    """Print what is whole, after it was checked, and what was expired on purpose."""
+    """Print what was checked and is complete, and what was expired on purpose."""
     pinned = manifests(root)
     if not pinned:
         print("Nothing is pinned yet; `finelake repro` runs the stages.")
         return
-    gone = expired_stages(root, lake)
-    tables = [table for stage in pinned.keys() - gone.keys() for table in pinned[stage].values()]
-    print(f"{len(tables)} tables of {len(pinned) - len(gone)} stages are whole ({sum(t.rows for t in tables):,} rows).")
-    if gone:
-        print(f"{', '.join(gone)}: expired on purpose; `finelake repair --expired` rebuilds them from the sources.")
+    absent = expired_stages(root, lake)
+    tables = [table for stage in pinned.keys() - absent.keys() for table in pinned[stage].values()]
+    stages, rows = len(pinned) - len(absent), sum(table.rows for table in tables)
+    print(f"{len(tables)} tables of {stages} stages are complete ({rows:,} rows).")
+    if absent:
+        print(f"{', '.join(absent)}: expired on purpose; `finelake repair --expired` rebuilds them from the sources.")
 
 
 def check_manifests(root: Path) -> None:
-    """UserError naming every manifest that dvc.lock pins and that is missing, or is another one."""
+    """UserError naming every manifest that dvc.lock pins and that is missing or differs."""
     pinned = pinned_manifests(root)
     wrong = [f"{path} is missing" for path in pinned if not (root / path).exists()]
-    here = [path for path in pinned if (root / path).exists()]
-    other = [path for path in here if digest(root / path) != pinned[path]]
+    present = [path for path in pinned if (root / path).exists()]
+    other = [path for path in present if digest(root / path) != pinned[path]]
     wrong += [f"{path} is not the one that dvc.lock pins" for path in other]
     if wrong:
         raise UserError(
-            f"{'; '.join(wrong)}: it was lost or altered, or its stage was run by hand; `finelake repro` brings "
-            "manifests and dvc.lock together again"
+            f"{'; '.join(wrong)}: it was lost or altered, or its stage was run by hand; `finelake repro` makes "
+            "manifests and dvc.lock consistent again"
         )
 
 
 def pinned_manifests(root: Path) -> dict[str, str]:
-    """Path -> MD5 of every manifest that dvc.lock names."""
-    found = {path: md5 for entry in work_tree(root).values() for path, md5 in outputs(entry).items()}
-    return {path: md5 for path, md5 in found.items() if path.startswith(f"{FOLDER}/")}
+    """Path -> MD5 of every manifest that dvc.lock pins."""
+    pinned = {path: md5 for entry in work_tree(root).values() for path, md5 in outputs(entry).items()}
+    return {path: md5 for path, md5 in pinned.items() if path.startswith(f"{FOLDER}/")}
 
 
 def broken_stages(root: Path, lake: str, deep: bool = False) -> dict[str, list[str]]:
-    """What is missing or altered, by the stage that pinned it; not what was expired on purpose."""
-    found = {
+    """What is missing or altered, by the stage that pinned it, without what was expired on purpose."""
+    broken = {
         stage: [problem for table in tables.values() for problem in _faults(lake, table, deep)]
         for stage, tables in manifests(root).items()
     }
-    return {stage: listed for stage, listed in found.items() if listed}
+    return {stage: faults for stage, faults in broken.items() if faults}
 
 
 def _faults(lake: str, table: Table, deep: bool) -> list[str]:
-    found = list(problems(lake, table, deep))
-    return [] if found and expired(lake, table) else found
+    faults = list(problems(lake, table, deep))
+    return [] if faults and expired(lake, table) else faults
 
 
 def expired_stages(root: Path, lake: str) -> dict[str, list[str]]:
     """The tables that were expired on purpose, by stage."""
-    found = {stage: [t.path for t in tables.values() if expired(lake, t)] for stage, tables in manifests(root).items()}
-    return {stage: listed for stage, listed in found.items() if listed}
+    paths = {stage: [t.path for t in tables.values() if expired(lake, t)] for stage, tables in manifests(root).items()}
+    return {stage: listed for stage, listed in paths.items() if listed}
 
 
 def check_tables(root: Path, lake: str, deep: bool = False) -> None:
-    """UserError naming all that is missing or altered."""
+    """UserError naming everything that is missing or altered."""
     broken = broken_stages(root, lake, deep)
     if broken:
-        problems = [problem for found in broken.values() for problem in found]
+        problems = [problem for faults in broken.values() for problem in faults]
         more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
         listed = "; ".join([*problems[:NAMED], *more])
-        how = " --deep" if deep else ""
-        raise UserError(f"{listed}; rebuild what is missing or altered with `finelake repair{how}`")
+        flag = " --deep" if deep else ""
+        raise UserError(f"{listed}; rebuild what is missing or altered with `finelake repair{flag}`")

@@ -11,33 +11,33 @@ from finelake.lake.quality.checks import Check, Manifests, Result, Status
 from finelake.output.table import printable
 
 STATUSES: tuple[Status, ...] = ("error", "warning", "skipped", "passed")
-FOUND = STATUSES[:2]  # those whose failing rows are shown
+FOUND = STATUSES[:2]  # the statuses whose failing rows are shown
 
 
 def as_text(results: Sequence[Result]) -> str:
-    """One line a check and table, the worst first, failing rows below; the last line counts."""
+    """One line per check and table, the worst first, failing rows below; the last line is the summary."""
     return "\n".join([*lines(results), summary(results)]) + "\n"
 
 
 def lines(results: Sequence[Result]) -> list[str]:
-    """One line a check and table, failing rows below, the worst first."""
+    """One line per check and table, failing rows below, the worst first."""
     names = max((len(result.check.name) for result in results), default=0)
     tables = max((len(result.table) for result in results), default=0)
-    told = []
+    written = []
     for result in worst_first(results):
-        line = f"{result.status:<7}  {result.check.name:<{names}}  {result.table:<{tables}}  {found(result)}"
-        told.append(printable(line.rstrip()))
+        line = f"{result.status:<7}  {result.check.name:<{names}}  {result.table:<{tables}}  {finding(result)}"
+        written.append(printable(line.rstrip()))
         if result.status in FOUND:
-            told += [printable(f"           {_pairs(example)}") for example in result.examples]
-    return told
+            written += [printable(f"           {_pairs(example)}") for example in result.examples]
+    return written
 
 
 def worst_first(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (STATUSES.index(result.status), result.check.name, result.table))
 
 
-def found(result: Result) -> str:
-    """What a check found, in a few words."""
+def finding(result: Result) -> str:
+    """The result of a check in a few words."""
     if result.status == "skipped":
         return result.reason
     why = f" ({result.reason})" if result.reason else ""
@@ -62,7 +62,7 @@ def as_json(results: Sequence[Result]) -> str:
         {
             "check": result.check.name,
             "table": result.table,
-            "law": result.check.law,
+            "law": result.check.rule,
             "severity": result.check.severity,
             "status": result.status,
             "reason": result.reason,
@@ -81,7 +81,7 @@ def _plain(result: Result) -> list[dict[str, Any]]:
 
 
 def as_junit(results: Sequence[Result]) -> str:
-    """JUnit's XML: one testcase a check and table; an error fails, a warning passes with a system-out."""
+    """JUnit's XML: one testcase per check and table; an error fails, a warning passes with a system-out."""
     counts = Counter(result.status for result in results)
     seconds = sum(result.seconds for result in results)
     numbers = {"tests": len(results), "failures": counts["error"], "errors": 0, "skipped": counts["skipped"]}
@@ -98,11 +98,11 @@ def as_junit(results: Sequence[Result]) -> str:
 def _testcase(result: Result) -> ET.Element:
     named = {"classname": result.table, "name": result.check.name, "time": f"{result.seconds:.3f}"}
     case = ET.Element("testcase", named)
-    told = "\n".join([result.check.law, found(result), *[_pairs(example) for example in result.examples]])
+    details = "\n".join([result.check.rule, finding(result), *[_pairs(example) for example in result.examples]])
     if result.status == "error":
-        ET.SubElement(case, "failure", {"type": "error", "message": _xml(found(result))}).text = _xml(told)
+        ET.SubElement(case, "failure", {"type": "error", "message": _xml(finding(result))}).text = _xml(details)
     elif result.status == "warning":
-        ET.SubElement(case, "system-out").text = _xml(f"warning: {told}")
+        ET.SubElement(case, "system-out").text = _xml(f"warning: {details}")
     elif result.status == "skipped":
         ET.SubElement(case, "skipped", {"message": _xml(result.reason)})
     return case
@@ -116,11 +116,11 @@ def _xml(text: str) -> str:
 
 
 def as_html(results: Sequence[Result], title: str, pinned: Manifests) -> str:
-    """One page that needs nothing else; every text in it is escaped."""
+    """One self-contained page; every text in it is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["found"] = found
+    environment.filters["finding"] = finding
     template = (resources.files("finelake") / "templates" / "quality.html").read_text(encoding="utf-8")
     ordered = worst_first(results)
     tables = {f"{stage}.{name}": table for stage, tables in pinned.items() for name, table in tables.items()}
@@ -135,10 +135,10 @@ def as_html(results: Sequence[Result], title: str, pinned: Manifests) -> str:
 
 
 def as_markdown(checks: Sequence[Check]) -> str:
-    """A table of what each check asks of which tables, and of the values that can be set."""
-    lines = ["| check | tables | severity | values | law |", "|---|---|---|---|---|"]
+    """A table of each check's tables, severity, values that can be set, and rule."""
+    lines = ["| check | tables | severity | values | rule |", "|---|---|---|---|---|"]
     for check in checks:
-        cells = (check.name, ", ".join(check.tables), _severity(check), _values(check), check.law)
+        cells = (check.name, ", ".join(check.tables), _severity(check), _values(check), check.rule)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What came out of a run: counts from the pinned tables, scores from the metrics."""
+"""The summary after a run: counts from the pinned tables, scores from the metrics."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from finelake.output.table import printable
 
 ROWS = """
     select stage, kept, rejected from (
-        select 1 as place, 'ingest' as stage, (select count(*) from ingest.records) as kept,
+        select 1 as position, 'ingest' as stage, (select count(*) from ingest.records) as kept,
                (select count(*) from ingest.rejects) as rejected
         union all select 2, 'clean', (select count(*) from clean.records), (select count(*) from clean.rejects)
         union all select 3, 'dedup', (select count(*) from dedup.records), (select count(*) from dedup.rejects)
@@ -18,7 +18,7 @@ ROWS = """
                (select count(*) from mask.rejects
                 where reason = 'personal_data' and not regexp_matches(detail, '^(label|annotator): '))
         union all select 5, 'split', (select count(*) from split.records), (select count(*) from split.rejects)
-    ) order by place"""
+    ) order by position"""
 REJECTS = """
     select stage || ': ' || reason as why, count(*) as rows from (
         from ingest.rejects union all from clean.rejects union all from dedup.rejects union all from mask.rejects
@@ -33,7 +33,7 @@ SPLIT = """
 
 
 def print_summary(root: Path) -> None:
-    """Print the tables' and the models' figures, and where to look further."""
+    """Print the counts of the tables and the scores of the models, and where to look further."""
     connection = connect(root, settings(root).lake)
     print()
     _print("Records by stage (kept, rejected)", connection.sql(ROWS).fetchall())
@@ -70,7 +70,7 @@ def _text(cell) -> str:
 
 
 def _scores(path: Path) -> list[tuple]:
-    """One row per metric: the model's figure with its interval, then the baselines'. UserError for a damaged file."""
+    """One row per metric: the model's score with its interval, then the baselines'. UserError for a damaged file."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         systems = [name for name in ("model", "majority", "tfidf") if name in scores]

@@ -1,4 +1,4 @@
-"""Rows as text that fits the terminal: wide cells are cut; where that leaves too little, a row takes many lines."""
+"""Rows as text that fits the terminal: wide cells are cut; where that leaves too little, a row takes several lines."""
 
 import itertools
 import shutil
@@ -6,19 +6,19 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 GAP = "  "
-LEAST = 12  # places that a cut cell keeps; where there are fewer, rows are shown one under the other
-PIPED = 120  # places where the output is no terminal
+LEAST = 12  # columns of the terminal that a cut cell keeps; where there are fewer, each row takes several lines
+PIPED = 120  # columns where the output is not a terminal
 
 
 def terminal_width() -> int:
-    """Places in a line of the terminal."""
+    """The width of the terminal, in columns."""
     return shutil.get_terminal_size((PIPED, 40)).columns
 
 
 def lines(names: Sequence[str], rows: Sequence[Sequence], width: int, right: Sequence[bool] = ()) -> Iterator[str]:
-    """The rows under their column names, no line wider than `width`; `right` says which columns align right.
+    """The rows under their column names, no line wider than `width`; `right`: which columns are aligned right.
 
-    Where the columns do not fit side by side, each row is shown as one line a column.
+    Where the columns do not fit side by side, each row is shown as one line per column.
     """
     names = [printable(name) for name in names]
     texts = [[printable(value) for value in row] for row in rows]
@@ -34,7 +34,7 @@ def lines(names: Sequence[str], rows: Sequence[Sequence], width: int, right: Seq
 
 
 def _fit(needed: Sequence[int], room: int) -> list[int] | None:
-    """The columns' widths: all are cut to the greatest width with which they fit. None where that is too little."""
+    """The columns' widths, cut to the largest common maximum that fits. None where that is below LEAST."""
     for most in range(room, LEAST - 1, -1):
         widths = [min(size, most) for size in needed]
         if sum(widths) <= room:
@@ -51,19 +51,19 @@ def _one_under_the_other(names: Sequence[str], texts: Sequence[Sequence[str]], w
 
 
 def printable(value) -> str:
-    """A value as one line of text; a line break or another control character must not reach the terminal."""
+    """A value as one line of text: no line break or other control character may reach the terminal."""
     text = "NULL" if value is None else str(value)
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _width(text: str) -> int:
-    """Places that the text takes: a Chinese character takes two."""
+    """Terminal columns that the text takes: a Chinese character takes two."""
     if text.isascii():
         return len(text)
-    return sum(_places(letter) for letter in text)
+    return sum(_columns(letter) for letter in text)
 
 
-def _places(letter: str) -> int:
+def _columns(letter: str) -> int:
     if unicodedata.combining(letter):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

@@ -1,4 +1,4 @@
-"""What several people said of one unit becomes gold labels, or what the unit waits for. In plain Python."""
+"""Adjudication: the annotations of one unit become gold labels, or the reason why a human is needed. Plain Python."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from finelake.lake.config.contract import HUMAN_ROLES, ROLES, SPAN_LAYERS
 from finelake.lake.keys import joined
 
-DISPUTED = "__disputed__"  # the label by which an arbitrator hands a unit to the committee
+DISPUTED = "__disputed__"  # the label by which an arbitrator passes a unit to the committee
 OUTSIDE = "O"  # the label of a character outside all spans, and of a record without a scene
 NOTHING = None  # the committee's vote for "nothing found"
 
@@ -18,7 +18,7 @@ Label = tuple[str, Any, Any]  # label, start and end (int); the last two None fo
 
 
 class Rules(Protocol):
-    """The parameters of adjudication; those of annotate have them."""
+    """The parameters of adjudication, a subset of those of annotate."""
 
     @property
     def layers(self) -> tuple[str, ...]: ...
@@ -30,16 +30,16 @@ class Rules(Protocol):
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one person says of one unit."""
+    """The labels of one person on one unit."""
 
     labels: frozenset[Label]
-    whole: bool  # nothing of it was rejected, and it is no dispute: the set may be compared
+    whole: bool  # nothing was rejected and nothing is disputed: the set can be compared
     disputed: bool
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`outcome` is one of DECIDED, a reason for todo, or None where no one's word counts."""
+    """`outcome` is one of DECIDED, a reason for the review queue, or None where no opinion counts."""
 
     outcome: str | None
     labels: frozenset[Label]
@@ -48,7 +48,7 @@ class Verdict:
 
 
 def judge(layer: str | None, text: str | None, marks: Sequence[Mark], rules: Rules) -> Verdict:
-    """The verdict on one unit. `text` None: no such record. The order of `marks` does not matter."""
+    """The verdict on one unit. `text` is None where the record does not exist. The order of `marks` is irrelevant."""
     unit_reason = "unknown_layer" if layer not in rules.layers else "unknown_record" if text is None else None
     if unit_reason:
         return Verdict(None, frozenset(), tuple((mark, unit_reason) for mark in marks), {})
@@ -89,7 +89,7 @@ def decide(opinions: Mapping[str, Sequence[Opinion]], votes: int) -> tuple[str |
 
 
 def vote(committee: Sequence[Opinion], votes: int) -> tuple[str, frozenset[Label]]:
-    """Labels with at least `votes` votes and more than half of the members; "nothing found" is voted on likewise."""
+    """Labels with at least `votes` votes and more than half of the members; "nothing found" is one of the options."""
     count: Counter[Label | None] = Counter()
     for one in committee:
         count.update(one.labels or ([NOTHING] if one.whole else []))
@@ -107,18 +107,18 @@ def anchor(text: str, quote: str | None, start: int | None) -> tuple[int, int] |
     near = start or 0
     after = text.find(quote, max(near, 0))
     before = text.rfind(quote, 0, max(near, 0) + len(quote) - 1)
-    found = [place for place in (before, after) if place >= 0]  # the earlier first, so that it wins a tie
-    if not found:
+    offsets = [offset for offset in (before, after) if offset >= 0]  # the earlier first, so that it wins a tie
+    if not offsets:
         return None
-    place = min(found, key=lambda place: abs(place - near))
-    return place, place + len(quote)
+    nearest = min(offsets, key=lambda offset: abs(offset - near))
+    return nearest, nearest + len(quote)
 
 
 def patterns(annotators: Sequence[Opinion], layer: str, length: int) -> dict[tuple[str, ...], int]:
-    """Label of each annotator (in their order) -> how many characters, or records for a scene, carry them.
+    """Label of each annotator (in order) -> the number of characters, or of records for a scene, with these labels.
 
-    Empty unless two or more annotators have whole sets and nobody else's is broken. A character in several spans
-    of one person carries their labels joined.
+    Empty unless there are two or more annotators and all their sets are whole. A character in several spans of one
+    person has their labels joined.
     """
     if len(annotators) < 2 or not all(one.whole for one in annotators):
         return {}
@@ -179,19 +179,19 @@ def _anchored(mark: Mark, layer: str, text: str) -> Label | Literal["lost"] | No
         return NOTHING
     if label == DISPUTED or layer not in SPAN_LAYERS:
         return label, None, None
-    place = anchor(text, mark["quote"], mark["start"])
-    return (label, *place) if place else "lost"
+    span = anchor(text, mark["quote"], mark["start"])
+    return (label, *span) if span else "lost"
 
 
 def _unanimous(opinions: Sequence[Opinion]) -> bool:
     return all(one.whole and one.labels == opinions[0].labels for one in opinions)
 
 
-def _covering(labels: Iterable[Label], place: int) -> list[str]:
-    return [label for label, start, end in labels if start <= place < end]
+def _covering(labels: Iterable[Label], offset: int) -> list[str]:
+    return [label for label, start, end in labels if start <= offset < end]
 
 
 def _joined(labels: Iterable[str]) -> str:
-    """The labels of a character as one; a label that is called as OUTSIDE is written so that it stays another one."""
+    """The labels of a character as one; a label equal to OUTSIDE is escaped, so that it stays distinct."""
     name = joined(sorted(set(labels)))
     return f"\\{name}" if name == OUTSIDE else name or OUTSIDE

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 
 def cohen_kappa(table: Mapping[tuple[str, ...], int]) -> float:
-    """Cohen's kappa (1960) from counts of label pairs; 1.0 where both used one and the same label throughout.
+    """Cohen's kappa (1960) from counts of label pairs; 1.0 where both always used the same single label.
 
-    In exact fractions, so that the order of the counts can't show in the last bit.
+    Exact fractions keep the last bit independent of the order of the counts.
     """
     total = sum(table.values())
     observed = Fraction(sum(count for (a, b), count in table.items() if a == b), total)

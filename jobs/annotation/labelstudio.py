@@ -1,7 +1,7 @@
-"""Label Studio's JSON: records out as tasks, people's labels back as annotation rows.
+"""Label Studio's JSON: records are exported as tasks, labels are imported as annotation rows.
 
-Format: https://labelstud.io/guide/task_format. Regions of type `labels` carry a span layer, `choices` carry a scene
-or a dispute; `from_name` of a region is the layer. The labelling interface that fits is made by `interface`.
+Format: https://labelstud.io/guide/task_format. Regions of type `labels` hold a span layer, `choices` hold a scene or a
+dispute; `from_name` of a region is the layer. `interface` makes the labelling interface.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from finelake.jobs.annotation.adjudicate import DISPUTED, anchor
 from finelake.lake.config.contract import HUMAN_ROLES, LAYERS, SPAN_LAYERS
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 
 Row = dict[str, Any]  # the columns of ANNOTATIONS
 DISPUTE = "dispute"  # from_name of the choice by which an arbitrator disputes layers
@@ -33,11 +33,11 @@ def interface(labels: Mapping[str, Sequence[str]]) -> str:
 
 
 def to_tasks(records: Iterable[Mapping[str, Any]], annotations: Iterable[Mapping[str, Any]] = ()) -> list[dict]:
-    """Tasks to import, one a masked record (record_id, source, text), in the order of `record_id`.
+    """Tasks to import, one per masked record (record_id, source, text), sorted by `record_id`.
 
-    `annotations`: rows of ANNOTATIONS that go along, for an arbitrator to see; blind annotators get none. A span's
-    place comes from its quote nearest to `start`; UserError when the text does not hold the quote. Label Studio
-    shows labels of people it has no account of (by id or e-mail) as the importer's own.
+    `annotations`: rows of ANNOTATIONS to include, for an arbitrator to see; blind annotators get none. A span is placed
+    at the occurrence of its quote nearest to `start`; UserError when the text does not hold the quote. Label Studio
+    shows the labels of people without an account (by id or e-mail) as the importer's own.
     """
     own: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in annotations:
@@ -59,35 +59,37 @@ def from_export(
 ) -> list[Row]:
     """Annotation rows from exported tasks.
 
-    `roles`: annotator -> annotator | arbitrator | committee; who is not named is an annotator. `layers`: what people
-    were asked for; a layer without a region gives the row with label None (looked, nothing found). An annotator is
-    known by the user id (the e-mail only where an export has no id). Skipped tasks give nothing; drafts and
-    predictions are not read. UserError, naming the task, for whatever is not understood.
+    `roles`: annotator -> annotator | arbitrator | committee; default: annotator. `layers`: the layers that people had
+    to label; one without a region gives a row with label None (nothing found). An annotator is identified by the user
+    id (by e-mail only where an export has no id). Skipped tasks give nothing; drafts and predictions are not read.
+    UserError, naming the task, for anything else.
     """
     _check_layers(layers)
     for annotator, role in (roles or {}).items():
         if role not in HUMAN_ROLES:
-            raise UserError(f"{annotator} has the unknown role {role}; choose one of {', '.join(HUMAN_ROLES)}")
+            raise UserError(f"{annotator} has the unknown role {role}; {did_you_mean(role, HUMAN_ROLES)}")
     rows: list[Row] = []
     for task in tasks:
         name = f"Label Studio task {task.get('id', '?') if isinstance(task, Mapping) else '?'}"
         try:
             rows += _task_rows(task, roles or {}, layers)
-        except _Odd as odd:
-            raise UserError(f"{name}: {odd}; export in the format JSON, from a project made with these tasks") from None
+        except _Unexpected as fault:
+            hint = "export in the format JSON, from a project made with these tasks"
+            raise UserError(f"{name}: {fault}; {hint}") from None
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{name} lacks or misshapes {error}; export in the format JSON, not JSON_MIN") from None
+            hint = "export in the format JSON, not JSON_MIN"
+            raise UserError(f"{name} lacks {error}, or its type is wrong; {hint}") from None
     return rows
 
 
-class _Odd(Exception):
-    """What is odd about a task."""
+class _Unexpected(Exception):
+    """An exported task that cannot be read; the message says why."""
 
 
 def _check_layers(layers: Iterable[str]) -> None:
     for layer in layers:
         if layer not in LAYERS:
-            raise UserError(f"Label Studio: there is no layer {layer}; choose from {', '.join(LAYERS)}")
+            raise UserError(f"Label Studio: unknown layer {layer}; {did_you_mean(layer, LAYERS)}")
 
 
 def _regions(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[dict]:
@@ -102,13 +104,13 @@ def _regions(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> li
 def _region(record: Mapping[str, Any], row: Mapping[str, Any]) -> dict:
     if row["layer"] not in SPAN_LAYERS:
         return _choices(row["layer"], [row["label"]])
-    place = anchor(record["text"], row["quote"], row["start"])
-    if place is None:
+    span = anchor(record["text"], row["quote"], row["start"])
+    if span is None:
         raise UserError(
             f"record {record['record_id']} does not hold a quote of layer {row['layer']}; "
-            "take the annotations that mask wrote"
+            "use the annotations that mask wrote"
         )
-    value = {"start": place[0], "end": place[1], "text": row["quote"], "labels": [row["label"]]}
+    value = {"start": span[0], "end": span[1], "text": row["quote"], "labels": [row["label"]]}
     return {"from_name": row["layer"], "to_name": OBJECT, "type": "labels", "value": value}
 
 
@@ -122,9 +124,9 @@ def _task_rows(task: Mapping[str, Any], roles: Mapping[str, str], layers: Sequen
         if annotation.get("was_cancelled"):
             continue
         annotator = _person(annotation["completed_by"])
-        found = [one for region in annotation["result"] for one in _labels(region, data["text"], layers)]
-        seen = {layer for layer, *_ in found}
-        for layer, label, quote, start in found + [(layer, None, None, None) for layer in layers if layer not in seen]:
+        labels = [one for region in annotation["result"] for one in _labels(region, data["text"], layers)]
+        seen = {layer for layer, *_ in labels}
+        for layer, label, quote, start in labels + [(layer, None, None, None) for layer in layers if layer not in seen]:
             rows.append(
                 {
                     "record_id": data["record_id"],
@@ -141,7 +143,7 @@ def _task_rows(task: Mapping[str, Any], roles: Mapping[str, str], layers: Sequen
 
 
 def _completed_by(annotator: str) -> int | dict[str, str]:
-    # Imports take a user's id or e-mail; a bare name would be refused.
+    # Imports accept a user's id or e-mail and refuse a bare name.
     return int(annotator) if annotator.isdecimal() else {"email": annotator}
 
 
@@ -149,7 +151,7 @@ def _person(completed_by: Any) -> str:
     if isinstance(completed_by, Mapping):
         completed_by = completed_by["id"] if "id" in completed_by else completed_by["email"]
     if isinstance(completed_by, bool) or not isinstance(completed_by, int | str) or completed_by == "":
-        raise _Odd("completed_by names nobody")
+        raise _Unexpected("completed_by names nobody")
     return str(completed_by)
 
 
@@ -161,7 +163,7 @@ def _labels(region: Mapping[str, Any], text: str, layers: Sequence[str]) -> list
         return [(layer, DISPUTED, None, None) for layer in value["choices"]]
     _known([name], layers)
     if kind != ("labels" if name in SPAN_LAYERS else "choices"):
-        raise _Odd(f"a region of {name} has the type {kind}")
+        raise _Unexpected(f"a region of {name} has the type {kind}")
     if kind == "choices":
         return [(name, label, None, None) for label in value["choices"]]
     quote, start = _span(value, text)
@@ -171,14 +173,14 @@ def _labels(region: Mapping[str, Any], text: str, layers: Sequence[str]) -> list
 def _known(names: Iterable[str], layers: Sequence[str]) -> None:
     for name in names:
         if name not in layers:
-            raise _Odd(f"a region belongs to {name}, which is none of the layers {', '.join(layers)}")
+            raise _Unexpected(f"a region belongs to {name}, which is not one of the layers {', '.join(layers)}")
 
 
 def _span(value: Mapping[str, Any], text: str) -> tuple[str, int]:
-    """Quote and start in code points. Older Label Studio counts UTF-16 units, which the region's own text betrays."""
+    """Quote and start in code points. Older Label Studio counts UTF-16 units, which the region's text reveals."""
     start, end = value["start"], value["end"]
     if not 0 <= start < end:
-        raise _Odd(f"a region spans {start} to {end}")
+        raise _Unexpected(f"a region spans {start} to {end}")
     quote = text[start:end]
     wanted = value.get("text", quote).replace("\\n", "\n")  # Label Studio writes a line break as backslash and n
     if quote.replace("\\n", "\n") == wanted and len(quote) == end - start:
@@ -186,5 +188,5 @@ def _span(value: Mapping[str, Any], text: str) -> tuple[str, int]:
     units = text.encode("utf-16-le")
     quote = units[2 * start : 2 * end].decode("utf-16-le", errors="replace")
     if quote.replace("\\n", "\n") != wanted or len(units) < 2 * end:
-        raise _Odd(f"the region {start} to {end} does not hold the text that it names")
+        raise _Unexpected(f"the region {start} to {end} does not hold the text that it names")
     return quote, len(units[: 2 * start].decode("utf-16-le", errors="replace"))

@@ -1,1 +1,1 @@
-"""What cleaning computes with. Without Spark."""
+"""Computations of the stage clean, without Spark."""

@@ -1,4 +1,4 @@
-"""Which values of a group are no outliers: an interval by each method, from sorted distinct values and their rows."""
+"""The interval of values that are not outliers, by each method, from sorted distinct values and their rows."""
 
 import math
 from collections.abc import Callable
@@ -8,12 +8,12 @@ import numpy as np
 
 ROUNDS = 3  # of the iterated rule
 MAD_TO_SIGMA = 1.4826  # the sigma of a normal distribution, in median absolute deviations
-# Sums of doubles depend on their order in the last digits; a decision must not.
+# The last digits of a sum of doubles depend on the order; a decision must not.
 SLACK = 1e-9
 
 
 class Interval(NamedTuple):
-    """What a method allows."""
+    """The values that a method allows."""
 
     centre: float
     low: float
@@ -26,7 +26,7 @@ def _interval(centre: float, reach: float) -> Interval:
 
 
 def _moments(value: np.ndarray, rows: np.ndarray) -> tuple[int, float, float]:
-    """n, mean and the sum of squared deviations; fsum rounds once, so that they are the same on every machine."""
+    """n, mean and the sum of squared deviations; fsum rounds once, so that they are equal on every machine."""
     n = int(rows.sum())
     mean = _sum(rows * value) / n
     with np.errstate(all="ignore"):
@@ -46,7 +46,7 @@ def _plain(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
 
 
 def _sigma(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
-    """How far a value may lie from the mean of all, judged by mean and sigma of the others alone (leave-one-out).
+    """How far a value may be from the mean of all, judged by mean and sigma of only the others (leave-one-out).
 
     With d = x - mean, the others have the mean: mean - d / (n - 1), and the sum of squares: m2 - d^2 n / (n - 1)
     (Welford's update, reversed); the reach is the d at which |x - their mean| = sigmas * their sigma.
@@ -57,7 +57,7 @@ def _sigma(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
 
 
 def _iterated(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
-    """`_sigma` again on what is left, up to ROUNDS times."""
+    """`_sigma`, repeated on the remaining values, up to ROUNDS times."""
     allowed = Interval(0.0, -math.inf, math.inf)
     for _ in range(ROUNDS):
         left = (value >= allowed.low) & (value <= allowed.high)
@@ -69,7 +69,7 @@ def _iterated(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval:
 
 
 def _mad(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval | None:
-    """By median and median absolute deviation; one of 0 judges nothing."""
+    """By median and median absolute deviation; a deviation of 0 judges nothing."""
     centre = _weighted_median(value, rows)
     away = np.abs(value - centre)
     order = np.argsort(away, kind="stable")
@@ -78,14 +78,14 @@ def _mad(value: np.ndarray, rows: np.ndarray, sigmas: float) -> Interval | None:
 
 
 def _weighted_median(value: np.ndarray, rows: np.ndarray) -> float:
-    """The median of sorted values, each of which stands for so many rows."""
+    """The median of sorted values, weighted by their rows."""
     upto = np.cumsum(rows)
-    # Of an even number of rows there are two in the middle.
+    # An even number of rows has two middle values.
     low, high = np.searchsorted(upto, [(upto[-1] + 1) // 2, upto[-1] // 2 + 1])
     return float((value[low] + value[high]) / 2)
 
 
-# By method: (values, ascending float64 (n,); the rows of each, int64 (n,); sigmas) -> what is allowed.
+# By method: (values, ascending float64 (n,); the rows of each, int64 (n,); sigmas) -> the allowed interval.
 INTERVALS: dict[str, Callable[[np.ndarray, np.ndarray, float], Interval | None]] = {
     "plain": _plain,
     "sigma": _sigma,

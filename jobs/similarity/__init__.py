@@ -1,1 +1,1 @@
-"""Near-duplicates: signatures of texts, which pairs to compare, and clusters. Without Spark."""
+"""Near-duplicates: signatures of texts, candidate pairs, and clusters. Without Spark."""

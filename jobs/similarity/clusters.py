@@ -1,4 +1,4 @@
-"""From pairs of near-duplicates to clusters, and which text of a cluster stays."""
+"""From pairs of near-duplicates to clusters and their survivors."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,21 +7,21 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-PAIRS = 200_000  # pairs that a task gathers before it thins them out
+PAIRS = 200_000  # pairs that a task collects before it thins them out
 
 
 def stars(names: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
-    """representative and kept of each text that goes: the best stays, what pairs with it goes, so on with the rest.
+    """representative and kept of each removed text: the best stays, its partners are removed, and so on with the rest.
 
-    names object (n,), best first. Pairs (left, right) of names. This is the greedy maximal independent set, found in
+    names object (n,), best first. Pairs (left, right) of names. This is the greedy maximal independent set, computed in
     rounds (Blelloch, Fineman, Shun 2012).
     """
-    index, place = pd.Index(names), np.arange(len(names))
+    index, rank = pd.Index(names), np.arange(len(names))
     ends = np.stack([index.get_indexer(pairs["left"]), index.get_indexer(pairs["right"])], axis=1)
     ends = waiting = np.concatenate([ends, ends[:, ::-1]])
     gone = np.zeros(len(names), dtype=bool)
     while len(waiting):
-        stays = _best(waiting, len(names)) > place
+        stays = _best(waiting, len(names)) > rank
         goes = _best(waiting[stays[waiting[:, 1]]], len(names)) < len(names)
         gone |= goes
         waiting = waiting[~(stays | goes)[waiting].any(axis=1)]
@@ -30,14 +30,14 @@ def stars(names: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(ends: np.ndarray, count: int) -> np.ndarray:
-    """The smallest second end of each first end, int64 (count,); `count` where it has none."""
+    """The smallest second end of each first end, int64 (count,); `count` where there is none."""
     best = np.full(count, count)
     np.minimum.at(best, ends[:, 0], ends[:, 1])
     return best
 
 
 def thin(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """As few of the pairs (left, right) as connect the same representatives."""
+    """A subset of the pairs (left, right) that connects the same representatives."""
     waiting: list[pd.DataFrame] = []
     rows, limit = 0, PAIRS
     for batch in batches:
@@ -58,7 +58,7 @@ def spanning(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def components(pairs: pd.DataFrame) -> pd.DataFrame:
-    """representative and component (int64) of every representative in `pairs` (left, right): connected components."""
+    """The connected components of `pairs` (left, right): representative and component (int64)."""
     names, graph = _graph(pairs)
     labels = connected_components(graph, directed=False)[1] if len(names) else np.zeros(0)
     return pd.DataFrame({"representative": names, "component": labels.astype(np.int64)})

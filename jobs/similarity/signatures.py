@@ -1,4 +1,4 @@
-"""What stands for a text where near-duplicates are searched: its digest, SimHash, sketch, bands and match key."""
+"""The signature of a text in the search for near-duplicates: digest, SimHash, sketch, bands and match key."""
 
 import hashlib
 from collections.abc import Sequence

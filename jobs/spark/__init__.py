@@ -1,1 +1,1 @@
-"""The engine: sessions, clusters, and how a table is written."""
+"""The engine: sessions, clusters, and the commit of a table."""

@@ -1,4 +1,4 @@
-"""A cluster's settings: what Spark needs to run stages on other machines, and the user's own properties."""
+"""A cluster's settings: what Spark needs to run stages on other machines, and the user's Spark properties."""
 
 import os
 import re
@@ -17,12 +17,12 @@ _PROPERTY = re.compile(r"(spark\.[^\s=:]+)(?:\s*[=:]\s*|\s+(?![=:]))(\S.*)")
 
 
 def is_cluster(master: str) -> bool:
-    """Whether executors run in processes of their own, perhaps on other machines."""
+    """Whether executors run in separate processes, perhaps on other machines."""
     return not master.startswith("local")
 
 
 def cluster_settings() -> dict[str, str]:
-    """Settings that bring the stages' code and packages to executors whose Python has none of them."""
+    """Settings that send the stages' code and packages to executors whose Python has none of them."""
     return {
         "spark.submit.pyFiles": str(code_zip()),
         "spark.archives": f"{packages_archive()}#{FOLDER}",
@@ -43,18 +43,18 @@ def properties(reserved: Iterable[str] = ()) -> dict[str, str]:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{PROPERTIES} names {name}, which cannot be read ({error}); correct or unset it") from None
-    found = dict(_property(line.strip(), name) for line in lines if line.strip() and not line.strip().startswith("#"))
+    values = dict(_property(line.strip(), name) for line in lines if line.strip() and not line.strip().startswith("#"))
     for key in reserved:
-        if key in found:
+        if key in values:
             raise UserError(f"{name} sets {key}, which Finelake sets itself; remove that line")
-    return found
+    return values
 
 
 def _property(line: str, name: str) -> tuple[str, str]:
-    found = _PROPERTY.fullmatch(line)
-    if not found:
-        raise UserError(f"{name} holds the line {line.split()[0]!r}, no Spark property; write `spark.name value`")
-    return found[1], found[2]
+    entry = _PROPERTY.fullmatch(line)
+    if not entry:
+        raise UserError(f"{name}: {line.split()[0]!r} does not begin a Spark property; write `spark.name value`")
+    return entry[1], entry[2]
 
 
 def worker_python() -> str:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from finelake.lake.config.conditions import CAPITALS, NUMBER, SMALL, Node
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WIDEST = 8  # and, or: parts joined in a row; more become a tree, since the JVM descends into each
+WIDEST = 8  # and, or: parts joined in a chain; more become a tree, because the JVM recurses into each
 OPERATORS: dict[str, Callable[..., Column]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -54,8 +54,8 @@ def column(node: Node) -> Column:
     parts = [column(part) for part in node.parts]
     if node.does in ("and", "or"):
         return _joined(operator.and_ if node.does == "and" else operator.or_, parts)
-    found = OPERATORS[node.does](*parts)
-    return found.cast("double") if node.kind == NUMBER else found
+    result = OPERATORS[node.does](*parts)
+    return result.cast("double") if node.kind == NUMBER else result
 
 
 def _joined(join: Callable[[Column, Column], Column], parts: list[Column]) -> Column:

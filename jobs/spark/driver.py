@@ -1,8 +1,8 @@
-"""The program that spark-submit runs: one stage. What came of it lies in the lake, where `finelake submit` fetches it.
+"""The program that spark-submit runs: one stage. It stores the outcome in the lake, where `finelake submit` fetches it.
 
     driver.py STAGE WORKSPACE LAKE RESULT
 
-WORKSPACE is the project's folder, or on a machine that has none a zip of params.yaml and what the stage reads.
+WORKSPACE is the project's folder or, on a machine without it, a zip of params.yaml and what the stage reads.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from finelake.lake.tables.snapshots import manifest_path
 
 
 def main(stage: str, workspace: str, lake: str, result: str) -> None:
-    """Run the stage and write `result`, a JSON file of the lake: manifest and line, or the error that is the user's."""
+    """Run the stage and write `result`, a JSON file of the lake: manifest and line, or an error the user can fix."""
     spark = SparkSession.builder.getOrCreate()
     try:
         with opened(Path(workspace)) as root:
@@ -36,7 +36,7 @@ def main(stage: str, workspace: str, lake: str, result: str) -> None:
 
 
 def run(spark: SparkSession, root: Path, stage: str, lake: str) -> dict[str, str]:
-    """{"manifest": its text, "line": what is said of the run}, or {"error": one sentence}."""
+    """{"manifest": its text, "line": the description of the run}, or {"error": one sentence}."""
     started = time.monotonic()
     try:
         tables, rejected = runner.publish(spark, runner.prepare(root, stage, lake, load(root / PARAMS)))
@@ -51,7 +51,7 @@ def run(spark: SparkSession, root: Path, stage: str, lake: str) -> dict[str, str
 
 @contextlib.contextmanager
 def opened(workspace: Path) -> Iterator[Path]:
-    """The folder itself, or the content of a zip as a temporary one."""
+    """The folder itself, or a temporary one with the content of a zip."""
     if workspace.is_dir():
         yield workspace
         return

@@ -1,7 +1,7 @@
-"""The Java libraries of a session, fetched once at install by `finelake setup`.
+"""The Java libraries of a session, fetched once at installation by `finelake setup`.
 
-Ivy's own command line inside pyspark does the work, so nothing but Java is needed and sessions start without a network.
-Each file is compared with its SHA-256 when it is fetched and before each session: 20 ms for all of them.
+Ivy's command line inside pyspark fetches them, so only Java is needed, and sessions start without a network. Each file
+is compared with its SHA-256 when it is fetched and before each session: 20 ms for all of them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from finelake.lake.errors import UserError
 
 
 class Jar(NamedTuple):
-    """A library in Maven's words, with the SHA-256 of its file: no other file is ever loaded."""
+    """Maven coordinates of a library, and the SHA-256 of its file: no other file is ever loaded."""
 
     group: str
     name: str
@@ -32,7 +32,7 @@ class Jar(NamedTuple):
         return f"{self.name}-{self.version}.jar"
 
 
-# The parts of the AWS SDK that hadoop-aws needs: 9 MB; its own choice, the bundle of all services, has 600 MB.
+# The parts of the AWS SDK that hadoop-aws needs: 9 MB. Its default, the bundle of all services, has 600 MB.
 AWS_VERSION = "2.29.52"
 AWS = {
     "annotations": "8cd8bd8afd7eca5a367f69fd87427f6d9f3e7d359962122da24d71f1963f00cd",
@@ -72,7 +72,7 @@ JARS = (
     Jar("io.delta", "delta-storage", "4.0.1", "ecc42c5aaa51c423312d9e4e48aa4a12b34740bf2c37de0e8f279277ec3d12e4"),
     Jar("org.xerial", "sqlite-jdbc", "3.50.3.0", "a3f53a2aa15ae9425a9e793bbe9c8e5288febeb4b65ef5c1a4e80d4c2045cf08"),
     Jar("org.postgresql", "postgresql", "42.7.14", "73914527305a40cce504b0d3d90b23caf565136912d607ae8ae7c5895512332c"),
-    # the version of pyspark's own hadoop-client
+    # the version of the hadoop-client in pyspark
     Jar("org.apache.hadoop", "hadoop-aws", "3.4.1", "01334a07e179cae2b7e251f24857f11e3759108c9d6a79dcbe362a4295227da2"),
     *(Jar("software.amazon.awssdk", name, AWS_VERSION, sha256) for name, sha256 in AWS.items()),
     Jar(
@@ -97,7 +97,7 @@ SETTINGS = """<ivysettings>
 
 
 def jar_paths() -> list[str]:
-    """The jars' paths. UserError for one that was not fetched or that is another file than the pinned one."""
+    """The jars' paths. UserError for one that was not fetched or is not the pinned file."""
     for jar in JARS:
         path = FOLDER / jar.file
         if not path.exists():
@@ -111,7 +111,7 @@ def jar_paths() -> list[str]:
 
 
 def _pinned(path: Path, jar: Jar) -> bool:
-    """Whether the file is there and is the one that JARS names."""
+    """Whether the file exists and is the one that JARS pins."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -121,32 +121,32 @@ def _pinned(path: Path, jar: Jar) -> bool:
 def java() -> str:
     """The java executable. UserError when there is none."""
     home = os.environ.get("JAVA_HOME")
-    found = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    if not found or not Path(found).exists():
-        where = f"JAVA_HOME={home} holds no bin/java" if home else "no `java` was found on the PATH"
-        raise UserError(f"Spark needs Java 17 and {where}; install a Java 17 runtime or set JAVA_HOME")
-    return found
+    executable = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if not executable or not Path(executable).exists():
+        reason = f"JAVA_HOME={home} holds no bin/java" if home else "no `java` was found on the PATH"
+        raise UserError(f"Spark needs Java 17 and {reason}; install a Java 17 runtime or set JAVA_HOME")
+    return executable
 
 
 def fetch() -> None:
-    """Bring what is missing or altered into FOLDER."""
-    wanted = [jar for jar in JARS if not _pinned(FOLDER / jar.file, jar)]
-    if not wanted:
+    """Fetch missing and altered jars into FOLDER."""
+    missing = [jar for jar in JARS if not _pinned(FOLDER / jar.file, jar)]
+    if not missing:
         return
     with tempfile.TemporaryDirectory() as scratch:
-        failure = _download(wanted, Path(scratch))
-        _install(wanted, Path(scratch) / "jars")
+        failure = _download(missing, Path(scratch))
+        _install(missing, Path(scratch) / "jars")
     if failure:
         raise UserError(f"the Java libraries could not be fetched ({failure}); try again")
     jar_paths()
 
 
-def _download(wanted: Iterable[Jar], work: Path) -> str:
-    """Let Ivy fetch the jars into work/jars. The end of its output where it failed, else nothing."""
+def _download(missing: Iterable[Jar], work: Path) -> str:
+    """Let Ivy fetch the jars into work/jars. Returns the end of its output where it failed, else nothing."""
     ivy = next(Path(pyspark.__file__).parent.glob("jars/ivy-*.jar"))
     dependencies = "\n".join(
         f'<dependency org="{jar.group}" name="{jar.name}" rev="{jar.version}" transitive="false" conf="*->master"/>'
-        for jar in wanted
+        for jar in missing
     )
     (work / "settings.xml").write_text(SETTINGS)
     (work / "ivy.xml").write_text(
@@ -159,11 +159,11 @@ def _download(wanted: Iterable[Jar], work: Path) -> str:
     return done.stdout.strip()[-300:] or f"exit code {done.returncode}" if done.returncode else ""
 
 
-def _install(wanted: Iterable[Jar], fetched: Path) -> None:
-    """Move the fetched jars into FOLDER. UserError for one that is not the pinned file; it is left behind."""
+def _install(missing: Iterable[Jar], fetched: Path) -> None:
+    """Move the fetched jars into FOLDER. UserError for one that is not the pinned file; it is not installed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     wrong = []
-    for jar in wanted:
+    for jar in missing:
         if not (fetched / jar.file).exists():
             continue
         part = FOLDER / f"{jar.file}.part"
@@ -176,5 +176,5 @@ def _install(wanted: Iterable[Jar], fetched: Path) -> None:
     if wrong:
         raise UserError(
             f"the Maven repository serves another file for {', '.join(wrong)}: its SHA-256 is not the pinned one, "
-            "so it was not installed; correct the mirror that Java reaches and run `finelake setup` again"
+            "so it was not installed; correct the mirror that Java uses and run `finelake setup` again"
         )

@@ -1,7 +1,7 @@
 """What a cluster's Python processes need: a zip of Finelake's modules and an archive of the packages.
 
-The machines of the cluster need a Python of the same version and kind of machine (3.11, Linux x86_64), Java and Spark,
-and nothing else: no package has to be installed there.
+The machines of the cluster need only Python of the same version and platform (3.11, Linux x86_64), Java and Spark: no
+package has to be installed there.
 """
 
 import ast
@@ -30,13 +30,13 @@ from finelake.lake.errors import UserError
 
 FOLDER = Path(sys.prefix) / "share" / "finelake" / "packages"
 OWN = ("text", "lake", "jobs")  # the packages of finelake that a stage imports
-SPARKS = ("pyspark", "py4j")  # Spark brings them
-UNSEEN = ("onnxruntime",)  # the OCR engine picks it by name
+SPARKS = ("pyspark", "py4j")  # part of Spark
+UNSEEN = ("onnxruntime",)  # the OCR engine loads it by name
 PROGRAMS = ("finelake.jobs.spark.driver", *[f"finelake.jobs.{stage}" for stage in SPARK])
 
 
 def code_zip() -> Path:
-    """The zip of finelake.text, .lake and .jobs, in FOLDER. Its name and bytes follow from their sources alone."""
+    """The zip of finelake.text, .lake and .jobs, in FOLDER. Its name and bytes depend only on their sources."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, path in sorted(own_modules().items()):
@@ -50,12 +50,12 @@ def code_zip() -> Path:
 
 
 def own_modules() -> dict[str, Path]:
-    """The files of OWN by their place in the installed package, such as finelake/jobs/clean.py."""
-    found = {"finelake/__init__.py": _folder("finelake") / "__init__.py"}
+    """The files of OWN by their path in the installed package, such as finelake/jobs/clean.py."""
+    modules = {"finelake/__init__.py": _folder("finelake") / "__init__.py"}
     for own in OWN:
         folder = _folder(f"finelake.{own}")
-        found |= {f"finelake/{own}/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.py")}
-    return found
+        modules |= {f"finelake/{own}/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.py")}
+    return modules
 
 
 def _folder(package: str) -> Path:
@@ -63,19 +63,19 @@ def _folder(package: str) -> Path:
 
 
 def packages_archive() -> Path:
-    """The .tar.gz of the Python packages that the stages import, in FOLDER; made where these versions have none."""
-    found = distributions(imported(PROGRAMS))
-    listed = "\n".join(f"{one.name}=={one.version}" for one in found)
+    """The .tar.gz of the Python packages that the stages import, in FOLDER; packed once per set of versions."""
+    packages = distributions(imported(PROGRAMS))
+    listed = "\n".join(f"{one.name}=={one.version}" for one in packages)
     platform = f"py{sys.version_info.major}{sys.version_info.minor}-{sysconfig.get_platform()}"
     target = FOLDER / f"packages-{platform}-{_short(listed.encode())}.tar.gz"
     if not target.exists():
-        print(f"Packing {len(found)} Python packages for the cluster into {target}", file=sys.stderr, flush=True)
-        _pack(found, target)
+        print(f"Packing {len(packages)} Python packages for the cluster into {target}", file=sys.stderr, flush=True)
+        _pack(packages, target)
     return target
 
 
 def imported(modules: Iterable[str]) -> set[str]:
-    """The top-level names of all that the modules, and those of OWN that they import, may import."""
+    """The top-level names of everything that the modules, and those of OWN that they import, may import."""
     waiting, seen, own = list(modules), set(), own_modules()
     while waiting:
         module = waiting.pop()
@@ -88,7 +88,7 @@ def imported(modules: Iterable[str]) -> set[str]:
 
 
 def _imports(path: Path) -> set[str]:
-    """Every name that a file imports, also inside functions; `from a import b` gives a and a.b."""
+    """Every name that a file imports, including inside functions; `from a import b` gives a and a.b."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -102,38 +102,38 @@ def distributions(modules: Iterable[str]) -> list[Distribution]:
     """The installed distributions of the top-level modules and all that they require, sorted by name."""
     owners = importlib.metadata.packages_distributions()
     waiting = [owner for module in modules for owner in owners.get(module, ())]
-    found: dict[str, Distribution] = {}
+    installed: dict[str, Distribution] = {}
     while waiting:
         name = canonicalize_name(waiting.pop())
-        if name in found or name in SPARKS:
+        if name in installed or name in SPARKS:
             continue
         try:
-            found[name] = importlib.metadata.distribution(name)
+            installed[name] = importlib.metadata.distribution(name)
         except PackageNotFoundError:
-            continue  # what this installation does without, a cluster can do without
-        waiting += _required(found[name])
-    return [found[name] for name in sorted(found)]
+            continue  # not needed here, so not needed on a cluster
+        waiting += _required(installed[name])
+    return [installed[name] for name in sorted(installed)]
 
 
 def _required(distribution: Distribution) -> list[str]:
-    wanted = [Requirement(line) for line in distribution.requires or ()]
-    return [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    requirements = [Requirement(line) for line in distribution.requires or ()]
+    return [one.name for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
-def _pack(found: list[Distribution], target: Path) -> None:
-    """Write the distributions' files as they lie in site-packages; the bytes follow from the files alone."""
+def _pack(packages: list[Distribution], target: Path) -> None:
+    """Archive the distributions' files by their paths in site-packages; the bytes depend only on the files."""
     with (
         _published(target) as file,
         gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=1) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as archive,
     ):
-        for distribution in found:
+        for distribution in packages:
             for name in _files(distribution):
                 archive.add(str(distribution.locate_file(name)), name, recursive=False, filter=_anonymous)
 
 
 def _files(distribution: Distribution) -> list[str]:
-    """The paths of its files in site-packages, sorted; no scripts (../../bin), no compiled copies."""
+    """The paths of a distribution's files in site-packages, sorted; without scripts (../../bin) and compiled files."""
     if distribution.files is None:
         raise UserError(f"the package {distribution.name} has no list of its files; install it again with pip")
     names = {file.as_posix() for file in distribution.files if file.parts[0] != ".." and file.suffix != ".pyc"}
@@ -148,7 +148,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 @contextlib.contextmanager
 def _published(target: Path) -> Iterator[BinaryIO]:
-    """A file that becomes `target` when it is whole: several runs may make the same one at once."""
+    """A file that becomes `target` when it is complete: several runs may write the same one at once."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         path = Path(scratch) / target.name

@@ -1,8 +1,8 @@
-"""The folder in which a Spark session keeps what does not fit in memory: rows as they came, pickled functions.
+"""The folder in which a Spark session keeps what does not fit in memory: unmasked rows, pickled functions.
 
-It lies below the project, only its owner can read it, and it goes when the session ends. What a killed session left is
-removed when the next one starts: each session holds a lock on its folder, which the kernel releases with the last of
-its processes, here or on another machine that mounts the project.
+It is below the project, readable only by its owner, and removed when the session ends. The leftovers of a killed
+session are removed when the next one starts: each session holds a lock on its folder, which the kernel releases with
+the last of its processes, here or on another machine that mounts the project.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ from typing import IO
 from finelake.lake.errors import UserError
 
 FOLDER = "tmp"  # below .finelake
-LOCK = ".lock"  # of all folders: held while one is made or removed; in each folder: held by its session
+LOCK = ".lock"  # above all folders: held while one is made or removed; in each folder: held by its session
 UMASK = 0o077
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """A session's own folder, and the descriptor of its lock, for child processes to inherit."""
+    """A session's folder, and the descriptor of its lock, which child processes inherit."""
 
     folder: Path
     lock: int
 
     def environment(self) -> dict[str, str]:
-        """The variables by which a JVM that is started with them, and its Python workers, write here.
+        """The variables that make a JVM and its Python workers write here.
 
-        SPARK_EXECUTOR_DIRS comes before SPARK_LOCAL_DIRS and spark.local.dir, and no cluster hands it to executors.
-        Spark splits it at colons, which the project's path may hold and the path from here does not.
+        SPARK_EXECUTOR_DIRS takes precedence over SPARK_LOCAL_DIRS and spark.local.dir, and no cluster passes it to
+        executors. Spark splits it at colons, which an absolute path may hold and the relative one does not.
         """
         folder = os.path.relpath(self.folder)
         if os.pathsep in folder:
@@ -48,13 +48,13 @@ class Scratch:
 
 
 def _quoted(text: str) -> str:
-    """A word of Spark's command lines, whatever it holds."""
+    """A quoted word of Spark's command lines."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @contextlib.contextmanager
 def scratch(parent: Path | None) -> Iterator[Scratch]:
-    """A new folder below `parent`, the project's .finelake, without those of dead sessions; None: of the system."""
+    """A new folder below `parent`, the project's .finelake; removes those of dead sessions. None: a temporary one."""
     if parent is None:
         with tempfile.TemporaryDirectory(prefix="finelake-") as name, open_private(Path(name, LOCK)) as lock:
             yield Scratch(Path(name), lock.fileno())
@@ -76,14 +76,14 @@ def scratch(parent: Path | None) -> Iterator[Scratch]:
 
 
 def private(folder: Path) -> None:
-    """Make a folder that only its owner can read; one of this user that is there becomes so."""
+    """Make a folder readable only by its owner; an existing one of this user is changed."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid == os.geteuid():
         folder.chmod(0o700)
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """A file to append to, which only its owner can read where it is new."""
+    """A file to append to; a new one is readable only by its owner."""
     return open(path, "ab", opener=partial(os.open, mode=0o600))
 
 

@@ -30,17 +30,17 @@ SETTINGS = {
     "spark.log.level": "ERROR",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Rows may hold a million characters: what is in memory at once is bounded by bytes, or to a few rows.
+    # Rows may hold a million characters: batches are bounded by bytes, or to a few rows.
     "spark.sql.execution.arrow.maxBytesPerBatch": "16m",
     "spark.sql.parquet.enableVectorizedReader": "false",
-    # Spark writes each plan out, with the plans of all that is kept within: of long chains that is gigabytes.
+    # Spark prints each plan with the plans of all persisted frames in it: gigabytes for long chains.
     "spark.sql.maxPlanStringLength": "100000",
     "spark.hadoop.parquet.page.size.row.check.min": "10",
     "spark.hadoop.parquet.page.size.row.check.max": "20",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # The data files are written by Delta, see jobs/spark/commit.py: plain Parquet, no values of the rows in any log.
+    # Delta writes the data files, see jobs/spark/commit.py: plain Parquet, and no values of the rows in any log.
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",
     "spark.databricks.delta.properties.defaults.dataSkippingNumIndexedCols": "0",
@@ -54,25 +54,26 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
 }
 PORT, SECRET = "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET"
-JVM = "FINELAKE_JVM"  # the socket at which a surrounding `shared_jvm` says where its JVM is
+ADDRESS, STOP = "address", "stop"  # requests at the socket
+JVM = "FINELAKE_JVM"  # the socket at which a surrounding `shared_jvm` gives the address of its JVM
 
 
 def settings(master: str, memory: str) -> dict[str, str]:
-    """Spark's settings for a master such as local[2] and a driver memory such as 2g, with the user's own properties."""
+    """Spark's settings for a master such as local[2] and a driver memory such as 2g, with the user's properties."""
     fixed = {"spark.master": master, "spark.driver.memory": memory, "spark.jars": ",".join(jar_paths())}
     fixed |= {key: value for key, value in SETTINGS.items() if key not in OPEN}
     if is_cluster(master):
         fixed |= cluster_settings()
-    chosen = SETTINGS | _object_store() | ({} if is_cluster(master) else LOCAL)
-    # The folder of a local run is its session's own: see jobs/spark/scratch.py. On a cluster it is the executors'.
+    defaults = SETTINGS | _object_store() | ({} if is_cluster(master) else LOCAL)
+    # A local run writes to its session's folder, see jobs/spark/scratch.py; on a cluster the executors have their own.
     reserved = fixed if is_cluster(master) else [*fixed, "spark.local.dir"]
-    return chosen | fixed | properties(reserved=reserved)
+    return defaults | fixed | properties(reserved=reserved)
 
 
 def _object_store() -> dict[str, str]:
-    """How s3a:// is reached. Spark takes the endpoint and the keys from the environment by itself.
+    """How s3a:// is reached. Spark reads the endpoint and the keys from the environment.
 
-    So the keys stand in no setting, and Spark keeps them out of its event log.
+    So the keys are in no setting, and Spark keeps them out of its event log.
     """
     style = {"spark.hadoop.fs.s3a.path.style.access": "true"} if os.environ.get("AWS_ENDPOINT_URL") else {}
     return style | {"spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION") or REGION}
@@ -81,15 +82,15 @@ def _object_store() -> dict[str, str]:
 def open_session(master: str, memory: str, log: Path | None = None) -> SparkSession:
     """A session on the JVM of a surrounding `shared_jvm`, else on a JVM of this process whose console goes to `log`.
 
-    A JVM of this process ends with it, and so does its folder beside `log`.
+    A JVM of this process ends with it; its folder next to `log` is then removed.
     """
     _prepare_environment(master)
-    # py4j prints tracebacks where the JVM ended before Python's last references to it, by its own logger and the root.
+    # py4j logs tracebacks when the JVM ends before Python's last references to it, through its own logger and the root.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_not_of_py4j)
-    chosen = settings(master, memory)
+    spark_settings = settings(master, memory)
     if os.environ.get(JVM):
-        os.environ.update(_ask(os.environ[JVM], "where"))
+        os.environ.update(_request(os.environ[JVM], ADDRESS))
         _stop_abandoned_context()
     elif SparkContext._gateway is None and PORT not in os.environ:
         own = contextlib.ExitStack()
@@ -99,7 +100,7 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
         own.callback(_end, gateway)
         SparkContext._ensure_initialized(gateway=gateway)
     builder = SparkSession.builder.appName("finelake")
-    for key, value in chosen.items():
+    for key, value in spark_settings.items():
         builder = builder.config(key, value)
     with _stderr_to(log):
         return builder.getOrCreate()
@@ -111,10 +112,10 @@ def _not_of_py4j(record: logging.LogRecord) -> bool:
 
 @contextlib.contextmanager
 def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
-    """A JVM for many stage processes, one after the other; yields the environment variables that lead them to it.
+    """A JVM for many stage processes in sequence; yields the environment variables by which they find it.
 
-    It saves each stage the start of a JVM and the warming up of its classes, some 20 seconds, and starts when the
-    first stage asks for it: where no stage has to run, there is none.
+    It saves each stage the start of a JVM and the loading of its classes, some 20 seconds. It starts when the first
+    stage requests it, so that no JVM starts where no stage has to run.
     """
     gateways: list[Any] = []
     with scratch(log.parent) as room:
@@ -126,7 +127,7 @@ def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
             try:
                 yield {JVM: address}
             finally:
-                _ask(address, "end")
+                _request(address, STOP)
                 server.join()
                 for gateway in gateways:
                     gateway.shutdown()
@@ -135,7 +136,7 @@ def shared_jvm(master: str, memory: str, log: Path) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def _reachable(address: str) -> Iterator[str]:
-    """A short name of a socket: the kernel takes 107 bytes, and a project may lie deeper than that."""
+    """A short name for a socket: the kernel accepts 107 bytes, and the path of a project may be longer."""
     folder, name = os.path.split(address)
     descriptor = os.open(folder, os.O_PATH)
     try:
@@ -145,30 +146,30 @@ def _reachable(address: str) -> Iterator[str]:
 
 
 def _serve(listener: Listener, gateways: list[Any], start: Callable[[], Any]) -> None:
-    """Answer stages until stopped: the address of the JVM, which the first question starts, or the error."""
+    """Answer stages until stopped: with the address of the JVM, which the first request starts, or the error."""
     while True:
         with listener.accept() as connection:
             try:
-                asked = connection.recv()
-                connection.send(_answer(gateways, start) if asked == "where" else {})
+                request = connection.recv()
+                connection.send(_answer(gateways, start) if request == ADDRESS else {})
             except (EOFError, OSError):
-                continue  # the stage was killed while it asked
-        if asked == "end":
+                continue  # the stage was killed during its request
+        if request == STOP:
             return
 
 
 def _answer(gateways: list[Any], start: Callable[[], Any]) -> dict[str, str] | UserError:
-    """The address of the JVM, which is started where there is none yet, or why it cannot be."""
+    """The address of the JVM, which is started if there is none yet, or the error."""
     try:
         if not gateways:
             gateways.append(start())
     except (UserError, OSError) as error:
         return UserError(sentence(error))
-    return _way(gateways[0])
+    return _address(gateways[0])
 
 
 def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
-    """A JVM that writes into `room`, for nobody else to read, and holds its lock as long as it lives.
+    """A JVM that writes into `room`, readable only by its owner, and holds its lock as long as it lives.
 
     The key of the pseudonyms is not in its environment, nor in that of its workers: they get it with their function.
     """
@@ -181,14 +182,14 @@ def _launch(master: str, memory: str, log: Path | None, room: Scratch) -> Any:
 
 
 def _end(gateway: Any) -> None:
-    """End a JVM of this process and wait until it has gone."""
+    """End a JVM of this process and wait for its exit."""
     gateway.proc.stdin.close()
     gateway.proc.wait(timeout=30)
 
 
 @contextlib.contextmanager
 def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables, or remove those that are None, for the time of a call."""
+    """Set environment variables, or remove those that are None, for the duration of a call."""
     before = {name: os.environ.get(name) for name in changed}
     _set(changed)
     try:
@@ -199,7 +200,7 @@ def _variables(changed: Mapping[str, str | None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Have Python's tempfile take a folder for the time of a call: it would remember TMPDIR for ever."""
+    """Make Python's tempfile use a folder for the duration of a call: it would keep TMPDIR for the whole process."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
         yield
@@ -215,13 +216,13 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _way(gateway: Any) -> dict[str, str]:
+def _address(gateway: Any) -> dict[str, str]:
     return {PORT: str(gateway.gateway_parameters.port), SECRET: gateway.gateway_parameters.auth_token}
 
 
-def _ask(address: str, question: str) -> dict[str, str]:
-    with _reachable(address) as short, Client(short, family="AF_UNIX") as connection:
-        connection.send(question)
+def _request(socket: str, what: str) -> dict[str, str]:
+    with _reachable(socket) as short, Client(short, family="AF_UNIX") as connection:
+        connection.send(what)
         answer = connection.recv()
     if isinstance(answer, UserError):
         raise answer
@@ -230,7 +231,7 @@ def _ask(address: str, question: str) -> dict[str, str]:
 
 def _prepare_environment(master: str) -> None:
     java()
-    # Without these, workers take the system's Python, and the driver looks up a host name that may not resolve.
+    # Without these, workers use the system's Python, and the driver looks up a host name that may not resolve.
     if is_cluster(master):
         os.environ |= {"PYSPARK_PYTHON": worker_python(), "PYSPARK_DRIVER_PYTHON": sys.executable}
         return
@@ -239,7 +240,7 @@ def _prepare_environment(master: str) -> None:
 
 
 def _stop_abandoned_context() -> None:
-    """Stop the SparkContext that a killed stage left behind in the shared JVM: a JVM holds one at most."""
+    """Stop the SparkContext that a killed stage left in the shared JVM: a JVM holds at most one."""
     SparkContext._ensure_initialized()
     companion = getattr(getattr(SparkContext._jvm, "org.apache.spark.SparkContext$"), "MODULE$")
     active = companion.getActive()

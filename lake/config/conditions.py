@@ -1,11 +1,11 @@
-"""Conditions on split.records: a small, stated part of SQL, read once and handed to Spark as a tree.
+"""Conditions on split.records: a small, defined subset of SQL, parsed once and handed to Spark as a tree.
 
-The engine never sees the text, so it cannot read it in its own way: a function, a file, a variable of the environment,
-a clock.
+The engine never sees the text, so it cannot interpret it in its own way or reach a function, a file, an environment
+variable or a clock.
 
     condition   comparisons, `in`, `between`, `like`, `is null`, `is distinct from`, joined by and, or, not
     value       a column, facts['name'], numbers['name'], 'text', a number, timestamp '2024-01-31 12:00',
-                date '2024-01-31', a function of FUNCTIONS, and of numbers + - *
+                date '2024-01-31', a function of FUNCTIONS; for numbers also + - *
 """
 
 import dataclasses
@@ -20,16 +20,16 @@ from finelake.lake.errors import UserError, did_you_mean
 TEXT, NUMBER, TIME, TRUTH = "a text", "a number", "a time", "a condition"
 TEXTS = ("record_id", "source", "source_key", "business", "lang", "text", "cluster", "scene", "difficulty", "split")
 COLUMNS = dict.fromkeys(TEXTS, TEXT) | {"occurred_at": TIME}
-MAPS = {"facts": TEXT, "numbers": NUMBER, "masked": NUMBER}  # column -> what its entries are
-# name -> what it takes and what it gives; coalesce takes two or more of one kind.
+MAPS = {"facts": TEXT, "numbers": NUMBER, "masked": NUMBER}  # column -> kind of its entries
+# name -> kinds of its arguments and of its result; coalesce takes two or more of one kind.
 FUNCTIONS = {
-    "lower": ((TEXT,), TEXT),  # changes the letters A to Z only: engines disagree on others
+    "lower": ((TEXT,), TEXT),  # changes only the letters A to Z: engines disagree on others
     "upper": ((TEXT,), TEXT),
     "length": ((TEXT,), NUMBER),  # characters
     "contains": ((TEXT, TEXT), TRUTH),
     "starts_with": ((TEXT, TEXT), TRUTH),
     "ends_with": ((TEXT, TEXT), TRUTH),
-    "year": ((TIME,), NUMBER),  # of UTC, as month and day
+    "year": ((TIME,), NUMBER),  # in UTC, like month and day
     "month": ((TIME,), NUMBER),
     "day": ((TIME,), NUMBER),
 }
@@ -39,7 +39,7 @@ KEYWORDS = {
     *("and", "or", "not", "is", "null", "in", "between", "like", "true", "false", "timestamp", "date", "distinct"),
     "from",
 }
-DEEPEST = 50  # brackets and `not` within each other
+DEEPEST = 50  # nested brackets and `not`
 LONGEST = 100_000  # characters
 
 _TOKEN = re.compile(
@@ -51,7 +51,7 @@ _TOKEN = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A part of a condition: what it does, what it is, and of what it is made."""
+    """A node of the tree: its operation, the kind of its value, and its operands."""
 
     does: str  # column, entry, literal, and, or, not, null, in, like, same, a sign, or a function
     kind: str
@@ -59,18 +59,18 @@ class Node:
 
 
 class ConditionError(ValueError):
-    """Why a text is not a condition, and what to write instead."""
+    """A text is not a condition; the message says why and what to write instead."""
 
 
 def parse(text: str) -> Node:
-    """The tree of a condition. ConditionError for everything outside of the stated part of SQL."""
+    """The tree of a condition. ConditionError for everything outside the subset."""
     if len(text) > LONGEST:
         raise ConditionError(f"it has {len(text):,} characters; {LONGEST:,} are the most")
     return _Parser(text).condition()
 
 
 def check(text: str, where: str) -> Node:
-    """parse() for a value of params.yaml, whose UserError names the place `where` and the text."""
+    """parse() for a value of params.yaml; UserError names its key `where` and the text."""
     try:
         return parse(text)
     except ConditionError as error:
@@ -83,15 +83,15 @@ def check(text: str, where: str) -> Node:
 
 def _tokens(text: str) -> list[tuple[str, str]]:
     """(kind, text) of each token."""
-    found, position = [], 0
+    tokens, position = [], 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None or match[0] == "--":
             raise ConditionError(_unreadable(text[position:]))
         if match.lastgroup != "space":
-            found.append((str(match.lastgroup), match[0]))
+            tokens.append((str(match.lastgroup), match[0]))
         position = match.end()
-    return found
+    return tokens
 
 
 def _unreadable(rest: str) -> str:
@@ -116,10 +116,10 @@ class _Parser:
         self.depth = 0
 
     def condition(self) -> Node:
-        found = self._truth(self._or())
+        tree = self._truth(self._or())
         if self.position < len(self.tokens):
             self._unexpected()
-        return found
+        return tree
 
     # --- tokens
 
@@ -147,7 +147,7 @@ class _Parser:
     def _unexpected(self, more: str = "") -> NoReturn:
         kind, text = self._next()
         what = "the end" if kind == "end" else f"{text[:20]!r}"
-        raise ConditionError(f"{what} does not belong behind {self._before()}{more}")
+        raise ConditionError(f"{what} does not belong after {self._before()}{more}")
 
     def _before(self) -> str:
         words = [text for _, text in self.tokens[max(self.position - 3, 0) : self.position]]
@@ -180,8 +180,8 @@ class _Parser:
             return self._is(left)
         negated = bool(self._take("not"))
         if word := self._take("in", "between", "like"):
-            found = {"in": self._in, "between": self._between, "like": self._like}[word](left)
-            return _not(found) if negated else found
+            test = {"in": self._in, "between": self._between, "like": self._like}[word](left)
+            return _not(test) if negated else test
         if negated:
             self._unexpected(", where in, between or like is expected")
         return left
@@ -189,13 +189,13 @@ class _Parser:
     def _is(self, left: Node) -> Node:
         negated = bool(self._take("not"))
         if self._take("null"):
-            found = Node("null", TRUTH, (left,))
+            test = Node("null", TRUTH, (left,))
         else:
             self._need("distinct")
             self._need("from")
-            found = Node("same", TRUTH, _alike(left, self._sum()))
+            test = Node("same", TRUTH, _alike(left, self._sum()))
             negated = not negated
-        return _not(found) if negated else found
+        return _not(test) if negated else test
 
     def _in(self, left: Node) -> Node:
         self._need("(")
@@ -252,9 +252,9 @@ class _Parser:
             _require(number, NUMBER, "-")
             return Node("-", NUMBER, (Node("literal", NUMBER, (0.0,)), number))
         if text == "(":
-            found = self._deeper(self._or)
+            inner = self._deeper(self._or)
             self._need(")")
-            return found
+            return inner
         if text in ("true", "false"):
             return Node("literal", TRUTH, (text == "true",))
         if text in ("timestamp", "date") and self._next()[0] == "text":
@@ -285,7 +285,7 @@ class _Parser:
 
     def _called(self, name: str) -> Node:
         if name not in (*FUNCTIONS, "coalesce"):
-            raise ConditionError(f"{name[:40]}(…) is not allowed; functions are {', '.join((*FUNCTIONS, 'coalesce'))}")
+            raise ConditionError(f"{name[:40]}(…) is not allowed; {did_you_mean(name, (*FUNCTIONS, 'coalesce'))}")
         values = [] if self._take(")") else [self._deeper(self._or)]
         while values and self._take(","):
             values.append(self._deeper(self._or))
@@ -305,10 +305,10 @@ class _Parser:
     def _deeper(self, level: Callable[[], Node]) -> Node:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise ConditionError(f"brackets and not stand more than {DEEPEST} deep; write it flatter")
-        found = level()
+            raise ConditionError(f"brackets and not are nested more than {DEEPEST} deep; flatten it")
+        node = level()
         self.depth -= 1
-        return found
+        return node
 
     def _truth(self, part: Node) -> Node:
         if part.kind != TRUTH:
@@ -326,7 +326,7 @@ def _require(part: Node, kind: str, name: str) -> None:
 
 
 def _alike(left: Node, right: Node) -> tuple[Node, Node]:
-    """Two values of one kind; beside a time, a text in quotes is one too."""
+    """Two values of one kind; next to a time, a text in quotes is read as a time."""
     if left.kind == TIME and right.kind == TEXT and right.does == "literal":
         right = _time(right.parts[0])
     elif right.kind == TIME and left.kind == TEXT and left.does == "literal":
@@ -356,7 +356,7 @@ def _time(text: str, date: bool = False) -> Node:
     try:
         if not re.fullmatch(form, text, re.ASCII):
             raise ValueError
-        found = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        time = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         raise ConditionError(f"{text[:40]!r} is not a time; write 2024-01-31 or 2024-01-31 12:00:00 (UTC)") from None
-    return Node("literal", TIME, (found,))
+    return Node("literal", TIME, (time,))

@@ -1,4 +1,4 @@
-"""What all packages agree on: parts, layers, roles, outcomes and reject reasons. Plain data, written here only."""
+"""What all packages agree on: parts, layers, roles, outcomes and reject reasons. Plain data, written only here."""
 
 PARTS = ("train", "validation", "test")
 NO_LOSS = -100  # a label of a token that the loss leaves out; PyTorch's default
@@ -30,7 +30,7 @@ REJECT_REASONS = {
         "unknown_record",  # the record is not in mask.records (a duplicate, or rejected before)
         "unknown_layer",
         "unknown_role",
-        "no_annotator",  # nobody's name on a human's label
+        "no_annotator",  # a human's label without a name
         "quote_not_found",
         "repeated",
         "contradictory",  # one person: several scenes, or labels beside "nothing found"
@@ -38,7 +38,7 @@ REJECT_REASONS = {
         "human_labelled",  # the source's label, where humans labelled too
     ),
     "split": (
-        "bad_split",  # a given source's row without a split that is known
+        "bad_split",  # a row of a source with a given split, whose split is unknown
         "no_time",  # time mode needs occurred_at
         "cluster_crosses_cut",
         "text_crosses_cut",

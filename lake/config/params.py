@@ -1,4 +1,4 @@
-"""Typed parameters: YAML mappings become frozen dataclasses; what does not fit is refused by name."""
+"""Typed parameters: YAML mappings become frozen dataclasses; a key or value that does not fit is refused by name."""
 
 import dataclasses
 import math
@@ -14,12 +14,12 @@ from finelake.lake.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 LONGEST = 200  # characters of a value that a message shows
-# What PyYAML raises for a text: its own errors, and Python's for numbers, dates, nesting and keys that are none.
+# What PyYAML raises: its own errors, and Python's for invalid numbers, dates, nesting and keys.
 NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain values; a key that stands twice in a mapping is an error, where YAML would take the last."""
+    """YAML's plain values; a repeated key of a mapping is an error, where PyYAML would keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, yaml.Node] = {}
@@ -29,13 +29,13 @@ class _Loader(yaml.SafeLoader):
             name = self.construct_object(key)
             if name in seen:
                 first, second = (one.start_mark.line + 1 for one in (seen[name], key))
-                raise yaml.MarkedYAMLError(problem=f"{name} stands twice, in lines {first} and {second}")
+                raise yaml.MarkedYAMLError(problem=f"{name} is given twice, in lines {first} and {second}")
             seen[name] = key
         return super().construct_mapping(node, deep)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. UserError when it cannot be read or is no mapping."""
+    """The mapping in a YAML file. UserError when it cannot be read or is not a mapping."""
     try:
         content = yaml.load(read_file(path).decode("utf-8"), _Loader)
     except FileNotFoundError:
@@ -51,8 +51,9 @@ def load(path: Path) -> dict[str, Any]:
 def parse(cls: type[T], mapping: Any, where: str) -> T:
     """Build the dataclass `cls` from `mapping`, the section called `where` in messages.
 
-    Raises UserError for an unknown key (with the nearest right one), a missing key, a value of another type,
-    or a contradiction that the dataclass refuses with ValueError. A field whose metadata say who gives it is no key.
+    UserError for an unknown key (with the nearest known one), a missing key, a value of another type, or a
+    contradiction that the dataclass refuses with ValueError. A field with `given` in its metadata is set by the code
+    and is not a key.
     """
     mapping = section(mapping, where)
     fields = {f.name: f for f in dataclasses.fields(cls) if "given" not in f.metadata}  # type: ignore[arg-type]
@@ -137,7 +138,7 @@ def _convert_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
 
 def _convert_choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     for choice in choices:
-        # True equals 1, and is not a number of anything.
+        # True equals 1, but is not a number.
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
     raise UserError(f"params.yaml: {where}: {_short(repr(value))} is not allowed; {did_you_mean(value, choices)}")
@@ -152,10 +153,10 @@ def _convert_sequence(value: Any, origin: type, arguments: tuple[Any, ...], wher
 def _convert_mapping(value: Any, hint: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"params.yaml: {where} must be a mapping of names to values, not {_shown(value)}")
-    found = {str(key): _convert(item, hint, f"{where}.{key}") for key, item in value.items()}
-    if len(found) < len(value):
+    converted = {str(key): _convert(item, hint, f"{where}.{key}") for key, item in value.items()}
+    if len(converted) < len(value):
         raise UserError(f"params.yaml: {where} has a name twice, as text and as a number; remove one of them")
-    return found
+    return converted
 
 
 def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
@@ -169,7 +170,7 @@ def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
 
 
 def _number(value: Any, where: str) -> float:
-    # YAML reads 5e-5 as text (it wants 5.0e-5); a person means the number.
+    # YAML reads 5e-5 as text (it expects 5.0e-5); the user means the number.
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Where a project is and how its runs are set: parameters live in params.yaml, settings in the environment.
+"""Where a project lies, and the settings of its runs: parameters are in params.yaml, settings in the environment.
 
-Settings change where and how fast a stage runs, never what it computes, so no stage reruns because of them.
+A setting changes where and how fast a stage runs, never what it computes, so no stage reruns because of it.
 """
 
 import os
@@ -19,14 +19,14 @@ MASTER = re.compile(
     r"local(\[([1-9][0-9]{0,4}|\*)(,[1-9][0-9]{0,4})?\])?|local-cluster\[[0-9]+,[0-9]+,[0-9]+\]|spark://\S+|yarn|k8s://\S+"
 )
 UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-LEAST_MEMORY = 512 << 20  # bytes; Spark refuses to start below 450 MiB, of which Java takes its share
+LEAST_MEMORY = 512 << 20  # bytes; Spark refuses to start below 450 MiB, and Java reserves some of it
 MOST_RANKS = 1024
-# Folders of a project that a lake cannot lie in: their owners remove what they do not know.
+# Folders of a project that a lake cannot lie in: the programs that own them remove unknown files.
 REWRITTEN = (".git", ".dvc", ".finelake", "snapshots", "models", "metrics", "plots", "reports", "quality")
 
 
 def current_folder() -> Path:
-    """The folder that a command was given in. UserError when it was deleted."""
+    """The folder in which the command was given. UserError when it was deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -68,7 +68,7 @@ class Settings:
 def settings(root: Path) -> Settings:
     """The settings of this run, from FINELAKE_LAKE, _MASTER, _MEMORY, _RANKS and _METRICS in the environment.
 
-    A variable that is set but empty counts as unset. UserError for a value that no stage could work with.
+    A variable that is set but empty counts as unset. UserError for a value with which no stage could run.
     """
     master = variable("FINELAKE_MASTER") or "local[2]"
     if not MASTER.fullmatch(master):
@@ -90,22 +90,20 @@ def settings(root: Path) -> Settings:
 
 
 def variable(name: str) -> str | None:
-    """An environment variable; None where it is not set, or empty, as `NAME=` in a CI's configuration is."""
+    """An environment variable; None where it is unset or empty, as after `NAME=` in a CI configuration."""
     return os.environ.get(name, "").strip() or None
 
 
 def expanded(name: str, path: str) -> str:
     """The path in the variable `name` with its ~ or ~USER replaced. UserError for an unknown user."""
-    found = os.path.expanduser(path)
-    if found.startswith("~"):
-        raise UserError(
-            f"{name} is {path}, and the home of {path.partition('/')[0]} is not known; write its whole path"
-        )
-    return found
+    absolute = os.path.expanduser(path)
+    if absolute.startswith("~"):
+        raise UserError(f"{name} is {path}, but {path.partition('/')[0]} has no known home; write the whole path")
+    return absolute
 
 
 def _lake(root: Path, lake: str, master: str) -> str:
-    """The lake as a URL or an absolute path. UserError for a place where tables would harm other files."""
+    """The lake as a URL or an absolute path. UserError for a folder where tables would harm other files."""
     if lake.startswith("file:"):
         raise UserError(f"FINELAKE_LAKE is {lake}; write the path of the folder without file:")
     if "://" in lake:
@@ -124,23 +122,23 @@ def _lake(root: Path, lake: str, master: str) -> str:
     if path == project or path in project.parents:
         raise UserError(
             f"the lake {path} holds the project itself, whose files `finelake vacuum` would take for data; "
-            "set FINELAKE_LAKE to a folder of its own, such as lakehouse"
+            "set FINELAKE_LAKE to a separate folder, such as lakehouse"
         )
     inside = path.relative_to(project).parts[0] if project in path.parents else None
     if inside in REWRITTEN:
         raise UserError(
             f"the lake {path} lies in {inside}, which Git, DVC or a stage rewrites; "
-            "set FINELAKE_LAKE to a folder of its own, such as lakehouse"
+            "set FINELAKE_LAKE to a separate folder, such as lakehouse"
         )
     return str(path)
 
 
 def _memory(memory: str) -> str:
-    """A size that both Spark and Java take. UserError for another, and for one with which Spark does not start."""
-    found = re.fullmatch(r"([0-9]{1,15})([kmgt])", memory.lower())
-    if not found:
+    """A size that both Spark and Java accept. UserError for another, and for one with which Spark does not start."""
+    size = re.fullmatch(r"([0-9]{1,15})([kmgt])", memory.lower())
+    if not size:
         raise UserError(f"FINELAKE_MEMORY is {memory!r}, not a size; write it as in 800m or 2g")
-    if int(found[1]) * UNITS[found[2]] < LEAST_MEMORY:
+    if int(size[1]) * UNITS[size[2]] < LEAST_MEMORY:
         raise UserError(f"FINELAKE_MEMORY is {memory}, too little for Spark to start; set it to 512m or more")
     return memory
 
@@ -150,24 +148,24 @@ def _ranks(ranks: str) -> int:
         raise UserError(f"FINELAKE_RANKS is {ranks!r}, not a number of processes; set it to 1 or more")
     if int(ranks) > MOST_RANKS:
         raise UserError(
-            f"FINELAKE_RANKS is {ranks}, more processes than a machine starts; set it to {MOST_RANKS} or less"
+            f"FINELAKE_RANKS is {ranks}, more processes than one machine can start; set it to {MOST_RANKS} or less"
         )
     return int(ranks)
 
 
 def mask_key() -> str | None:
-    """The key of the pseudonyms of `mask`. It is no setting: what it is decides what is computed."""
+    """The key of the pseudonyms of `mask`. Not a setting, because the result depends on it."""
     return os.environ.get(MASK_KEY) or None
 
 
 def _project_of(root: Path) -> Path:
     """The project itself, where `root` is one of the copies in which DVC runs queued experiments."""
-    place = root.as_posix().find("/.dvc/tmp/exps/")
-    return root if place < 0 else Path(root.as_posix()[:place])
+    end = root.as_posix().find("/.dvc/tmp/exps/")
+    return root if end < 0 else Path(root.as_posix()[:end])
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file. UserError for a pipe or a device, which would be waited for without end.
+    """The content of a regular file. UserError for a pipe or a device, whose reading might never end.
 
     OSError where it is not there or cannot be read.
     """
@@ -179,7 +177,7 @@ def read_file(path: Path) -> bytes:
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
-    """Write a file so that a reader sees the old one or the whole new one, whatever is killed in between."""
+    """Write a file so that a reader sees the old content or the whole new one, even if the writer is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:

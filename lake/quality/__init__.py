@@ -1,1 +1,1 @@
-"""Quality checks: the shipped SQL files, and what runs them."""
+"""Quality checks: the shipped SQL files, and the code that runs them."""

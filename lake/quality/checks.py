@@ -1,7 +1,7 @@
-"""Quality checks: SQL files whose rows are what breaks a law, asked of the pinned tables in DuckDB.
+"""Quality checks: SQL files that return the rows which break a rule, run on the pinned tables in DuckDB.
 
 A check is one file: a comment header, then a query. In the query, `this` is the table that is checked, `previous` the
-same table as it was pinned before; tables of its own stage need no prefix, and $name is a value of the header.
+same table as it was pinned before; tables of the same stage need no prefix, and $name is a value of the header.
 """
 
 import functools
@@ -45,8 +45,8 @@ EXAMPLES = 5  # failing rows that are shown
 MEMORY = "600MB"  # DuckDB's share of the GiB that a run of all checks may take; what does not fit goes to the disk
 CONCURRENT_CHECKS = 2
 
-# What queries may call: the population stability index of bins, from the lists of their rows. Half a row more in each
-# bin, as in lake/query/drift.py.
+# What queries can call: the population stability index of bins, from lists of the rows in each. Half a row is added to
+# each bin, as in lake/query/drift.py.
 MACROS = """
 create or replace temp macro share(bins, bin) as (bins[bin] + 0.5) / (list_sum(bins) + 0.5 * len(bins));
 create or replace temp macro psi(now, before) as list_sum(list_transform(
@@ -55,16 +55,16 @@ create or replace temp macro psi(now, before) as list_sum(list_transform(
 ));
 """
 
-# Stages in whose tables personal data stand as they came; of their rows only these columns are shown.
+# The columns that are shown of rows in tables that are not masked.
 SHOWN = {
     *("record_id", "removed", "kept", "cluster", "source", "stage", "layer", "role", "lang", "reason", "column"),
     *("occurred_at", "newest", "days", "rows", "rejected", "before", "now", "share", "psi", "distance", "similarity"),
 }
 
-# Functions in the place of a table that read none; others may read what the query does not name.
+# Table functions that read no table; others may read tables that the query does not name.
 GENERATING = {"range", "generate_series", "unnest"}
 
-# Errors of a query or of the machine; all others may name the values of a row.
+# Errors of a query or of the machine; all others may show the values of a row.
 SAFE_TO_SHOW = (
     *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
     *(duckdb.OutOfMemoryException, duckdb.IOException, duckdb.PermissionException),
@@ -79,8 +79,8 @@ Manifests = Mapping[str, Mapping[str, Table]]
 class Params:
     """Section `quality` of params.yaml."""
 
-    skip: tuple[str, ...] = ()  # checks that are not asked
-    severity: dict[str, Severity] = field(default_factory=dict)  # by check, instead of its own
+    skip: tuple[str, ...] = ()  # checks that are not run
+    severity: dict[str, Severity] = field(default_factory=dict)  # by check, instead of the one in its header
     values: dict[str, Any] = field(default_factory=dict)  # by name, instead of the default in the checks' headers
 
 
@@ -102,34 +102,34 @@ class Limit:
 
 @dataclass(frozen=True)
 class Check:
-    """One file."""
+    """One check: the header and the query of its file."""
 
     name: str
-    file: str  # as messages name it
-    law: str
-    tables: tuple[str, ...]  # each is checked by itself; *.records: of every stage, tokenize@*.samples: of every run
+    file: str  # its path in messages
+    rule: str  # in words
+    tables: tuple[str, ...]  # each is checked separately; *.records: of every stage, tokenize@*.samples: of every run
     sql: str
-    needs: tuple[str, ...] = ()  # further tables that have to be pinned, and PREVIOUS
+    needs: tuple[str, ...] = ()  # other tables that must be pinned, and PREVIOUS
     severity: Severity = "error"
     warn_if: Limit = Limit(">", 0, False)
     error_if: Limit = Limit(">", 0, False)
     values: Mapping[str, Any] = field(default_factory=dict)
-    lists: tuple[str, ...] = ()  # of lake/config/contract.py, given to the query as the values are
+    lists: tuple[str, ...] = ()  # of lake/config/contract.py, passed to the query like the values
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What stands for $name in the query."""
+        """The values of $name in the query."""
         return {**self.values, **{name: list(LISTS[name]) for name in self.lists}}
 
     @property
     def compares(self) -> bool:
-        """Whether the answer depends on more than the tables that are pinned now."""
+        """Whether the result depends on more than the tables that are pinned now."""
         return PREVIOUS in self.needs
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found in one table."""
+    """The result of a check on one table."""
 
     check: Check
     table: str
@@ -145,9 +145,9 @@ class Result:
 
 
 def load_checks(root: Path, params: Params) -> list[Check]:
-    """The shipped and the project's own checks by name, set up by `params`; an own one replaces a shipped namesake.
+    """The shipped checks and the project's, configured by `params`; a project's check replaces a shipped namesake.
 
-    UserError for a header that does not parse, and for a parameter that names no check or no value.
+    UserError for a header that does not parse, and for a parameter that names an unknown check or value.
     """
     checks = {check.name: check for folder in (SHIPPED, root / OWN) for check in read_checks(folder, root)}
     unknown_key(dict.fromkeys(params.skip), checks, "quality.skip")
@@ -160,7 +160,7 @@ def load_checks(root: Path, params: Params) -> list[Check]:
 
 
 def read_checks(folder: Path, root: Path) -> list[Check]:
-    """The checks of a folder, by name; none where there is no such folder, OSError where it cannot be listed."""
+    """The checks of a folder, sorted by name; none where there is no such folder, OSError where it cannot be listed."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".sql"))
     except FileNotFoundError:
@@ -189,7 +189,7 @@ def parse_check(text: str, name: str, file: str) -> Check:
     """A check from the text of its file. UserError naming file and line for a header that does not parse."""
     lines = text.splitlines()
     length = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    law: list[str] = []
+    rule: list[str] = []
     entries: dict[str, Any] = {}
     for number, line in enumerate(lines[:length], start=1):
         content = line.removeprefix("--").strip()
@@ -198,29 +198,29 @@ def parse_check(text: str, name: str, file: str) -> Check:
             if colon and re.fullmatch("[a-z_]+", key):
                 entries |= _entry(key, value.strip(), entries)
             elif entries:
-                raise ValueError(f"{content!r} is no `key: value`; the law stands above the first key")
+                raise ValueError(f"{content!r} is not `key: value`; write the rule in words above the first key")
             else:
-                law.append(content)
+                rule.append(content)
         except ValueError as error:
             raise UserError(f"{file}:{number}: {error}") from None
     sql = "\n".join(lines[length:]).strip().rstrip(";")
-    missing = {"law, a sentence in the first comment": law, "line `-- table: stage.table`": entries.get("tables")}
+    required = {"rule, a sentence in the first comment": rule, "line `-- table: stage.table`": entries.get("tables")}
     twice = set(entries.get("values", ())) & set(entries.get("lists", ()))
     if twice:
-        raise UserError(f"{file}:1: {sorted(twice)[0]} is both one of values and one of lists; rename the value")
-    for what, found in (missing | {"query below its header": sql}).items():
-        if not found:
+        raise UserError(f"{file}:1: {sorted(twice)[0]} is in both values and lists; rename the value")
+    for what, present in (required | {"query below its header": sql}).items():
+        if not present:
             raise UserError(f"{file}:1: the check has no {what}; add it")
-    return Check(name=name, file=file, law=" ".join(law), sql=sql, **entries)
+    return Check(name=name, file=file, rule=" ".join(rule), sql=sql, **entries)
 
 
 def _entry(key: str, text: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of the header as a field of Check. ValueError says what is wrong."""
+    """A line of the header as a field of Check. ValueError explains what is wrong."""
     if key not in ENTRIES:
         raise ValueError(f"unknown key {key}; {did_you_mean(key, ENTRIES)}")
     name, read = ENTRIES[key]
     if name in before:
-        raise ValueError(f"{key} stands twice; write it once")
+        raise ValueError(f"{key} is given twice; write it once")
     return {name: read(text)}
 
 
@@ -228,7 +228,7 @@ def _tables(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if not re.fullmatch(r"(\*|[a-z]+(@\S+)?)\.[a-z_]+", name):
-            raise ValueError(f"{name!r} is no table; write stage.table, as in clean.records or tokenize@*.samples")
+            raise ValueError(f"{name!r} is not a table; write stage.table, as in clean.records or tokenize@*.samples")
     return names
 
 
@@ -240,14 +240,14 @@ def _needs(text: str) -> tuple[str, ...]:
 
 def _severity(text: str) -> str:
     if text not in get_args(Severity):
-        raise ValueError(f"{text!r} is no severity; write error or warn")
+        raise ValueError(f"{text!r} is not a severity; write error or warn")
     return text
 
 
 def _limit(text: str) -> Limit:
     match = re.fullmatch(r"(>=?)\s*(\d+(?:\.\d+)?)\s*(%?)", text)
     if not match:
-        raise ValueError(f"{text!r} is no condition on the number of failing rows; write `> 0` or `> 1 %`")
+        raise ValueError(f"{text!r} is not a condition on the number of failing rows; write `> 0` or `> 1 %`")
     return Limit(match[1], float(match[2]), bool(match[3]))
 
 
@@ -257,7 +257,7 @@ def _values(text: str) -> dict[str, Any]:
     except yaml.YAMLError:
         values = None
     if not isinstance(values, dict):
-        raise ValueError(f"{text!r} is no mapping of names to values; write {{name: 1, other: text}}")
+        raise ValueError(f"{text!r} is not a mapping of names to values; write {{name: 1, other: text}}")
     return values
 
 
@@ -286,38 +286,38 @@ ENTRIES = {
 def run_checks(
     root: Path, lake_root: str, checks: Sequence[Check], pinned: Manifests, rev: str | None = None
 ) -> Iterator[Result]:
-    """Ask each check of each of its tables in `pinned`, which the work tree or `rev` pins.
+    """Run each check on each of its tables in `pinned`, which the work tree or `rev` pins.
 
     `previous` is what HEAD, or the parent of `rev`, pins. UserError for a table that the lake lacks, and for a query
     that DuckDB cannot run.
     """
     connection = connect(root, lake_root, rev=rev, memory=MEMORY, files=True)
-    # The order of rows means nothing to a check, and keeping it costs memory.
+    # The order of rows does not matter to a check, and keeping it costs memory.
     connection.execute("set global preserve_insertion_order = false")
     tables = {f"{stage}.{name}": table for stage, named in pinned.items() for name, table in named.items()}
-    # A check may read any table of its stage: where one of them was expired, the stage is passed over.
-    there = views(connection)
-    expired = {stage for stage, named in pinned.items() for name in named if (schema_name(stage), name) not in there}
+    # A check may read any table of its stage: where one of them was expired, the stage is skipped.
+    opened = views(connection)
+    expired = {stage for stage, named in pinned.items() for name in named if (schema_name(stage), name) not in opened}
     present = {table for table in tables if table.partition(".")[0] not in expired}
     compared = {table for check in checks if check.compares for table in matching(check.tables, present)} & present
     before = f"{rev}^" if rev else "HEAD"
     absent = {name: f"the stage of {name} was expired" for name in tables.keys() - present}
     absent |= _create_previous(connection, root, lake_root, {table: tables[table] for table in compared}, before)
-    confine(connection)  # a check is a file of the repository: it needs the pinned tables and nothing else
-    asked = [(check, table) for check in checks for table in matching(check.tables, present)]
+    confine(connection)  # a check is a file of the repository and needs nothing but the pinned tables
+    pairs = [(check, table) for check in checks for table in matching(check.tables, present)]
 
-    def answer(pair: tuple[Check, str]) -> Result:
-        return skipped(*pair, present=present, absent=absent) or ask(connection.cursor(), *pair)
+    def result(pair: tuple[Check, str]) -> Result:
+        return skipped(*pair, present=present, absent=absent) or run_check(connection.cursor(), *pair)
 
-    # The files of a table are few, so one query rarely keeps all cores busy.
+    # A table has few files, so one query rarely keeps all cores busy.
     with ThreadPoolExecutor(CONCURRENT_CHECKS) as pool:
-        yield from pool.map(answer, asked)
+        yield from pool.map(result, pairs)
 
 
 def _create_previous(
     connection: duckdb.DuckDBPyConnection, root: Path, lake_root: str, tables: Mapping[str, Table], rev: str
 ) -> dict[str, str]:
-    """Make `tables` as a revision pinned them views as well; returns why not, for those it could not be done for."""
+    """Create views of `tables` as a revision pinned them; returns the reason for each table without one."""
     if not tables:
         return {}
     try:
@@ -348,15 +348,15 @@ def _first(error: UserError) -> str:
 
 
 def matching(patterns: Sequence[str], present: Collection[str]) -> list[str]:
-    """The tables that a check's `table` line means; a name or pattern that nothing matches stands for itself."""
-    found: list[str] = []
+    """The tables that a check's `table` line means; a name or pattern without a match is returned unchanged."""
+    tables: list[str] = []
     for pattern in patterns:
-        found += sorted(table for table in present if fnmatchcase(table, pattern)) or [pattern]
-    return found
+        tables += sorted(table for table in present if fnmatchcase(table, pattern)) or [pattern]
+    return tables
 
 
 def skipped(check: Check, table: str, present: Collection[str], absent: Mapping[str, str]) -> Result | None:
-    """The result where a table that the check reads is not there."""
+    """The result where a table that the check reads is absent, else None."""
     missing = [name for name in (table, *check.needs) if name != PREVIOUS and name not in present]
     if missing:
         return Result(check, table, "skipped", absent.get(missing[0], f"{missing[0]} is not pinned"))
@@ -365,8 +365,8 @@ def skipped(check: Check, table: str, present: Collection[str], absent: Mapping[
     return None
 
 
-def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Result:
-    """Run a check on one table, whose view and those of its stage are there. UserError for a query that fails."""
+def run_check(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Result:
+    """Run a check on one table; `connection` has the views of its stage. UserError for a query that fails."""
     started = time.monotonic()
     stage, _, name = table.partition(".")
     try:
@@ -387,22 +387,22 @@ def ask(connection: duckdb.DuckDBPyConnection, check: Check, table: str) -> Resu
 
 @functools.cache
 def _reads_unmasked(sql: str) -> bool:
-    """Whether a query names, beside the tables of its own stage, one that is not masked, or may read a file of one.
+    """Whether a query names, besides the tables of its stage, an unmasked one, or may read a file of one.
 
-    Decided by what DuckDB understands. UserError for a query that does more than read, or hides what it reads.
+    Decided on DuckDB's parse of it. UserError for a query that does more than read, or hides what it reads.
     """
     keys = ("catalog_name", "schema_name", "table_name", "function_name", "function.function_name")
     with open_parser() as parser:
         refuse_acting(parser, sql)
-        found = named_in_tree(parser, sql, *keys)
-    if found is None:
+        named = named_in_tree(parser, sql, *keys)
+    if named is None:
         raise UserError(f"a pivot without its values, or an explain, is refused in a check; {VALUES_OF_A_PIVOT}")
-    if "query_table" in map(str.lower, found["function_name"]):
+    if "query_table" in map(str.lower, named["function_name"]):
         raise UserError("the function query_table is refused in a check: it hides which table is read; name the table")
-    schemas = {name.lower().removeprefix(f"{PREVIOUS}_") for name in found["schema_name"]}
-    names = {*found["catalog_name"], *found["table_name"], *(schema.replace("-", "_") for schema in schemas)}
-    files = any(not re.fullmatch(r"\w*", name) for name in names)  # DuckDB opens "a/b.parquet", "a/b".parquet too
-    return not schemas.isdisjoint(PRIVATE) or files or not GENERATING.issuperset(found["function.function_name"])
+    schemas = {name.lower().removeprefix(f"{PREVIOUS}_") for name in named["schema_name"]}
+    names = {*named["catalog_name"], *named["table_name"], *(schema.replace("-", "_") for schema in schemas)}
+    files = any(not re.fullmatch(r"\w*", name) for name in names)  # DuckDB also opens "a/b.parquet" and "a/b".parquet
+    return not schemas.isdisjoint(PRIVATE) or files or not GENERATING.issuperset(named["function.function_name"])
 
 
 def _name_tables(connection: duckdb.DuckDBPyConnection, schema: str, name: str, compares: bool) -> None:
@@ -418,14 +418,14 @@ def _one(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int]:
 
 
 def _redacted(error: duckdb.Error) -> str:
-    """The reason of an error, without the values of rows: they may be personal data."""
+    """The reason of an error without the values of rows, which may be personal data."""
     if isinstance(error, SAFE_TO_SHOW):
         return str(error).split("\n")[0]
     return type(error).__name__
 
 
 def judge(check: Check, failing: int, rows: int) -> tuple[Status, str]:
-    """Status and the condition that held. A condition on a share holds for no table without failing rows."""
+    """Status and the condition that held. A table without failing rows passes, whatever the condition."""
     if failing and check.severity == "error" and check.error_if.holds(failing, rows):
         return "error", f"error_if {check.error_if}"
     if failing and check.warn_if.holds(failing, rows):
@@ -434,7 +434,7 @@ def judge(check: Check, failing: int, rows: int) -> tuple[Status, str]:
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, hidden: bool) -> list[dict[str, Any]]:
-    """The first failing rows in the order of their values; with `hidden` only what is SHOWN of them."""
+    """The first failing rows in the order of their values; with `hidden` only the columns in SHOWN."""
     columns = [row[0] for row in connection.execute("describe failing").fetchall()]
     if hidden:
         columns = [column for column in columns if column in SHOWN]

@@ -1,1 +1,1 @@
-"""Questions to the pinned tables, in DuckDB."""
+"""Queries on the pinned tables, in DuckDB."""

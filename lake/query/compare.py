@@ -1,7 +1,7 @@
 """Two versions of a table in DuckDB, the views `before` and `after`: which columns and which rows differ.
 
-Rows are compared by 64-bit hashes of their values, a column at a time, so that wide texts need no memory; a change
-that goes unseen has a chance of 2**-64.
+Rows are compared by 64-bit hashes of their values, a column at a time, so that long texts need no memory; a change is
+missed with a probability of 2**-64.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Columns:
 class Rows:
     """How the rows differ."""
 
-    key: tuple[str, ...]  # columns by which rows were matched; none: compared as a multiset, where nothing is changed
+    key: tuple[str, ...]  # columns by which rows were matched; empty: compared as a multiset, which knows no changes
     before: int
     after: int
     counts: dict[str, int]  # by KINDS
@@ -60,7 +60,7 @@ def rows(
 ) -> Rows:
     """Compare the rows by their shared columns (name -> type), with up to `examples` ids of each kind.
 
-    Rows are matched by `key` where both sides have its columns and each key once, else compared as a multiset.
+    Rows are matched by `key` where both sides have its columns and no key twice, else compared as a multiset.
     """
     sizes = [connection.view(view).count("*").fetchone()[0] for view in (BEFORE, AFTER)]  # type: ignore[index]
     if key and set(key) <= set(shared) and all(_unique(connection, view, key) for view in (BEFORE, AFTER)):
@@ -80,25 +80,25 @@ def _by_key(
     shown = _match(connection, [quoted(name) for name in key], [comparable(name, shared[name]) for name in values])
     counts = dict(connection.execute("select kind, count(*) from differences group by kind").fetchall())
     changed = connection.execute(
-        "select place, count(*) from (select unnest(differs) as differs, generate_subscripts(differs, 1) as place "
-        "from differences where kind = 'changed') where differs group by place order by place"
+        "select index, count(*) from (select unnest(differs) as differs, generate_subscripts(differs, 1) as index "
+        "from differences where kind = 'changed') where differs group by index order by index"
     ).fetchall()
     return Rows(
         key=key,
         before=sizes[0],
         after=sizes[1],
         counts={kind: counts.get(kind, 0) for kind in KINDS},
-        changed_columns={values[place - 1]: number for place, number in changed},
+        changed_columns={values[index - 1]: number for index, number in changed},
         examples={kind: _examples(connection, shown, f"differences where kind = '{kind}'", examples) for kind in KINDS},
     )
 
 
 def _match(connection: duckdb.DuckDBPyConnection, key: Sequence[str], values: Sequence[str]) -> str:
-    """Make the table `differences`: the key (k0, …), kind and, for a changed row, which values differ.
+    """Create the table `differences`: the key (k0, …), kind and, for a changed row, which values differ.
 
     `key` and `values` are SQL expressions. Returns the expression that shows a key as text.
     """
-    keys, hashes = ([f"{letter}{place}" for place in range(len(of))] for letter, of in (("k", key), ("v", values)))
+    keys, hashes = ([f"{letter}{index}" for index in range(len(of))] for letter, of in (("k", key), ("v", values)))
     named = [f"{expression} as {name}" for expression, name in zip(key, keys, strict=True)]
     named += [f"hash({expression}) as {name}" for expression, name in zip(values, hashes, strict=True)]
     side = f"(select {', '.join(named)}, true as here from "
@@ -142,10 +142,10 @@ def _as_multiset(
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, shown: str, source: str, number: int) -> list[str]:
-    found = connection.execute(f"select distinct {shown} as id from {source} order by id limit {number}").fetchall()
-    return [example for (example,) in found]
+    ids = connection.execute(f"select distinct {shown} as id from {source} order by id limit {number}").fetchall()
+    return [example for (example,) in ids]
 
 
 def comparable(name: str, kind: str) -> str:
-    """A column as an expression that is equal for equal values: the order of a map's entries means nothing."""
+    """A column as an expression that is equal for equal values: the order of a map's entries does not matter."""
     return f"list_sort(map_entries({quoted(name)}))" if kind.startswith("MAP(") else quoted(name)

@@ -1,12 +1,12 @@
 """How the distribution of each column moved between the views `before` and `after` of DuckDB.
 
-PSI, the population stability index, over the bins of a column: sum((a - b) * ln(a / b)), b and a the shares of the
-rows before and after in a bin (Siddiqi, Credit Risk Scorecards, 2006; his thresholds: below 0.1 stable, up to 0.25
-some shift, above it a large one). Bins are deciles of the rows before; for a column of few values, its values; null
-is a bin of its own. Every bin counts half a row more than it holds, so that an empty one has a logarithm.
+PSI, the population stability index, over the bins of a column: sum((a - b) * ln(a / b)), where b and a are the shares
+of the rows before and after in a bin (Siddiqi, Credit Risk Scorecards, 2006; his thresholds: below 0.1 stable, up to
+0.25 some shift, above it a large one). Bins are deciles of the rows before; for a column of few values, its values;
+null is a separate bin. Half a row is added to every bin, so that an empty one has a logarithm.
 
-Two samples of one distribution have a PSI too: (bins - 1) * (1/rows before + 1/rows after) on average (Yurdakul and
-Naranjo, Journal of Risk Model Validation 14(4), 2020). A PSI of that size says nothing.
+Two samples of one distribution also have a PSI: (bins - 1) * (1/rows before + 1/rows after) on average (Yurdakul and
+Naranjo, Journal of Risk Model Validation 14(4), 2020). A PSI of that size is no evidence of drift.
 """
 
 import math
@@ -19,7 +19,7 @@ from finelake.lake.query.compare import AFTER, BEFORE
 from finelake.lake.quoting import literal, quoted
 
 SOME, LARGE = 0.1, 0.25  # thresholds of the PSI
-FEW = 50  # a text column with at most so many values, each met twice on average, is a category
+FEW = 50  # a text column with at most this many values, each twice on average, is a category
 MOVED = 3  # values of a category that are shown
 DECILES = [tenth / 10 for tenth in range(1, 10)]
 NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
@@ -30,9 +30,9 @@ TEMPORAL = ("TIMESTAMP", "DATE")
 
 @dataclass(frozen=True)
 class Column:
-    """A column, or an entry of a map as a column of its own."""
+    """A column, or one entry of a map column."""
 
-    name: str  # facts.channel for an entry
+    name: str  # facts.channel for an entry of a map
     value: str  # SQL
     kind: str  # number, time, category, text, list
     number: str  # SQL: the value as a number: seconds since 1970, length of a text or list; empty for a category
@@ -46,7 +46,7 @@ class Figures:
     nulls: int
     distinct: int
     mean: float | None = None  # of the value, of a time in seconds since 1970, of the length of a text or list
-    deciles: list[float] | None = None  # the nine that part it into ten equal shares
+    deciles: list[float] | None = None  # nine values that divide it into ten equal shares
 
     @property
     def median(self) -> float | None:
@@ -60,17 +60,17 @@ class Drift:
     before: Figures
     after: Figures
     psi: float
-    by_chance: float  # the PSI to expect of two samples of one distribution
-    moved: list[tuple[str | None, float, float]]  # category: (value, share before, share after), the most moved first
+    by_chance: float  # the PSI expected of two samples of one distribution
+    moved: list[tuple[str | None, float, float]]  # category: (value, share before, share after), largest change first
 
 
 def drift(connection: duckdb.DuckDBPyConnection, shared: Mapping[str, str]) -> list[Drift]:
-    """The drift of each of the shared columns (name -> type), one scan or two a column."""
+    """The drift of each of the shared columns (name -> type), in one or two scans per column."""
     return [_drift(connection, column) for column in columns(connection, shared)]
 
 
 def columns(connection: duckdb.DuckDBPyConnection, shared: Mapping[str, str]) -> Iterator[Column]:
-    """The columns, each entry of a map in the place of the map."""
+    """The columns, with a map replaced by its entries."""
     for name, kind in shared.items():
         if not kind.startswith("MAP("):
             yield _column(connection, name, quoted(name), kind)
@@ -98,8 +98,8 @@ def _column(connection: duckdb.DuckDBPyConnection, name: str, value: str, kind: 
 
 
 def _is_category(connection: duckdb.DuckDBPyConnection, value: str) -> bool:
-    found = connection.execute(f"select count(value), {DISTINCT} from {_both(value)}").fetchone()
-    filled, distinct = found  # type: ignore[misc]
+    counts = connection.execute(f"select count(value), {DISTINCT} from {_both(value)}").fetchone()
+    filled, distinct = counts  # type: ignore[misc]
     return bool(distinct <= FEW and 2 * distinct <= filled / len(SIDES))
 
 
@@ -127,18 +127,18 @@ def _drift(connection: duckdb.DuckDBPyConnection, column: Column) -> Drift:
 
 
 def _figures(connection: duckdb.DuckDBPyConnection, both: str) -> tuple[Figures, Figures]:
-    # One quantile function for all: each holds the numbers of the column in memory, 8 bytes a row.
-    found = connection.execute(
+    # One quantile function for all: each call holds the numbers of the column in memory, 8 bytes per row.
+    rows = connection.execute(
         f"select late, count(*), count(*) - count(value), {DISTINCT}, avg(number), quantile_cont(number, {DECILES}) "
         f"from {both} group by late"
     ).fetchall()
-    sides = {late: Figures(*figures) for late, *figures in found}
+    sides = {late: Figures(*figures) for late, *figures in rows}
     nothing = Figures(rows=0, nulls=0, distinct=0)
     return sides.get(False, nothing), sides.get(True, nothing)
 
 
 def _decile(edges: list[float]) -> str:
-    """SQL: the bin of a number, how many of the edges it lies above; null for null."""
+    """SQL: the bin of a number, as the number of edges below it; null for null."""
     above = [f"(number > {edge!r}::double)::int" for edge in sorted(set(edges))]
     return f"case when number is not null then {' + '.join(above) or '0'} end"
 

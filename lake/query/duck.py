@@ -24,20 +24,20 @@ from finelake.lake.tables.snapshots import Expired, Table, arrow_schema, files, 
 
 MEMORY = "1GiB"
 SCRATCH = ".finelake"
-SPILLED = f"duckdb-{platform.node()}-"  # then the process: several machines may share a project's folder
-ANSWERS = "-answers"  # behind the name of the folder of what is spilled: the one in which answers leave DuckDB
-CONCURRENT_OPENS = 8  # tables: on an object store each waits for several answers
+SPILLED = f"duckdb-{platform.node()}-"  # then the process id: several machines may share a project's folder
+ANSWERS = "-answers"  # suffix of the spill folder's name: the folder through which answers leave DuckDB
+CONCURRENT_OPENS = 8  # tables: on an object store each takes several requests
 INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
 NUMBERS = {*INTEGERS, *(f"u{name}" for name in INTEGERS), "float", "double", "decimal"}  # DuckDB's types
-# Functions that a select may call and that write files, change settings, or run a text as SQL.
+# Functions that a select can call and that write files, change settings, or run a text as SQL.
 ACTING = {
     *("query", "json_execute_serialized_sql", "checkpoint", "force_checkpoint", "truncate_duckdb_logs", "write_log"),
     *("copy_database", "import_database", "add_parquet_key"),
 }
 SWITCHES = ("enable_", "disable_", "verify_")
-# The first token of some bytes: a text in dollars with what is behind it, a quoted name, a word, a character.
+# The first token of some bytes: a dollar-quoted text and all after it, a quoted name, a word, a character.
 TOKEN = re.compile(rb'\$.*|"(?:[^"]|"")*"|[\w\x80-\xff][\w$\x80-\xff]*|.', re.DOTALL)
-EXPLAINED_PIVOT = ["TRANSACTION", "CREATE", "EXPLAIN", "TRANSACTION"]  # what DuckDB makes of it
+EXPLAINED_PIVOT = ["TRANSACTION", "CREATE", "EXPLAIN", "TRANSACTION"]  # what DuckDB parses it into
 VALUES_OF_A_PIVOT = "write its values, as in `pivot clean.records on lang in ('en', 'zh')`"
 FORMATS = {"csv": "format csv, header true", "json": "format json", "parquet": "format parquet"}
 
@@ -53,10 +53,10 @@ def connect(
     """An in-memory DuckDB with one view for each table that the work tree's manifests, or those of `rev`, pin.
 
     clean.records; for a stage of a training run, tokenize_intent.samples. UserError names a table that is missing.
-    With `query`, only the tables that it names are looked at; where it names none (`show all tables`), those that
-    are whole are there. Without, those that were expired on purpose are not there: `views` says which are.
-    The connection reads the pinned files and nothing else of this machine or network, unless `files` says that whoever
-    asks may read what the process may.
+    With `query`, only the tables that it names are opened; where it names none (`show all tables`), those that are
+    complete. Without `query`, all but the tables that were expired on purpose: `views` lists what was opened.
+    The connection reads the pinned files and nothing else of this machine or network, unless `files` allows the query
+    to read what the process may read.
     """
     if query is not None:
         check_reads(query)
@@ -71,8 +71,8 @@ def connect(
     with ThreadPoolExecutor(CONCURRENT_OPENS) as pool:
         opened = {name: pool.submit(pinned_files, lake_root, *tables[name], rev) for name in named or tables}
     for name, paths in opened.items():
-        left_out = isinstance(paths.exception(), Expired) if query is None else paths.exception() and not named
-        if not left_out:
+        skipped = isinstance(paths.exception(), Expired) if query is None else paths.exception() and not named
+        if not skipped:
             create_view(connection, name, lake_root, *tables[name], paths.result())
     if not files:
         confine(connection)
@@ -81,30 +81,30 @@ def connect(
 
 
 def confine(connection: duckdb.DuckDBPyConnection) -> None:
-    """From now on the connection reads the files of its views and nothing else; DuckDB lets nobody take it back."""
+    """Restrict the connection to the files of its views, for good: DuckDB cannot lift it."""
     connection.execute("set enable_external_access = false")
 
 
 def views(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    """(schema, name) of each table that can be asked."""
+    """(schema, name) of each table that can be queried."""
     named = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
     return {(schema, name) for schema, name in named}
 
 
 def _schemas(tables: Iterable[tuple[str, str]]) -> list[str]:
-    """The schema of each stage. UserError for two that DuckDB takes for one."""
-    found: dict[str, str] = {}
+    """The schema of each stage. UserError for two that DuckDB treats as one."""
+    known: dict[str, str] = {}
     for schema, _ in tables:
-        other = found.setdefault(schema.lower(), schema)
+        other = known.setdefault(schema.lower(), schema)
         if other != schema:
             raise UserError(
-                f"the stages of {other} and {schema} differ in case only; remove the manifest of one of them"
+                f"the stages of {other} and {schema} differ only in case; remove the manifest of one of them"
             )
-    return list(found.values())
+    return list(known.values())
 
 
 def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[str, Table]]:
-    """What the work tree or a revision pins: (schema, name) of the view -> (stage, table)."""
+    """The tables that the work tree or a revision pins: (schema, name) of the view -> (stage, table)."""
     stages = manifests(root) if rev is None else manifests_at(root, rev)
     return {
         (schema_name(stage), name): (stage, table) for stage, tables in stages.items() for name, table in tables.items()
@@ -112,7 +112,7 @@ def pinned(root: Path, rev: str | None = None) -> dict[tuple[str, str], tuple[st
 
 
 def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = None) -> list[str]:
-    """`snapshots.files`, whose UserError for a table of another revision says how to rebuild it there."""
+    """`snapshots.files`; the UserError for a table of another revision says how to rebuild it there."""
     try:
         return files(lake_root, stage, table)
     except Expired:
@@ -125,25 +125,25 @@ def pinned_files(lake_root: str, stage: str, table: Table, rev: str | None = Non
 
 
 def _named(query: str, tables: Iterable[tuple[str, str]], files: bool) -> list[tuple[str, str]]:
-    """Those of `tables` that occur in a query; none where DuckDB's parser cannot tell without them.
+    """Those of `tables` that occur in a query; none where DuckDB's parser cannot find them without their schema.
 
-    DuckDB binds the query for it, which opens the files that it names and runs a part of some statements: the query
-    is one that only reads, and without `files` none is opened.
+    To list them DuckDB binds the query, which opens the files that it names and runs parts of some statements. So the
+    query must be one that only reads, and without `files` no file is opened.
     """
     try:
         with _empty() as connection:
             if not files:
                 confine(connection)
-            found = connection.get_table_names(query, qualified=True)
+            listed = connection.get_table_names(query, qualified=True)
     except duckdb.Error:
         return []
-    # DuckDB quotes a name where it must, puts the catalog first where the query does, and " AS alias" behind.
-    names = {name.split(" AS ")[0].replace('"', "").lower() for name in found}
+    # DuckDB quotes a name where needed, prefixes the catalog where the query does, and appends " AS alias".
+    names = {name.split(" AS ")[0].replace('"', "").lower() for name in listed}
     return [name for name in tables if {".".join(name).lower(), "memory." + ".".join(name).lower()} & names]
 
 
 def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
-    """An empty in-memory DuckDB that keeps to `memory` and spills into the project's scratch folder."""
+    """An empty in-memory DuckDB, limited to `memory`, that spills into the project's scratch folder."""
     scratch = root / SCRATCH
     _make_private(scratch)
     _remove_abandoned(scratch)
@@ -155,12 +155,12 @@ def open_database(root: Path, memory: str = MEMORY) -> duckdb.DuckDBPyConnection
     try:
         connection.execute(f"set memory_limit = {literal(memory)}")
     except duckdb.Error:
-        raise UserError(f"the memory limit {memory!r} is no size; write it as in 500MiB or 2GiB") from None
+        raise UserError(f"the memory limit {memory!r} is not a size; write it as in 500MiB or 2GiB") from None
     return connection
 
 
 def _empty() -> duckdb.DuckDBPyConnection:
-    """A new DuckDB in memory, which installs nothing and sees neither stored keys nor Python's variables."""
+    """A new in-memory DuckDB, which installs nothing and sees neither stored keys nor Python's variables."""
     connection = duckdb.connect()
     connection.execute("set autoinstall_known_extensions = false; set allow_persistent_secrets = false")
     connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
@@ -168,14 +168,14 @@ def _empty() -> duckdb.DuckDBPyConnection:
 
 
 def _make_private(scratch: Path) -> None:
-    """The folder for what is spilled: rows as they are, so nobody outside of its owner and group may look into it."""
+    """Make the folder for spilled rows, which are unmasked: only its owner and group can enter it."""
     scratch.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(PermissionError):  # another user's
         scratch.chmod(scratch.stat().st_mode & 0o770)
 
 
 def _reach_object_store(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let DuckDB read s3a:// with its httpfs extension, which pip installed, and the environment's keys."""
+    """Let DuckDB read s3a:// with the httpfs extension that pip installed and the keys in the environment."""
     extensions = resources.files("duckdb_extension_httpfs") / "extensions" / f"v{duckdb.__version__}"
     connection.load_extension(str(extensions / "httpfs.duckdb_extension"))
     store = storage.object_store()
@@ -188,14 +188,14 @@ def _reach_object_store(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _remove_abandoned(scratch: Path) -> None:
-    """Remove what questions that were killed on this machine had spilled."""
+    """Remove what killed queries on this machine had spilled."""
     for folder in scratch.glob(f"{SPILLED}*"):
         try:
             os.kill(int(folder.name.removeprefix(SPILLED).split("-")[0]), 0)
         except ProcessLookupError:
             shutil.rmtree(folder, ignore_errors=True)
         except PermissionError:
-            continue  # another user's process lives
+            continue  # the process of another user is alive
 
 
 def schema_name(stage: str) -> str:
@@ -211,7 +211,7 @@ def create_view(
     table: Table,
     paths: list[str],
 ) -> None:
-    """Make a pinned table a view; exactly its files are read, never the folder, and a table without rows has none."""
+    """Create the view of a pinned table, which reads exactly its files, never the folder; an empty table has none."""
     if paths:
         listed = ", ".join(literal(path) for path in paths)
         _allow(connection, paths)
@@ -227,15 +227,15 @@ def create_view(
 
 
 def _allow(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
-    """Let the connection read these files after it was confined, too."""
+    """Let the connection read these files even after it is confined."""
     (before,) = connection.execute("select current_setting('allowed_paths')").fetchall()[0]
     connection.execute(f"set allowed_paths = [{', '.join(map(literal, sorted({*before, *paths})))}]")
 
 
-def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
-    """The answer of one statement, not yet computed where it is a select.
+def run_query(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
+    """The answer to one statement; that of a select is not computed yet.
 
-    UserError for a query that DuckDB does not understand and for a statement that would change anything.
+    UserError for a query that DuckDB cannot parse and for a statement that does more than read.
     """
     check_reads(query)
     with sentences():
@@ -244,7 +244,7 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRel
 
 @contextlib.contextmanager
 def sentences() -> Iterator[None]:
-    """Turn DuckDB's errors into UserErrors, and what it makes of Ctrl-C into a KeyboardInterrupt again."""
+    """Turn DuckDB's errors into UserErrors, and its form of Ctrl-C back into a KeyboardInterrupt."""
     try:
         yield
     except duckdb.Error as error:
@@ -256,26 +256,28 @@ def sentences() -> Iterator[None]:
 
 
 def _sentence(error: duckdb.Error) -> UserError:
-    """The error without the place in the query and without advice on settings."""
+    """The error without the position in the query and without advice on settings."""
     reason = " ".join(re.split(r"\n\n(?:LINE|Possible solutions)", str(error))[0].split())
     if isinstance(error, duckdb.OutOfMemoryException):
         return UserError(f"the query needs more memory ({reason}); give it more with --memory")
     if isinstance(error, duckdb.PermissionException):
-        return UserError(f"the query reads more than the pinned tables ({reason}); ask without --tables-only for that")
+        return UserError(
+            f"the query reads more than the pinned tables ({reason}); allow it by leaving out --tables-only"
+        )
     return UserError(f'the query failed ({reason}); `finelake sql "show all tables"` lists what there is')
 
 
 def check_reads(query: str) -> None:
-    """UserError unless the query is one statement that only reads. Nothing of it is run for that."""
+    """UserError unless the query is one statement that only reads. It is only parsed, not run."""
     with sentences(), open_parser() as parser:
         refuse_acting(parser, query)
 
 
 def refuse_acting(parser: duckdb.DuckDBPyConnection, query: str) -> None:
-    """`check_reads`, with the error of DuckDB for a query that it does not understand."""
+    """`check_reads`, but a query that DuckDB cannot parse raises DuckDB's error."""
     if "\0" in query or any("\ud800" <= character <= "\udfff" for character in query):
         raise UserError("the query holds bytes that are not UTF-8 text; write it in UTF-8")
-    for statement in _asked(parser, query):
+    for statement in _executed(parser, query):
         _refuse_kinds(_kinds(parser, statement))
         for name in _called(parser, statement):
             if name in ACTING or name.startswith(SWITCHES):
@@ -283,37 +285,36 @@ def refuse_acting(parser: duckdb.DuckDBPyConnection, query: str) -> None:
 
 
 def open_parser() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that only parses: `import database` is replaced by the statements of its files as it is parsed."""
+    """A DuckDB that only parses; confined, since parsing an `import database` reads the files of that database."""
     connection = _empty()
     confine(connection)
     return connection
 
 
-def _asked(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
-    """The query; for an explain, each text that may be the statement that it explains: `explain analyze` runs that."""
+def _executed(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    """The query; for an explain, each text that may be the explained statement, which `explain analyze` runs."""
     kinds = _kinds(parser, query)
     if kinds == EXPLAINED_PIVOT:
         raise UserError(f"an explain of a pivot without its values is refused; {VALUES_OF_A_PIVOT}")
     if kinds != ["EXPLAIN"]:
         return [query]
-    found = [text for text in _explained(query) if _parses(parser, text)]
-    return found or [query]
+    return [text for text in _explained(query) if _parses(parser, text)] or [query]
 
 
 def _explained(query: str) -> Iterator[str]:
-    """What stands behind the word explain, behind analyze, and behind a first bracket (the options, or a select)."""
+    """The text after the word explain, after analyze, and after a first bracket (the options, or a select)."""
     content, tokens = query.encode(), _tokens(query)
-    behind = 1
-    yield content[tokens[behind][0] :].decode()
-    if tokens[behind][1].lower() in ("analyze", "analyse"):
-        behind += 1
-        yield content[tokens[behind][0] :].decode()
+    first = 1
+    yield content[tokens[first][0] :].decode()
+    if tokens[first][1].lower() in ("analyze", "analyse"):
+        first += 1
+        yield content[tokens[first][0] :].decode()
     depth = 0
-    for (_, token), (place, _) in itertools.pairwise(tokens[behind:]):
+    for (_, token), (offset, _) in itertools.pairwise(tokens[first:]):
         depth += {"(": 1, ")": -1}.get(token, 0)
         if not depth:
             if token == ")":
-                yield content[place:].decode()
+                yield content[offset:].decode()
             return
 
 
@@ -328,59 +329,59 @@ def _refuse_kinds(kinds: list[str]) -> None:
     for kind in kinds:
         if kind != "SELECT":
             name = kind.lower().replace("_", " ")
-            raise UserError(f"a statement of type {name} is refused: questions only read; write a select")
+            raise UserError(f"a statement of type {name} is refused: a query only reads; write a select")
     if len(kinds) != 1:
-        raise UserError(f"the query holds {len(kinds)} statements; ask one at a time")
+        raise UserError(f"the query holds {len(kinds)} statements; run one at a time")
 
 
 def _kinds(parser: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     """The types of the statements in a query, such as SELECT."""
     try:
-        found = parser.extract_statements(query)
+        statements = parser.extract_statements(query)
     except duckdb.PermissionException:
-        return ["IMPORT"]  # its files are what the parser may not open
+        return ["IMPORT"]  # the parser may not open its files
     # DuckDB turns a pivot into a select and, before it, a temporary type that has no text in the query.
-    pivot = "SELECT" in [statement.type.name for statement in found]
-    return [s.type.name for s in found if not (pivot and s.type.name == "CREATE" and not s.query)]
+    pivot = "SELECT" in [statement.type.name for statement in statements]
+    return [s.type.name for s in statements if not (pivot and s.type.name == "CREATE" and not s.query)]
 
 
 def _called(parser: duckdb.DuckDBPyConnection, statement: str) -> Iterable[str]:
-    """The names of the functions that a statement calls, in lower case, as DuckDB understands it."""
+    """The names of the functions that a statement calls, in lower case, according to DuckDB's parser."""
     tree = named_in_tree(parser, statement, "function_name")
     if tree is not None:
         return [name.lower() for name in tree["function_name"]]
-    # DuckDB shows no tree of it: whatever stands before a bracket may be a function.
+    # DuckDB gives no tree of it: every token before a bracket may be a function.
     tokens = [token for _, token in _tokens(statement)]
-    return [name.strip('"').lower() for name, behind in itertools.pairwise(tokens) if behind == "("]
+    return [name.strip('"').lower() for name, following in itertools.pairwise(tokens) if following == "("]
 
 
 def named_in_tree(parser: duckdb.DuckDBPyConnection, query: str, *keys: str) -> dict[str, list[str]] | None:
-    """What DuckDB's own tree of a query has under each key, at any depth, as in schema_name, table_name, function_name.
+    """The values under each key in DuckDB's tree of a query, at any depth: schema_name, table_name, function_name.
 
-    None where DuckDB shows no tree: for a pivot without its values, and for a statement that is not a select.
+    None where DuckDB gives no tree: for a pivot without its values, and for a statement that is not a select.
     """
     listed = ", ".join(f"json_extract_string(tree, {literal(f'$..{key}')})" for key in keys)
-    asked = f"select tree ->> 'error', {listed} from (select json_serialize_sql(?::varchar) as tree)"
-    error, *found = parser.execute(asked, [query]).fetchall()[0]
-    return None if error != "false" else dict(zip(keys, found, strict=True))
+    values = f"select tree ->> 'error', {listed} from (select json_serialize_sql(?::varchar) as tree)"
+    error, *names = parser.execute(values, [query]).fetchall()[0]
+    return None if error != "false" else dict(zip(keys, names, strict=True))
 
 
 def _tokens(query: str) -> list[tuple[int, str]]:
-    """The place (in bytes) and the text of each token; of a text in apostrophes only the first character.
+    """The offset (in bytes) and the text of each token; of a text in apostrophes only the first character.
 
-    UserError for a Unicode space outside of quotes: DuckDB's parser takes it for a space, its tokenizer for a letter.
+    UserError for a Unicode space outside quotes: DuckDB's parser reads it as a space, its tokenizer as a letter.
     """
     content = query.encode()
-    places = [place for place, _ in duckdb.tokenize(query)]
-    found = []
-    for place, end in itertools.pairwise([*places, len(content)]):
-        match = TOKEN.match(content, place, end)
+    offsets = [offset for offset, _ in duckdb.tokenize(query)]
+    tokens = []
+    for offset, end in itertools.pairwise([*offsets, len(content)]):
+        match = TOKEN.match(content, offset, end)
         token = match[0].decode() if match else ""
         odd = next((letter for letter in token if _looks_like_a_space(letter)), None)
         if odd and not token.startswith('"'):
-            raise UserError(f"the query holds the space U+{ord(odd):04X} outside of quotes; write plain spaces")
-        found.append((place, token))
-    return found
+            raise UserError(f"the query holds the space U+{ord(odd):04X} outside quotes; write plain spaces")
+        tokens.append((offset, token))
+    return tokens
 
 
 def _looks_like_a_space(letter: str) -> bool:
@@ -388,18 +389,18 @@ def _looks_like_a_space(letter: str) -> bool:
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The statements in `text` that end with a semicolon, and what is begun behind the last of them."""
+    """The statements in `text` that end with a semicolon, and the unfinished rest after the last of them."""
     content = text.encode()
     finished, start, begun = [], 0, False
-    for place, kind in duckdb.tokenize(text):
+    for offset, kind in duckdb.tokenize(text):
         if kind == duckdb.token_type.comment:
             continue
-        if kind != duckdb.token_type.operator or content[place : place + 1] != b";":
+        if kind != duckdb.token_type.operator or content[offset : offset + 1] != b";":
             begun = True
             continue
         if begun:
-            finished.append(content[start:place].decode())
-        start, begun = place + 1, False
+            finished.append(content[start:offset].decode())
+        start, begun = offset + 1, False
     return finished, content[start:].decode() if begun else ""
 
 
@@ -412,7 +413,7 @@ def copy(answer: duckdb.DuckDBPyRelation, form: str, path: str) -> None:
 def stream(connection: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelation, form: str, out: BinaryIO) -> None:
     """Write an answer to a stream as it is computed. UserError when the query fails.
 
-    DuckDB writes into a named pipe in the only folder where it may when it is confined.
+    DuckDB writes into a named pipe in the only folder that a confined connection can write to.
     """
     with _pipe(connection) as (name, reading, writing):
 
@@ -428,14 +429,14 @@ def stream(connection: duckdb.DuckDBPyConnection, answer: duckdb.DuckDBPyRelatio
                 with open(reading, "rb") as pipe:
                     shutil.copyfileobj(pipe, out)
             except BaseException:
-                connection.interrupt()  # nobody reads on: the query must not run to its end
+                connection.interrupt()  # the reader is gone: the query must not run to its end
                 raise
         writer.result()
 
 
 @contextlib.contextmanager
 def _pipe(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, int, int]]:
-    """A named pipe and its open ends; with the writing one open, a query that fails early does not block the reader."""
+    """A named pipe and its open ends. The open writing end keeps a query that fails early from blocking the reader."""
     (spilled,) = connection.execute("select current_setting('temp_directory')").fetchall()[0]
     folder = Path(f"{spilled}{ANSWERS}")
     folder.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Everything that the pinned tables know of one record, stage by stage; never its text."""
+"""What the pinned tables record about one record, stage by stage; never its text."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from finelake.lake.tables.revisions import lock, output_at
 from finelake.lake.tables.snapshots import FOLDER, Table
 
 ORIGIN = ("source", "source_key", "occurred_at", "business", "lang")
-ADDED = {  # the stages through which a record goes, and what each tells of one that it kept
+ADDED = {  # the stages that a record passes, and the columns that each adds to a record it kept
     "ingest": (),
     "clean": ("imputed",),
     "dedup": ("cluster",),
@@ -48,28 +48,29 @@ class Tables:
 
 
 def find(tables: Tables, wanted: str) -> str:
-    """The id that `wanted` names: an id, the beginning of one, or SOURCE/KEY.
+    """The id that `wanted` means: an id, the beginning of one, or SOURCE/KEY.
 
-    UserError when no record, or more than one, fits.
+    UserError when no record, or more than one, matches.
     """
     source, slash, key = wanted.partition("/")
     start = record_id(source, key) if slash else wanted.lower()
     if len(start) < SHORTEST:
         raise UserError(f"{wanted} is too short for the beginning of an id; give {SHORTEST} digits or more")
-    found: set[str] = set()
+    matches: set[str] = set()
     for schema, name in tables.pinned:
         if name in ("records", "rejects"):
             rows = tables.rows(schema, name, "distinct record_id", "starts_with(record_id, ?)", start)
-            found |= {row["record_id"] for row in rows}
-    if len(found) > 1:
-        raise UserError(f"{wanted} fits {len(found)} records, such as {min(found)} and {max(found)}; give more digits")
-    if not found:
-        raise UserError(f"no pinned table knows a record {wanted}; give its id, the beginning of one, or SOURCE/KEY")
-    return found.pop()
+            matches |= {row["record_id"] for row in rows}
+    if len(matches) > 1:
+        examples = f"such as {min(matches)} and {max(matches)}"
+        raise UserError(f"{wanted} matches {len(matches)} records, {examples}; give more digits")
+    if not matches:
+        raise UserError(f"no pinned table holds a record {wanted}; give its id, the beginning of one, or SOURCE/KEY")
+    return matches.pop()
 
 
 def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
-    """What happened to a record: its origin, and a step for each stage that saw it, with its outcome.
+    """What happened to a record: its origin, and one step per stage that saw it, with its outcome.
 
     outcome is kept, rejected, or unseen (the stage ran before its input held the record). The steps of training runs
     name its rejection (select@…) or its sample (tokenize@…), and under `trained` the scores of the model trained on it.
@@ -78,11 +79,11 @@ def trace(tables: Tables, root: Path, rev: str | None, record: str) -> Row:
     kept = [step["stage"] for step in steps if step["outcome"] == "kept"]
     origin = _origin(tables, kept[-1], record) if kept else dict.fromkeys(ORIGIN)
     if any(step["stage"] == "mask" and step["outcome"] == "rejected" for step in steps):
-        origin["source_key"] = None  # nobody masked it
+        origin["source_key"] = None  # it was not masked
     if not kept:
         origin["source"] = next((step["rejects"][0]["source"] for step in steps if step["rejects"]), None)
     if "mask" in kept and ("annotate", "gold") in tables.pinned:
-        before_split = next((place for place, step in enumerate(steps) if step["stage"] == "split"), len(steps))
+        before_split = next((index for index, step in enumerate(steps) if step["stage"] == "split"), len(steps))
         steps.insert(before_split, _labels(tables, record))
     steps += [step for stage in _of_runs(tables, "select") if (step := _unselected(tables, stage, record))]
     steps += [step for stage in _of_runs(tables, "tokenize") if (step := _sample(tables, root, rev, stage, record))]
@@ -95,38 +96,38 @@ def _of_runs(tables: Tables, name: str) -> list[str]:
 
 
 def _origin(tables: Tables, stage: str, record: str) -> Row:
-    """Where the record came from, as the last stage that kept it has it: source_key is masked from `mask` on."""
+    """Where the record came from, read from the last stage that kept it: source_key is masked from `mask` on."""
     return tables.rows(stage, "records", ", ".join(ORIGIN), "record_id = ?", record)[0]
 
 
 def _record_steps(tables: Tables, record: str) -> Iterator[Row]:
-    """A step for each stage that has run, up to the one that kept the record no more."""
+    """One step per stage that has run, up to the first that did not keep the record."""
     for stage, columns in ADDED.items():
         if (stage, "records") not in tables.pinned:
             continue  # it has not run, or its tables were expired
-        found = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", record)
-        rejects = [] if found else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record)
-        outcome = "kept" if found else "rejected" if rejects else "unseen"
+        kept = tables.rows(stage, "records", ", ".join(("record_id", *columns)), "record_id = ?", record)
+        rejects = [] if kept else tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record)
+        outcome = "kept" if kept else "rejected" if rejects else "unseen"
         step = {"stage": stage, "outcome": outcome, "rejects": rejects}
-        step |= {column: found[0][column] for column in columns if found}
+        step |= {column: kept[0][column] for column in columns if kept}
         if stage == "dedup":
             step["replaced_by"] = _duplicates(tables, "kept", "removed", record)
             step["replaces"] = _duplicates(tables, "removed", "kept", record)
         yield step
-        if not found:
+        if not kept:
             return
 
 
 def _duplicates(tables: Tables, other: str, own: str, record: str) -> list[Row]:
-    """The records that stand in the column `other` of the duplicates where `record` stands in `own`."""
+    """The records in the column `other` of dedup.duplicates where `record` is in the column `own`."""
     columns = f"{other} as record_id, distance, similarity"
     return tables.rows("dedup", "duplicates", columns, f"{own} = ?", record)
 
 
 def _labels(tables: Tables, record: str) -> Row:
-    """The labels of a record, who said what, and what still needs a human."""
-    said = "layer, annotator, role, list(label order by start, label) as labels"
-    # What mask rejected of a record that it kept are annotations.
+    """The labels of a record, who gave which, and what still needs a human."""
+    by_annotator = "layer, annotator, role, list(label order by start, label) as labels"
+    # For a record that mask kept, its rejects are annotations.
     of_stages = [
         tables.rows(stage, "rejects", "source, reason, detail", "record_id = ?", record) for stage in BEFORE_GOLD
     ]
@@ -136,7 +137,7 @@ def _labels(tables: Tables, record: str) -> Row:
         "rejects": [reject for rejects in of_stages for reject in rejects],
         "labels": tables.rows("annotate", "gold", 'layer, label, start, "end", decided_by', "record_id = ?", record),
         "annotations": tables.rows(
-            "mask", "annotations", said, "record_id = ? group by layer, annotator, role", record
+            "mask", "annotations", by_annotator, "record_id = ? group by layer, annotator, role", record
         ),
         "todo": tables.rows("annotate", "todo", "layer, reason", "record_id = ?", record),
     }
@@ -149,7 +150,7 @@ def _unselected(tables: Tables, stage: str, record: str) -> Row | None:
 
 
 def _sample(tables: Tables, root: Path, rev: str | None, stage: str, record: str) -> Row | None:
-    """The sample of a training run that holds the record, and the model that learned from it."""
+    """The sample of a training run that holds the record, and the model trained on it."""
     schema, run = duck.schema_name(stage), stage.partition("@")[2]
     columns = "part, shard, sample_id, len(record_ids) as records"
     samples = tables.rows(schema, "samples", columns, "list_contains(record_ids, ?)", record)
@@ -162,7 +163,7 @@ def _sample(tables: Tables, root: Path, rev: str | None, stage: str, record: str
 
 
 def _is_trained(root: Path, rev: str | None, run: str) -> bool:
-    """Whether the run's model was trained on the samples that are pinned, and not on those of an earlier run."""
+    """Whether the run's model was trained on the pinned samples, and not on earlier ones."""
     stages = lock(root, rev)
     path = f"{FOLDER}/tokenize-{run}.json"
     read = {dep["path"]: dep.get("md5") for dep in stages.get(f"train@{run}", {}).get("deps") or []}
@@ -170,7 +171,7 @@ def _is_trained(root: Path, rev: str | None, run: str) -> bool:
 
 
 def _scores(root: Path, rev: str | None, run: str) -> Row:
-    """The model's figures on the test part; empty where it was not evaluated."""
+    """The model's scores on the test part; empty where it was not evaluated."""
     path = f"metrics/{run}/evaluate.json"
     if rev is not None:
         text = output_at(root, rev, f"evaluate@{run}", path)

@@ -1,1 +1,1 @@
-"""Tables of the lake: where they lie, which version is pinned, what is unreferenced."""
+"""Tables of the lake: where they are stored, which version is pinned, which data are unreferenced."""

@@ -1,8 +1,8 @@
 """The SHA-256 of the lake's files: each file is read once as long as its identity stays the same.
 
-The identity is what changes whenever a file is written: device, inode, size, and the times of its last modification and
-change; in an object store the object's size and time. A file that was written a moment ago may change again within the
-clock's resolution, so its digest is not remembered yet (as Git does with its index).
+The identity changes whenever the file is written: device, inode, size, and the times of the last modification and
+change; in an object store, the object's size and time. A file that was written a moment ago may change again within the
+clock's resolution, so its digest is not remembered yet (Git treats its index in the same way).
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 
 FILE = Path(".finelake/digests.json")  # of a project
-SETTLED = 2.0  # seconds after its last change from which a file's identity tells its content
+SETTLED = 2.0  # seconds after its last change, from which a file's identity determines its content
 REMEMBERED = 100_000  # digests in a file of `kept`; the newest stay
 
 _known: dict[str, str] = {}  # identity -> SHA-256
 
 
 def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
-    """The SHA-256 of each file, 64 hexadecimal digits; one that this process knows is not read again."""
+    """The SHA-256 of each file, 64 hexadecimal digits; a file whose digest this process knows is not read again."""
     before = _identities(lake_root, paths)
     unknown = [path for path in paths if before.get(path) not in _known]
     read = storage.sha256(lake_root, unknown)
@@ -37,9 +37,9 @@ def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def kept(root: Path) -> Iterator[None]:
-    """Know what earlier processes found in the project at `root`, and keep for later ones what this one adds.
+    """Use the digests that earlier processes computed in the project at `root`, and store new ones for later processes.
 
-    For questions of a person, which read few rows of large files. A stage reads every byte itself.
+    For interactive queries, which read few rows of large files. A stage reads every byte itself.
     """
     file = root / FILE
     _known.update(_read(file))
@@ -49,7 +49,7 @@ def kept(root: Path) -> Iterator[None]:
     finally:
         if len(_known) > before:
             newest = dict(list(_known.items())[-REMEMBERED:])
-            with contextlib.suppress(OSError):  # it saves time, nothing else
+            with contextlib.suppress(OSError):  # the file only saves time
                 write_atomically(file, json.dumps(newest), mode=0o600)
 
 
@@ -62,9 +62,9 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _identities(lake_root: str, paths: list[str]) -> dict[str, str]:
-    """By path, the identity of each file that settled."""
-    found = zip(paths, storage.map_concurrently(lambda path: _identity(lake_root, path), paths), strict=True)
-    return {path: identity for path, identity in found if identity}
+    """By path, the identity of each file that has settled."""
+    identities = storage.map_concurrently(lambda path: _identity(lake_root, path), paths)
+    return {path: identity for path, identity in zip(paths, identities, strict=True) if identity}
 
 
 def _identity(lake_root: str, path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""dvc.lock: which stages ran, what they read and wrote, each file and folder by the hash that DVC gives it."""
+"""dvc.lock: which stages ran, and what they read and wrote, each file and folder by its DVC hash."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ LOCK = "dvc.lock"
 
 
 def work_tree(root: Path) -> dict[str, Any]:
-    """The stages that the work tree's dvc.lock names; none where there is no such file yet. UserError as `parse`."""
+    """The stages in the work tree's dvc.lock; none where there is no such file yet. UserError as `parse`."""
     try:
         text = read_file(root / LOCK)
     except FileNotFoundError:
@@ -26,14 +26,14 @@ def work_tree(root: Path) -> dict[str, Any]:
 
 
 def parse(text: str | bytes, where: str) -> dict[str, Any]:
-    """The stages with their deps and outs; `where` is for messages. UserError for a text that is not DVC's."""
+    """The stages with their deps and outs; `where` is for messages. UserError for a text that DVC did not write."""
     try:
         stages = (yaml.load(text, _loader()) or {}).get("stages") or {}
         for entry in stages.values():
             outputs(entry)
         return {str(stage): dict(entry) for stage, entry in stages.items()}
     except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
-        raise UserError(f"{LOCK} of {where} is not DVC's (it was altered or cut); check it out from Git") from None
+        raise UserError(f"{LOCK} of {where} was altered or truncated; check it out from Git") from None
 
 
 def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -42,21 +42,21 @@ def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def is_current(stages: Mapping[str, Any], stage: str) -> bool:
-    """Whether dvc.lock's `stages` name a stage, and what it read is what the stages before it wrote."""
+    """Whether the `stages` of dvc.lock hold a stage, and what it read is what the stages before it wrote."""
     made = {path: md5 for entry in stages.values() for path, md5 in outputs(entry).items()}
     deps = stages.get(stage, {}).get("deps") or []
     return stage in stages and all(made.get(dep["path"], dep.get("md5")) == dep.get("md5") for dep in deps)
 
 
 def _loader() -> Any:
-    """libyaml's parser where it is there: twenty times faster on a dvc.lock."""
+    """libyaml's parser where it is installed: twenty times faster on a dvc.lock."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check_output(root: Path, path: str) -> None:
     """UserError where a file or folder is not what the work tree's dvc.lock pins.
 
-    What dvc.lock does not name, since its stage was run by hand alone, is not checked.
+    A path that dvc.lock does not name, because its stage was only run by hand, is not checked.
     """
     for stage, entry in work_tree(root).items():
         pinned = outputs(entry).get(path)
@@ -68,12 +68,12 @@ def check_output(root: Path, path: str) -> None:
 
 
 def _is(path: Path, pinned: str) -> bool:
-    """Whether a file or folder has the hash that DVC pinned; what .dvcignore leaves out of a folder does not count."""
+    """Whether a file or folder has the hash that DVC pinned, with or without the files that .dvcignore excludes."""
     return digest(path) == pinned or path.is_dir() and digest(path, _ignored(path)) == pinned
 
 
 def _ignored(folder: Path) -> set[str]:
-    """The files below a folder that DVC ignores, as DVC itself says."""
+    """The files below a folder that `dvc check-ignore` lists."""
     files = [str(file) for file in folder.rglob("*") if file.is_file()]
     command = [sys.executable, "-m", "dvc", "check-ignore", "--stdin"]
     done = subprocess.run(command, cwd=folder, input="\n".join(files) + "\n\n", capture_output=True, text=True)
@@ -81,11 +81,14 @@ def _ignored(folder: Path) -> set[str]:
 
 
 def digest(path: Path, ignored: Collection[str] = ()) -> str:
-    """The hash by which DVC names a file, or a folder: then that of the list of its files and their hashes."""
+    """DVC's hash of a file; for a folder, that of the list of its files and their hashes."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "md5").hexdigest()
-    found = [file for file in path.rglob("*") if file.is_file() and str(file) not in ignored]
-    files = {file.relative_to(path).as_posix(): digest(file) for file in found}
+    files = {
+        file.relative_to(path).as_posix(): digest(file)
+        for file in path.rglob("*")
+        if file.is_file() and str(file) not in ignored
+    }
     listed = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"

@@ -22,7 +22,7 @@ MARK = "_unfinished"  # in TABLE/data/UUID, from before its first byte until aft
 def writing(lake_root: str, folder: str) -> Iterator[None]:
     """Mark the tables below `folder` (clean, tokenize/intent) as being written; any number may write at once.
 
-    The first to come sweeps what killed writers left.
+    The first writer sweeps the leftovers of killed ones.
     """
     if not storage.is_local(lake_root):
         yield
@@ -35,8 +35,8 @@ def writing(lake_root: str, folder: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(lake_root: str, folder: str) -> Iterator[bool]:
-    """Whether nobody writes below `folder`; while it is so, writers wait."""
+def exclusive(lake_root: str, folder: str) -> Iterator[bool]:
+    """True while this process holds `folder` exclusively: nobody writes below it, and new writers wait."""
     if not storage.is_local(lake_root):
         yield False
         return
@@ -50,30 +50,30 @@ def mark(lake_root: str, folder: str) -> None:
 
 
 def unmark(lake_root: str, folder: str) -> None:
-    """Take the mark from a data folder that a version names now."""
+    """Remove the mark from a data folder that a version now names."""
     storage.delete_files(lake_root, [f"{folder}/{MARK}"])
 
 
 def sweep(lake_root: str, folder: str) -> None:
-    """Delete what killed writers left below a folder in which nobody writes: marked data that no version names."""
+    """Delete leftovers of killed writers below a folder in which nobody writes: marked data that no version names."""
     for name in list(storage.folders(lake_root, folder)):
         table = f"{folder}/{name}"
-        if left := marked(lake_root, table):
-            aborted = left.intersection(unnamed(lake_root, table))
+        if unfinished := marked(lake_root, table):
+            aborted = unfinished.intersection(unnamed(lake_root, table))
             storage.delete_folders(lake_root, [f"{table}/{DATA}/{batch}" for batch in aborted])
-            for batch in left - aborted:  # its writer was killed right behind the commit
+            for batch in unfinished - aborted:  # its writer was killed right after the commit
                 unmark(lake_root, f"{table}/{DATA}/{batch}")
 
 
 def marked(lake_root: str, table: str) -> set[str]:
-    """The folders in TABLE/data whose write has not ended: of writers that were killed, or are still at it."""
+    """The folders in TABLE/data whose write has not ended: the writer was killed, or is still writing."""
     data = f"{table}/{DATA}"
     folders = list(storage.folders(lake_root, data))
     return {batch for batch in folders if storage.sizes(lake_root, [f"{data}/{batch}/{MARK}"])}
 
 
 def unnamed(lake_root: str, table: str) -> list[str]:
-    """The folders in TABLE/data that no version names: of aborted writes, or of versions that the log has lost."""
+    """The folders in TABLE/data that no version names: aborted writes, or versions that the log has lost."""
     folders = sorted(storage.folders(lake_root, f"{table}/{DATA}"))
     named = {batch for version in history(lake_root, table) for batch in version.batches} if folders else set()
     return [batch for batch in folders if batch not in named]

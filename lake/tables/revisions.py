@@ -1,7 +1,7 @@
 """What other commits pinned: the manifests of any Git revision, without checking it out.
 
-A manifest is an output that DVC caches: a revision's dvc.lock names the MD5 of its text, the text lies in DVC's
-cache. A manifest that is committed to Git itself (`cache: false` in dvc.yaml) is read from there.
+A manifest is an output that DVC caches: a revision's dvc.lock holds the MD5 of its text, DVC's cache holds the text. A
+manifest that is committed to Git itself (`cache: false` in dvc.yaml) is read from there.
 """
 
 import contextlib
@@ -19,46 +19,46 @@ from finelake.lake.tables.snapshots import FOLDER, OtherFormat, Table, parse_man
 
 EXPERIMENTS = "refs/exps/"
 REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
-# Where only the newest entry is a ref: the older ones stand in its log.
+# Only the newest entry of these is a ref: the older ones are in its reflog.
 STASHES = ("refs/stash", "refs/exps/stash", "refs/exps/celery/stash", "refs/exps/celery/failed")
 
 
 class NothingPinned(UserError):
-    """A revision without dvc.lock: no stage had run in the project by then."""
+    """A revision without dvc.lock: no stage of the project had run yet."""
 
 
 def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
-    """The tables that a commit, branch, tag or DVC experiment pinned, by stage: `snapshots.manifests` of then.
+    """The tables that a commit, branch, tag or DVC experiment pinned, by stage, as `snapshots.manifests` gives them.
 
     UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
     NothingPinned for a revision without dvc.lock.
     """
-    found = {}
+    pinned = {}
     for stage, entry in lock(root, rev).items():
         for path, md5 in outputs(entry).items():
             if path.startswith(f"{FOLDER}/"):
-                found[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
-    return dict(sorted(found.items()))
+                pinned[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
+    return dict(sorted(pinned.items()))
 
 
 def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
-    """The tables that the work tree's dvc.lock pins and its manifests do not: one was lost, altered or written anew.
+    """The tables that the work tree's dvc.lock pins and its manifests do not: one was lost, altered or rewritten.
 
-    UserError for such a manifest that neither DVC's cache nor Git's HEAD has.
+    UserError for such a manifest that neither DVC's cache nor Git's HEAD holds.
     """
-    found: dict[str, dict[str, Table]] = {}
+    pinned: dict[str, dict[str, Table]] = {}
     for stage, entry in work_tree(root).items():
         for path, md5 in outputs(entry).items():
             here = root / path
             if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
                 text = _last(root, path, md5)
                 with contextlib.suppress(OtherFormat):
-                    found |= {stage: parse_manifest(text, path, stage)} if text else {}
-    return found
+                    pinned |= {stage: parse_manifest(text, path, stage)} if text else {}
+    return pinned
 
 
 def _last(root: Path, path: str, md5: str) -> str | None:
-    """The text of a manifest that dvc.lock pins; None where the stage was only run by hand since."""
+    """The text of a manifest that dvc.lock pins; None where the stage has since been run by hand only."""
     cached = _cached(root, md5)
     if cached is not None:
         return cached.read_text(encoding="utf-8")
@@ -81,14 +81,14 @@ def _output(root: Path, rev: str, path: str, md5: str) -> str:
     text = _committed(root, resolve(root, rev), path) if cached is None else cached.read_text(encoding="utf-8")
     if text is None:
         raise UserError(
-            f"{path} of {rev} is not in DVC's cache; bring it with `dvc fetch --all-branches --all-tags`, "
+            f"{path} of {rev} is not in DVC's cache; fetch it with `dvc fetch --all-branches --all-tags`, "
             f"or check {rev} out and run `finelake repro`"
         )
     return text
 
 
 def _cached(root: Path, md5: str) -> Path | None:
-    """The file of DVC's cache with this MD5; None where it is not there. UserError where it was altered."""
+    """The file with this MD5 in DVC's cache; None where it is absent. UserError where it was altered."""
     find = _cache(root)
     path = Path(find(md5)) if find else None
     if path is None or not path.exists():
@@ -100,7 +100,7 @@ def _cached(root: Path, md5: str) -> Path | None:
 
 def _committed(root: Path, commit: str, path: str) -> str | None:
     """A file of the project as Git holds it; None where the commit has no such file."""
-    # Asked for first, so that a file that cannot be read is not taken for one that is not there.
+    # Listed first, so that a file that cannot be read is not taken for an absent one.
     listed = _git(root, "ls-tree", "--name-only", commit, f"./{path}")
     return _git(root, "show", f"{commit}:./{path}") if listed else None
 
@@ -109,7 +109,7 @@ def revisions(root: Path) -> dict[str, str]:
     """The commit of every ref that may pin tables, by the ref's name, which `manifests_at` understands.
 
     HEAD, local and remote branches, tags, stashes, and DVC's experiments, finished (exps/…/NAME) and queued. Empty
-    where the project lies in no Git repository or nothing is committed yet.
+    where the project is not in a Git repository or nothing is committed yet.
     """
     if not _has_git(root):
         return {}
@@ -121,19 +121,19 @@ def revisions(root: Path) -> dict[str, str]:
     commits = _git(
         root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}^{{commit}}\n" for name in names)
     )
-    # What is no commit, such as HEAD before the first one, comes as "NAME missing".
+    # A name without a commit, such as HEAD before the first one, comes as "NAME missing".
     return {name: commit for name, commit in zip(names, commits.splitlines(), strict=True) if " " not in commit}
 
 
 def commits(root: Path) -> list[str]:
-    """Every commit that any ref reaches and that changed dvc.lock: what was pinned at any time."""
+    """Every commit that any ref reaches and that changed dvc.lock: all that was ever pinned."""
     return _git(root, "rev-list", "--all", "--", LOCK).split() if _has_git(root) else []
 
 
 def resolve(root: Path, rev: str) -> str:
     """The commit id of a revision, 40 hexadecimal digits. UserError when there is no such revision."""
     if not _has_git(root):
-        raise UserError(f"{root} lies in no Git repository, so it has no revision {rev}; run `git init` and commit")
+        raise UserError(f"{root} is not in a Git repository, so it has no revision {rev}; run `git init` and commit")
     commit = _try_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}").strip()
     return commit or _experiment(root, rev)
 
@@ -143,28 +143,26 @@ def _experiment(root: Path, name: str) -> str:
     for ref, commit in map(str.split, listed.splitlines()):
         if ref.rsplit("/", 1)[-1] == name:
             return commit
-    raise UserError(
-        f"Git knows no revision {name}; `git branch --all`, `git tag` and `dvc exp list` name those there are"
-    )
+    raise UserError(f"Git knows no revision {name}; `git branch --all`, `git tag` and `dvc exp list` list them")
 
 
 def lock(root: Path, rev: str | None = None) -> dict[str, Any]:
-    """The stages that dvc.lock names, with their deps and outs; of the work tree, or of a revision.
+    """The stages in dvc.lock of the work tree or of a revision, with their deps and outs.
 
-    UserError for a file that is not DVC's, NothingPinned where a revision has none; the work tree may have none.
+    UserError for a file that DVC did not write, NothingPinned where a revision has none; the work tree may have none.
     """
     if rev is None:
         return work_tree(root)
     text = _committed(root, resolve(root, rev), LOCK)
     if text is None:
-        fix = "name a commit that was made after `finelake repro`"
-        raise NothingPinned(f"{rev} pins no tables: it holds no {LOCK}; {fix}")
+        hint = "name a commit that was made after `finelake repro`"
+        raise NothingPinned(f"{rev} pins no tables: it holds no {LOCK}; {hint}")
     return parse(text, rev)
 
 
 @functools.cache
 def _cache(root: Path) -> Callable[[str], str] | None:
-    """The function from an MD5 to its file in DVC's cache, wherever the configuration keeps that; None without DVC."""
+    """The function from an MD5 to its file in DVC's configured cache; None where the project has no DVC."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
@@ -199,5 +197,5 @@ def _git(root: Path, *arguments: str, stdin: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Without what Git hands to a hook: GIT_DIR and its like would lead to another repository than the project's."""
+    """The environment without what Git sets for a hook: GIT_DIR and the like may name another repository."""
     return {name: value for name, value in os.environ.items() if name not in REPOSITORY}

@@ -1,13 +1,14 @@
 """Snapshots: the small manifests that pin table contents, and the Delta versions that hold them.
 
-A manifest names each table by the hash of its content, not by a Delta version number: the number depends on what
-a lake went through before (a fresh clone starts at 0), the content does not. Every commit carries its content hash
-as Delta's `userMetadata`, so a content is found again in the table's history, and a table that was rebuilt after a
-loss satisfies the old manifest.
+A manifest names each table by the hash of its content, not by a Delta version number: the number depends on the history
+of the lake (a fresh clone starts at 0), the content does not. Every commit carries its content hash in Delta's
+`userMetadata`, so that a content is found in the table's history, and a table rebuilt after a loss satisfies the old
+manifest.
 """
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -24,12 +25,14 @@ from finelake.lake.config.project import read_file, write_atomically
 from finelake.lake.errors import UserError
 from finelake.lake.tables import digests, storage
 
-FORMAT = 3
+FORMAT = 4  # of manifests: since 4 with a digest of their own
+WITHOUT_DIGEST = 3  # manifests of older commits are read, so that what they pin is kept
+COMMIT_FORMAT = 3  # of what a Delta commit carries
 FOLDER = "snapshots"
 LOG, DATA = "_delta_log", "data"  # folders of a table
 HASH = re.compile("[0-9a-z]{32}")
 TABLE_PATH = re.compile(r"[\w@-]+(/[\w@-]+)+")  # stays below the lake
-OTHER_BYTES = "(other SHA-256)"  # ends a problem that only a look at every byte finds
+OTHER_BYTES = "(other SHA-256)"  # ends a problem that is found only by reading every byte
 EXPIRED = "_expired.json"  # in a table's folder: the versions whose files were deleted on purpose
 
 
@@ -38,7 +41,7 @@ class OtherFormat(UserError):
 
 
 class AlteredManifest(UserError):
-    """A manifest that was altered or cut."""
+    """A manifest that was altered or truncated."""
 
 
 class Expired(UserError):
@@ -46,7 +49,7 @@ class Expired(UserError):
 
 
 class UnreadableLog(UserError):
-    """A table whose Delta log is damaged; one that cannot be opened at the moment is not."""
+    """A table whose Delta log is damaged, as opposed to one that cannot be opened at the moment."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ class Table:
     content: str  # order-insensitive hash of the rows, 32 hexadecimal digits
 
     def metadata(self, files: Mapping[str, str]) -> str:
-        """What the commit that wrote this content carries; `files`: the SHA-256 of each data file."""
-        pin = {"finelake": FORMAT, "rows": self.rows, "schema": self.schema, "content": self.content}
+        """The userMetadata of the commit that wrote this content; `files`: the SHA-256 of each data file."""
+        pin = {"finelake": COMMIT_FORMAT, "rows": self.rows, "schema": self.schema, "content": self.content}
         return json.dumps(pin | {"files": dict(sorted(files.items()))})
 
 
 @dataclass(frozen=True)
 class Version:
-    """A Delta version of a table, with the content that its commit names (None: not written by Finelake)."""
+    """A Delta version of a table, with the content in its commit (None: not written by Finelake)."""
 
     number: int
     timestamp: int  # milliseconds since 1970, UTC
@@ -74,11 +77,11 @@ class Version:
     schema: str | None
     content: str | None
     files: Mapping[str, str]  # SHA-256 by path relative to the table, data/BATCH/…
-    named: bool = True  # the commit says which files it wrote; every commit of Finelake does
+    named: bool = True  # the commit lists the files that it wrote, as every commit of Finelake does
 
     @property
     def batches(self) -> set[str]:
-        """The folders in TABLE/data that hold its files, as its commit says."""
+        """The folders in TABLE/data that hold its files, according to its commit."""
         return batches(self.files)
 
 
@@ -103,17 +106,23 @@ def table_path(stage: str, table: str) -> str:
 
 
 def write_manifest(root: Path, stage: str, tables: dict[str, Table]) -> None:
-    """Write the manifest, last of all and atomically: a table that no manifest names was never published."""
+    """Write the manifest, last and atomically: a table that no manifest names was never published."""
     content = {
         "format": FORMAT,
         "stage": stage,
         "tables": {name: dataclasses.asdict(tables[name]) for name in sorted(tables)},
     }
-    write_atomically(manifest_path(root, stage), json.dumps(content, indent=2) + "\n")
+    signed = content | {"sha256": _digest(content)}
+    write_atomically(manifest_path(root, stage), json.dumps(signed, indent=2) + "\n")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's other entries: a table or a bit that is gone is noticed by whoever reads it."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_manifest(root: Path, stage: str) -> dict[str, Table]:
-    """The tables that a stage pinned. UserError when it has not run or its manifest is not readable."""
+    """The tables that a stage pinned. UserError when it has not run or its manifest cannot be read."""
     path = manifest_path(root, stage)
     name = str(path.relative_to(root))
     try:
@@ -128,24 +137,24 @@ def read_table(root: Path, stage: str, name: str) -> Table:
     tables = read_manifest(root, stage)
     if name not in tables:
         path = manifest_path(root, stage).relative_to(root)
-        fix = f"run `dvc repro --force --single-item {stage}`"
-        raise AlteredManifest(f"{path} names no table {name} (it was altered); {fix}")
+        hint = f"run `dvc repro --force --single-item {stage}`"
+        raise AlteredManifest(f"{path} names no table {name} (it was altered); {hint}")
     return tables[name]
 
 
 def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Table]:
     """The tables of a manifest; `name` is for messages.
 
-    UserError for what is not the manifest of `stage` (AlteredManifest) or of another format (OtherFormat).
+    UserError for a text that is not the manifest of `stage` (AlteredManifest) or has another format (OtherFormat).
     """
     try:
-        found = json.loads(content)
-        if found["format"] == FORMAT:
-            return _tables(found, stage)
-        other = int(found["format"])
+        manifest = json.loads(content)
+        if manifest["format"] in (FORMAT, WITHOUT_DIGEST):
+            return _tables(manifest, stage)
+        other = int(manifest["format"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        fix = f"run `dvc repro --force --single-item {stage}`"
-        raise AlteredManifest(f"{name} is not a snapshot manifest of {stage} (it was altered or cut); {fix}") from None
+        hint = f"run `dvc repro --force --single-item {stage}`"
+        raise AlteredManifest(f"{name} is not a snapshot manifest of {stage} (it was altered or cut); {hint}") from None
     raise OtherFormat(
         f"{name} has snapshot format {other}, this Finelake reads {FORMAT}; "
         f"install the Finelake that wrote it or run `dvc repro --force --single-item {stage}`"
@@ -153,9 +162,11 @@ def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Tab
 
 
 def _tables(content: dict[str, Any], stage: str) -> dict[str, Table]:
-    """The tables of a parsed manifest. An error of one of many kinds where it is not as `write_manifest` wrote it."""
+    """The tables of a parsed manifest. Errors of several types where `write_manifest` did not write it."""
+    entries = {name: value for name, value in content.items() if name != "sha256"}
+    digest = None if content["format"] == WITHOUT_DIGEST else _digest(entries)
     tables = {name: Table(**table) for name, table in content["tables"].items()}
-    if content["stage"] != stage or not tables:
+    if content.get("sha256") != digest or content["stage"] != stage or not tables:
         raise ValueError
     for table in tables.values():
         hashes = HASH.fullmatch(table.schema) and HASH.fullmatch(table.content)
@@ -165,14 +176,14 @@ def _tables(content: dict[str, Any], stage: str) -> dict[str, Table]:
 
 
 def stage_of(path: Path) -> str:
-    """The stage whose manifest lies at `path`: `manifest_path` the other way."""
+    """The stage whose manifest lies at `path`: the inverse of `manifest_path`."""
     return path.stem.replace("-", "@", 1)
 
 
 def manifest_files(folder: Path) -> list[Path]:
     """The manifests in a folder `snapshots`, sorted; none where there is no such folder.
 
-    OSError where it cannot be listed: what it pins is then unknown, and not nothing.
+    OSError where it cannot be listed: what it pins is then unknown.
     """
     try:
         names = os.listdir(folder)
@@ -197,14 +208,14 @@ def history(lake_root: str, path: str) -> list[Version]:
     except TableNotFoundError:
         if storage.is_local(lake_root):
             with contextlib.suppress(FileNotFoundError):
-                os.stat(storage.location(lake_root, path))  # a folder that may not be entered is not an absent one
+                os.stat(storage.location(lake_root, path))  # raises for a folder that exists and cannot be entered
         return []
     return [_version(commit) for commit in commits]
 
 
 @contextlib.contextmanager
 def _log_errors(lake_root: str, path: str) -> Iterator[None]:
-    """Distinguishes a log that is damaged from one that cannot be opened now: permission, open files, memory."""
+    """Distinguish a damaged log from one that cannot be opened now: permission, open files, memory."""
     try:
         yield
     except TableNotFoundError:
@@ -213,7 +224,7 @@ def _log_errors(lake_root: str, path: str) -> Iterator[None]:
         reason = _reason(error)
         if isinstance(error, OSError) or "os error" in reason:
             raise UserError(
-                f"the Delta log of table {path} cannot be opened ({reason}); nothing in it is known to be damaged: "
+                f"the Delta log of table {path} cannot be opened ({reason}); no damage to it is known: "
                 "remove the cause and run this again"
             ) from None
         folder, stage = storage.location(lake_root, path), path.rpartition("/")[0].replace("/", "@")
@@ -224,7 +235,7 @@ def _log_errors(lake_root: str, path: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """delta-rs's own words in one line: without colours, arrows and the places in its code."""
+    """delta-rs's message on one line, without colours, arrows and locations in its code."""
     text = re.sub(r"\x1b\[[0-9;]*m|↳", "", str(error))
     return " ".join(re.split(r"\n\s*0: ", text)[0].split())[:200]
 
@@ -247,8 +258,8 @@ def _version(commit: dict[str, Any]) -> Version:
     )
 
 
-def _files(found: Any) -> dict[str, str]:
-    return {str(path): str(digest) for path, digest in found.items()} if isinstance(found, dict) else {}
+def _files(listed: Any) -> dict[str, str]:
+    return {str(path): str(digest) for path, digest in listed.items()} if isinstance(listed, dict) else {}
 
 
 def find_version(lake_root: str, table: Table) -> int | None:
@@ -265,8 +276,8 @@ def _pinned(versions: list[Version], table: Table) -> Version | None:
 def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
     """What keeps a pinned table from being read: a missing table, version or file, or an altered file.
 
-    A file is altered when its size is another than at its commit; with `deep`, when its bytes are: their SHA-256 is
-    read unless this process knows it. UserError when the lake cannot be reached.
+    A file is altered when its size differs from that at its commit; with `deep`, when its SHA-256 does, which is
+    computed unless this process knows it. UserError when the lake cannot be reached.
     """
     try:
         versions = history(lake_root, table.path)
@@ -281,7 +292,7 @@ def problems(lake_root: str, table: Table, deep: bool = False) -> Iterator[str]:
         yield f"table {table.path} has no version with the pinned content {table.content}"
         return
     if version.rows != table.rows:
-        yield f"table {table.path} has {version.rows} rows, its manifest says {table.rows}: the manifest was altered"
+        yield f"table {table.path} has {version.rows} rows, its manifest {table.rows}: the manifest was altered"
         return
     lost = list(_file_problems(lake_root, table.path, version, deep))
     if lost and version.number in _expired_versions(lake_root, table.path):
@@ -295,31 +306,31 @@ def _file_problems(lake_root: str, path: str, version: Version, deep: bool) -> I
     if not version.named or version.files and {name for name, _ in paths} != version.files.keys():
         yield f"table {path}, version {version.number}: its Delta log names other files than its commit wrote"
         return
-    found = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in paths])
+    sizes = storage.sizes(lake_root, [f"{path}/{name}" for name, _ in paths])
     whole = []
-    for name, size in paths:
+    for name, committed in paths:
         named = f"table {path}, version {version.number}: the data file {name}"
-        here = found.get(f"{path}/{name}")
-        if here is None:
+        size = sizes.get(f"{path}/{name}")
+        if size is None:
             yield f"{named} is missing"
-        elif here != size:
-            yield f"{named} was altered ({here} bytes, written with {size})"
+        elif size != committed:
+            yield f"{named} was altered ({size} bytes, written with {committed})"
         else:
             whole.append(name)
     if deep and whole:
         yield from _column_problems(lake_root, path, version, whole[0])
     if deep and version.files:  # another writer's commit records no digests
-        found_digests = digests.sha256(lake_root, [f"{path}/{name}" for name in whole])
-        other = [name for name in whole if found_digests[f"{path}/{name}"] != version.files.get(name)]
-        # What is remembered of a file may be damaged as well: it is read again before it is called altered.
-        found_digests |= storage.sha256(lake_root, [f"{path}/{name}" for name in other])
+        actual = digests.sha256(lake_root, [f"{path}/{name}" for name in whole])
+        other = [name for name in whole if actual[f"{path}/{name}"] != version.files.get(name)]
+        # The remembered digest may be damaged as well: a file is read again before it is reported as altered.
+        actual |= storage.sha256(lake_root, [f"{path}/{name}" for name in other])
         for name in other:
-            if found_digests[f"{path}/{name}"] != version.files.get(name):
+            if actual[f"{path}/{name}"] != version.files.get(name):
                 yield f"table {path}, version {version.number}: the data file {name} was altered {OTHER_BYTES}"
 
 
 def _column_problems(lake_root: str, path: str, version: Version, file: str) -> Iterator[str]:
-    """A log whose names of columns are not those of the files: Spark would read other columns, as nulls."""
+    """Report a log whose column names differ from those of the files: Spark would read nulls for such columns."""
     with _log_errors(lake_root, path):
         named = [field.name for field in storage.open_table(lake_root, path, version.number).schema().fields]
     folders = [name for name, _ in _partition(file)]
@@ -327,24 +338,24 @@ def _column_problems(lake_root: str, path: str, version: Version, file: str) -> 
     try:
         written = parquet.read_schema(f"{base}/{path}/{file}", filesystem=store).names
     except (pa.ArrowInvalid, OSError):
-        return  # its bytes are not what they were: that is named by its digest
+        return  # an altered file is reported by its digest
     if sorted(named) != sorted([*written, *folders]):
         yield f"table {path}, version {version.number}: the columns in its Delta log are not those of its files"
 
 
 def intact(lake_root: str, table: Table, deep: bool = False) -> bool:
-    """Whether the lake holds the pinned content, with all its files; with `deep`, with every byte of them."""
+    """Whether the lake holds the pinned content with all its files; with `deep`, every byte of them."""
     return next(problems(lake_root, table, deep), None) is None
 
 
 def expired(lake_root: str, table: Table) -> bool:
-    """Whether the files of the pinned content were deleted on purpose, and not written again since."""
+    """Whether the files of the pinned content were deleted on purpose and have not been rewritten since."""
     version = find_version(lake_root, table)
     return version in _expired_versions(lake_root, table.path) and not intact(lake_root, table)
 
 
 def expire(lake_root: str, path: str, versions: Iterable[int]) -> None:
-    """Record, before the files of these versions are deleted, that it is done on purpose."""
+    """Record that the files of these versions are deleted on purpose; call it before they are."""
     numbers = sorted(_expired_versions(lake_root, path) | {*versions})
     storage.write_bytes(lake_root, f"{path}/{EXPIRED}", json.dumps(numbers).encode())
 
@@ -359,16 +370,16 @@ def _expired_versions(lake_root: str, path: str) -> set[int]:
         numbers = None
     if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
         raise UserError(
-            f"{storage.location(lake_root, file)} was altered; delete it: what it names as deleted on purpose then "
-            "counts as missing"
+            f"{storage.location(lake_root, file)} was altered; delete it: the versions that it lists as deleted on "
+            "purpose then count as missing"
         )
     return {*numbers}
 
 
 def require(lake_root: str, stage: str, table: Table) -> int:
-    """The version that holds a table pinned by `stage`, every byte of it as it was written.
+    """The version that holds a table pinned by `stage`, with every byte unchanged.
 
-    UserError names what is missing or altered and what repairs it.
+    UserError names what is missing or altered and how to repair it.
     """
     for problem in problems(lake_root, table, deep=True):
         if expired(lake_root, table):
@@ -386,7 +397,7 @@ def files(lake_root: str, stage: str, table: Table) -> list[str]:
     UserError names a table, version or file that is missing or altered.
     """
     version = require(lake_root, stage, table)
-    # File names hold random identifiers, their folders the partition: only the folder may decide the order.
+    # File names hold random identifiers, folders name the partition: only the folder may decide the order.
     paths = sorted(added(lake_root, table.path, version), key=lambda item: _partition(item[0]))
     return [storage.location(lake_root, f"{table.path}/{path}") for path, _ in paths]
 

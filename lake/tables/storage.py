@@ -1,4 +1,4 @@
-"""Where the bytes of a lake live: a folder, or an object store (s3a://bucket/prefix). One interface for both.
+"""The files of a lake, in a folder or an object store (s3a://bucket/prefix). One interface for both.
 
 The object store's endpoint and keys come from the environment under their standard names (AWS_ENDPOINT_URL,
 AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), for Spark, DuckDB and delta-rs alike.
@@ -23,11 +23,11 @@ from finelake.lake.errors import UserError
 
 BLOCK = 4 << 20  # bytes read at once: in an object store each block is a request
 READERS = 8  # files read at once
-PATIENCE = 5  # seconds until an object store must have answered
+PATIENCE = 5  # seconds within which an object store must answer
 REGION = "us-east-1"  # where none is set
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ def location(lake_root: str, path: str) -> str:
 
 def delta_url(lake_root: str, path: str) -> str:
     """The URL of a table, as delta-rs takes it."""
-    place = location(lake_root, path)
-    return Path(place).absolute().as_uri() if is_local(lake_root) else place.replace("s3a://", "s3://", 1)
+    url = location(lake_root, path)
+    return Path(url).absolute().as_uri() if is_local(lake_root) else url.replace("s3a://", "s3://", 1)
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """How the object store is reached; the keys never show in a message."""
+    """How the object store is reached; the keys never appear in a message."""
 
     endpoint: str | None  # URL; None: Amazon's own
     region: str
@@ -81,24 +81,24 @@ def object_store() -> ObjectStore:
 
 
 def check(lake_root: str) -> None:
-    """UserError when the lake's object store or bucket cannot be reached; an absent folder will be made.
+    """UserError when the lake's object store or bucket cannot be reached; an absent folder is not an error.
 
-    A folder that delta-rs would take for another one is refused by name: delta-rs would find no table there.
+    A folder whose path delta-rs would read as another one is refused: delta-rs would find no table there.
     """
     if is_local(lake_root) and (odd := _misread(os.path.realpath(lake_root))):
         raise UserError(
             f"the path of the lake, {lake_root!r}, holds {odd}, which delta-rs cannot read; "
-            "move the project, or set FINELAKE_LAKE to a folder whose path does without it"
+            "move the project, or set FINELAKE_LAKE to a folder without it in its path"
         )
     filesystem(lake_root)
 
 
-# delta-rs decodes a path as a URL twice, however it is quoted, and takes a backslash for a slash.
+# delta-rs decodes a path as a URL twice, however it is quoted, and reads a backslash as a slash.
 _URL_MARKS = re.compile(r"[#?\\]|%[0-9A-Fa-f]{2}")
 
 
 def _misread(path: str) -> str | None:
-    """What of a path delta-rs does not read as it is; None where there is nothing."""
+    """The part of a path that delta-rs misreads; None where there is none."""
     if mark := _URL_MARKS.search(path):
         return f"{mark[0]!r}" if mark[0] != "\\" else "a backslash"
     if any(unicodedata.category(letter) == "Cs" for letter in path):
@@ -107,12 +107,12 @@ def _misread(path: str) -> str | None:
 
 
 def delta_options(lake_root: str) -> dict[str, str] | None:
-    """What delta-rs must know to reach the lake. UserError when it cannot be reached."""
+    """delta-rs's options for reaching the lake. UserError when it cannot be reached."""
     check(lake_root)
     if is_local(lake_root):
         return None
     store = object_store()
-    found = {
+    options = {
         "AWS_ENDPOINT_URL": store.endpoint,
         "AWS_REGION": store.region,
         "AWS_ACCESS_KEY_ID": store.key,
@@ -120,7 +120,7 @@ def delta_options(lake_root: str) -> dict[str, str] | None:
         "AWS_SESSION_TOKEN": store.token,
         "AWS_ALLOW_HTTP": str((store.endpoint or "").startswith("http://")),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in options.items() if value}
 
 
 def open_table(lake_root: str, path: str, version: int | None = None) -> DeltaTable:
@@ -131,7 +131,7 @@ def open_table(lake_root: str, path: str, version: int | None = None) -> DeltaTa
     except BaseException as error:
         if type(error).__module__ != "pyo3_runtime":
             raise
-        # delta-rs panics, with an exception that no name leads to, where the system gives it no file or thread.
+        # Where the system refuses a file or a thread, delta-rs panics with an exception that cannot be imported.
         raise OSError(errno.EAGAIN, f"delta-rs could not start ({str(error).splitlines()[0]})") from None
 
 
@@ -139,10 +139,13 @@ def list_files(lake_root: str, folder: str) -> list[File]:
     """Every file below a folder of the lake, sorted by path; none where the folder does not exist."""
     store, base = filesystem(lake_root)
     root = f"{base}/{folder}"
-    found = store.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
-    files = [info for info in found if info.type == fs.FileType.File]
-    listed = [File(info.path[len(root) + 1 :], info.size, (info.mtime_ns or 0) / 1e9) for info in files]
-    return sorted(listed, key=lambda file: file.path)
+    infos = store.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+    files = [
+        File(info.path[len(root) + 1 :], info.size, (info.mtime_ns or 0) / 1e9)
+        for info in infos
+        if info.type == fs.FileType.File
+    ]
+    return sorted(files, key=lambda file: file.path)
 
 
 def sizes(lake_root: str, paths: list[str]) -> dict[str, int]:
@@ -157,7 +160,7 @@ def sha256(lake_root: str, paths: list[str]) -> dict[str, str]:
     return dict(zip(paths, map_concurrently(lambda path: _sha256(lake_root, path), paths), strict=True))
 
 
-def map_concurrently(function: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+def map_concurrently(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """The results in the order of the items. Calls overlap, because each request to a store has latency."""
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(function, items))
@@ -194,7 +197,7 @@ def write_bytes(lake_root: str, path: str, content: bytes) -> None:
 
 
 def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
-    """Delete folders with all that is in them; those that do not exist are passed over."""
+    """Delete folders with all their content; those that do not exist are skipped."""
     store, base = filesystem(lake_root)
     for folder in folders:
         if store.get_file_info(f"{base}/{folder}").type == fs.FileType.Directory:
@@ -202,14 +205,14 @@ def delete_folders(lake_root: str, folders: Iterable[str]) -> None:
 
 
 def make_private(lake_root: str, folder: str) -> None:
-    """Make a folder that its owner alone can read; one that is there keeps its mode, an object store its own rules."""
+    """Make a folder that only its owner can read; an existing one keeps its mode, an object store has its own rules."""
     if is_local(lake_root):
         Path(lake_root).mkdir(parents=True, exist_ok=True)
         Path(lake_root, folder).mkdir(mode=0o700, exist_ok=True)
 
 
 def delete_files(lake_root: str, paths: Iterable[str]) -> None:
-    """Delete files; those that do not exist are passed over."""
+    """Delete files; those that do not exist are skipped."""
     store, base = filesystem(lake_root)
     for path in paths:
         if store.get_file_info(f"{base}/{path}").type == fs.FileType.File:
@@ -217,7 +220,7 @@ def delete_files(lake_root: str, paths: Iterable[str]) -> None:
 
 
 def folders(lake_root: str, folder: str = "") -> Iterator[str]:
-    """The names of the folders right below a folder of the lake; links are not followed."""
+    """The names of the folders directly below a folder of the lake; links are not followed."""
     store, base = filesystem(lake_root)
     root = f"{base}/{folder}".rstrip("/")
     if is_local(lake_root):
@@ -236,13 +239,13 @@ def _local_folders(root: str) -> list[str]:
         return []
 
 
-def filesystem(place: str) -> tuple[fs.FileSystem, str]:
+def filesystem(location: str) -> tuple[fs.FileSystem, str]:
     """The file system of a folder, file or s3a:// URL, and its path there. UserError when it cannot be reached."""
-    if is_local(place):
-        return _local(), str(Path(place).absolute())
-    parts = re.fullmatch(r"s3a://([^/]+)((?:/.*)?)", place)
+    if is_local(location):
+        return _local(), str(Path(location).absolute())
+    parts = re.fullmatch(r"s3a://([^/]+)((?:/.*)?)", location)
     if not parts:
-        raise UserError(f"{place} is neither a folder nor s3a://BUCKET/PREFIX; set FINELAKE_LAKE to one of them")
+        raise UserError(f"{location} is neither a folder nor s3a://BUCKET/PREFIX; set FINELAKE_LAKE to one of them")
     bucket, path = parts.groups()
     return _reached(bucket, object_store()), f"{bucket}{path.rstrip('/')}"
 
@@ -257,15 +260,15 @@ def _reached(bucket: str, store: ObjectStore) -> fs.FileSystem:
     """The object store, once its bucket has answered."""
     where = store.endpoint or "Amazon S3"
     try:
-        found = _client(store, PATIENCE, attempts=2).get_file_info(bucket)
+        info = _client(store, PATIENCE, attempts=2).get_file_info(bucket)
     except OSError as error:
         reason = str(error).rpartition(": ")[2].rstrip(".")
         hint = "check AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         if "ACCESS_DENIED" in str(error):
-            reason, hint = "access denied", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and what they may do"
+            reason, hint = "access denied", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY and their permissions"
         raise UserError(f"the bucket {bucket} at {where} cannot be reached ({reason}); {hint}") from None
-    if found.type == fs.FileType.NotFound:
-        raise UserError(f"there is no bucket {bucket} at {where}; make it or set FINELAKE_LAKE to another")
+    if info.type == fs.FileType.NotFound:
+        raise UserError(f"there is no bucket {bucket} at {where}; create it or set FINELAKE_LAKE to another")
     return _client(store, timeout=30, attempts=5)
 
 

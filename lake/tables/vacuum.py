@@ -1,8 +1,8 @@
 """Unreferenced data of the lake: versions that no manifest pins and no rule keeps, and aborted writes.
 
-A manifest counts wherever it may be read: in the work tree, in DVC's running experiments, in every branch, tag,
-experiment and stash of Git. When one of them cannot be read, or pins what no version of its table holds, nothing is
-deleted at all: where a log is lost, its data look unreferenced and are not.
+Every manifest counts: those of the work tree, of DVC's running experiments, and of every branch, tag, experiment and
+stash of Git. When one of them cannot be read, or pins a content that no version of its table holds, nothing is deleted:
+where a log is lost, its data look unreferenced and are not.
 """
 
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from finelake.lake.config.project import read_file
-from finelake.lake.errors import UserError
+from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.tables import storage
-from finelake.lake.tables.locks import alone, marked, unnamed
+from finelake.lake.tables.locks import exclusive, marked, unnamed
 from finelake.lake.tables.revisions import NothingPinned, commits, last_manifests, lock, manifests_at, revisions
 from finelake.lake.tables.snapshots import (
     DATA,
@@ -36,23 +36,23 @@ DAY = 24 * 60 * 60  # seconds
 WORK_TREE = "the work tree"
 
 Pin = tuple[str, str, str]  # path of the table, schema, content
-Pins = Mapping[Pin, str]  # -> the first of those that pin it: the work tree or a ref
+Pins = Mapping[Pin, str]  # -> the first that pins it: the work tree or a ref
 Manifests = Mapping[str, Mapping[str, Table]]  # of one revision: the tables of each stage
-GivenUp = Callable[[Manifests, Mapping[str, Any]], Collection[str]]  # manifests, stages of dvc.lock -> stages
+Expendable = Callable[[Manifests, Mapping[str, Any]], Collection[str]]  # manifests, stages of dvc.lock -> stages
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is kept besides what manifests pin."""
+    """What is kept besides pinned data."""
 
-    days: float = 7.0  # versions and unnamed data written in the last so many days
-    versions: int = 0  # the newest so many versions of each table
+    days: float = 7.0  # versions and unnamed data that are younger
+    versions: int = 0  # this many of the newest versions of each table
     every_commit: bool = False  # what any commit of the history pins, not only branches and tags
 
 
 @dataclass(frozen=True)
-class Waste:
-    """A data folder that nothing needs."""
+class Unreferenced:
+    """A data folder that no pin and no rule keeps."""
 
     table: str
     batch: str  # the folder's name in TABLE/data
@@ -72,34 +72,34 @@ class Waste:
 
 
 def pinned(
-    root: Path, every_commit: bool = False, without: Collection[str] = (), given_up: GivenUp | None = None
+    root: Path, every_commit: bool = False, without: Collection[str] = (), expendable: Expendable | None = None
 ) -> dict[Pin, str]:
-    """What any manifest pins, those of the refs `without` left out. UserError when a manifest cannot be read.
+    """What any manifest pins, except those of the refs `without`. UserError when a manifest cannot be read.
 
-    `given_up` names the stages whose tables need not stay, from manifests and dvc.lock of one revision or work tree.
-    Manifests of another snapshot format pin data outside the data folders, which are not touched.
+    `expendable` names the stages whose tables may be freed although pinned, from the manifests and dvc.lock of one
+    revision or work tree. Manifests of another snapshot format pin data outside the data folders, which stay.
     """
-    found = {pin: WORK_TREE for tree, manifests in _work_trees(root) for pin in _pins(manifests, given_up, tree)}
-    found |= dict.fromkeys(_pins(last_manifests(root), given_up, root), WORK_TREE)
+    pins = {pin: WORK_TREE for tree, manifests in _work_trees(root) for pin in _pins(manifests, expendable, tree)}
+    pins |= dict.fromkeys(_pins(last_manifests(root), expendable, root), WORK_TREE)
     refs = revisions(root)
     for name in without:
         if name not in refs:
-            raise UserError(f"there is no ref {name} to leave out; there are: {', '.join(refs) or 'none'}")
+            raise UserError(f"--without {name}: there is no such ref; {did_you_mean(name, refs)}")
     names = {commit: name for name, commit in refs.items() if name not in without}
     for rev in [*names.values(), *(commit for commit in commits(root) if every_commit and commit not in names)]:
         try:
-            for pin in _pins(manifests_at(root, rev), given_up, root, rev):
-                found.setdefault(pin, rev)
+            for pin in _pins(manifests_at(root, rev), expendable, root, rev):
+                pins.setdefault(pin, rev)
         except (NothingPinned, OtherFormat):
             continue
         except UserError as error:
             raise UserError(f"{error}; or ignore what it pins with --without {rev}") from None
-    return found
+    return pins
 
 
-def _pins(manifests: Manifests, given_up: GivenUp | None, root: Path, rev: str | None = None) -> set[Pin]:
-    left_out = given_up(manifests, lock(root, rev)) if given_up else ()
-    kept = manifests.keys() - set(left_out)
+def _pins(manifests: Manifests, expendable: Expendable | None, root: Path, rev: str | None = None) -> set[Pin]:
+    dropped = expendable(manifests, lock(root, rev)) if expendable else ()
+    kept = manifests.keys() - set(dropped)
     return {(table.path, table.schema, table.content) for stage in kept for table in manifests[stage].values()}
 
 
@@ -111,7 +111,7 @@ def _work_trees(root: Path) -> Iterator[tuple[Path, Manifests]]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders right below one; OSError where it cannot be listed, which `Path.glob` would take for empty."""
+    """The folders directly below one; OSError where it cannot be listed, which `Path.glob` would treat as empty."""
     try:
         with os.scandir(folder) as entries:
             return [Path(entry.path) for entry in entries if entry.is_dir()]
@@ -126,14 +126,14 @@ def _work_tree_tables(root: Path, path: Path) -> dict[str, Table]:
         return {}  # an experiment that has just ended
 
 
-def waste(lake_root: str, pins: Pins, rules: Rules, now: float | None = None) -> list[Waste]:
+def unreferenced(lake_root: str, pins: Pins, rules: Rules, now: float | None = None) -> list[Unreferenced]:
     """Every data folder of the lake that no pin and no rule keeps.
 
-    UserError for a table with such folders of which a pin is satisfied by no version.
+    UserError for a table with such folders and a pin that none of its versions satisfies.
     """
     storage.check(lake_root)
     since = (time.time() if now is None else now) - rules.days * DAY
-    return [item for table in tables(lake_root) for item in _wasted(lake_root, table, pins, rules, since)]
+    return [item for table in tables(lake_root) for item in _of_table(lake_root, table, pins, rules, since)]
 
 
 def tables(lake_root: str, folder: str = "") -> Iterator[str]:
@@ -147,7 +147,7 @@ def tables(lake_root: str, folder: str = "") -> Iterator[str]:
             yield from tables(lake_root, path)
 
 
-def _wasted(lake_root: str, table: str, pins: Pins, rules: Rules, since: float) -> Iterator[Waste]:
+def _of_table(lake_root: str, table: str, pins: Pins, rules: Rules, since: float) -> Iterator[Unreferenced]:
     versions = history(lake_root, table)
     kept = set(_kept(lake_root, table, versions, pins, rules, since))
     free = set(storage.folders(lake_root, f"{table}/{DATA}")) - kept
@@ -156,14 +156,15 @@ def _wasted(lake_root: str, table: str, pins: Pins, rules: Rules, since: float) 
     for version in versions:
         for batch in sorted(version.batches & free):
             files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
-            yield Waste(table, batch, version.number, version.rows, len(files), sum(file.size for file in files))
-    # Without a log, data may be all that is left of a table: then a mark has to say that its write did not end.
+            size = sum(file.size for file in files)
+            yield Unreferenced(table, batch, version.number, version.rows, len(files), size)
+    # Without a log, data may be all that is left of a table: only a mark then shows that a write did not end.
     aborted = free if versions else free & marked(lake_root, table)
     for batch in sorted(aborted.intersection(unnamed(lake_root, table))):
         files = storage.list_files(lake_root, f"{table}/{DATA}/{batch}")
-        # Some object stores go on listing a folder from which everything was deleted.
+        # Some object stores keep listing a folder from which everything was deleted.
         if files and all(file.modified < since for file in files):
-            yield Waste(table, batch, None, None, len(files), sum(file.size for file in files))
+            yield Unreferenced(table, batch, None, None, len(files), sum(file.size for file in files))
 
 
 def _require_pins(lake_root: str, table: str, versions: list[Version], pins: Pins) -> None:
@@ -174,7 +175,7 @@ def _require_pins(lake_root: str, table: str, versions: list[Version], pins: Pin
             ignore = "" if ref == WORK_TREE else f", or ignore what {ref} pins with --without {ref}"
             raise UserError(
                 f"table {table} has no version with the content {content} that {ref} pins: its log may be incomplete "
-                f"and its data only look unreferenced, so nothing is deleted; restore {table}/{LOG} of {lake_root} "
+                f"and its data may only look unreferenced, so nothing is deleted; restore {table}/{LOG} of {lake_root} "
                 f"from a backup, or rebuild the table with `finelake repair {stage}`{ignore}"
             )
 
@@ -182,12 +183,12 @@ def _require_pins(lake_root: str, table: str, versions: list[Version], pins: Pin
 def _kept(lake_root: str, table: str, versions: list[Version], pins: Pins, rules: Rules, since: float) -> Iterator[str]:
     """The data folders of the versions (newest first) that are pinned or that a rule keeps."""
     satisfied: set[Pin] = set()
-    newer = 0  # versions with data that were passed
+    newer = 0  # versions with data seen so far
     for version in versions:
         pin = (table, str(version.schema), str(version.content))
         if pin in pins and pin not in satisfied:
-            # A content that was written again after a loss is read from its newest version; the files that it is read
-            # from stay, should its commit's own list of them be altered.
+            # A content that was rewritten after a loss is read from its newest version; the files in the Delta log stay
+            # as well, in case the list in the commit was altered.
             yield from version.batches | batches(path for path, _ in added(lake_root, table, version.number))
         elif version.files and (newer < rules.versions or version.timestamp / 1000 >= since):
             yield from version.batches
@@ -195,16 +196,16 @@ def _kept(lake_root: str, table: str, versions: list[Version], pins: Pins, rules
         newer += bool(version.files)
 
 
-def delete(lake_root: str, items: Iterable[Waste]) -> list[Waste]:
-    """Delete the data folders; returns those that were left because their stage is being written."""
-    left = []
-    by_stage: dict[str, list[Waste]] = {}
+def delete(lake_root: str, items: Iterable[Unreferenced]) -> list[Unreferenced]:
+    """Delete the data folders; returns those that were kept because their stage is being written."""
+    kept = []
+    by_stage: dict[str, list[Unreferenced]] = {}
     for item in items:
         by_stage.setdefault(item.stage, []).append(item)
     for stage, listed in by_stage.items():
-        with alone(lake_root, stage) as free:
-            if free or not storage.is_local(lake_root):
+        with exclusive(lake_root, stage) as held:
+            if held or not storage.is_local(lake_root):
                 storage.delete_folders(lake_root, [item.folder for item in listed])
             else:
-                left += listed
-    return left
+                kept += listed
+    return kept

@@ -56,5 +56,5 @@ def test_errors_do_not_end_it(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         r"finelake: no such thing; write \x1banother",
         "finelake: /a: permission denied; give this user access to it and run the same command again",
-        "finelake: .tabels is no command; there are .tables and .quit",
+        "finelake: .tabels is not a command; the commands are .tables and .quit",
     ]

@@ -224,7 +224,7 @@ def test_laws_on_generated_annotations_whatever_the_partitions(run):
 
 def test_params_are_refused_by_name():
     assert parse(Params, {"trust_source": ["scene"]}, "annotate").trusts("scene")
-    with pytest.raises(UserError, match="annotate: layers names 'scen'"):
+    with pytest.raises(UserError, match="annotate: layers: unknown layer .scen."):
         parse(Params, {"layers": ["scen"]}, "annotate")
     with pytest.raises(UserError, match="gate is 85"):
         parse(Params, {"gate": 85}, "annotate")

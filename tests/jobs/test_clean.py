@@ -232,7 +232,7 @@ def test_rows_do_not_depend_on_partitions(spark):
     [
         ({"outliers": {"sigmas": 0}}, "clean.outliers: sigmas must be above 0"),
         ({"outliers": {"metod": "mad"}}, "did you mean clean.outliers.method"),
-        ({"missing": {"fit_share": 2}}, "clean.missing: fit_share must lie above 0"),
+        ({"missing": {"fit_share": 2}}, "clean.missing: fit_share must be above 0"),
         ({"missing": {"fit_before": "soon"}}, "clean.missing"),
     ],
 )

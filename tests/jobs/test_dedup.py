@@ -170,9 +170,9 @@ def test_minhash_finds_the_same_clusters(spark):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"radius": 40}, "dedup: radius must lie between 0 and 32 bits"),
-        ({"blocks": 2}, "dedup: blocks must lie between 3 and 16"),
-        ({"similarity": {"short": 0}}, "dedup.similarity: thresholds must lie above 0"),
+        ({"radius": 40}, "dedup: radius must be between 0 and 32 bits"),
+        ({"blocks": 2}, "dedup: blocks must be between 3 and 16"),
+        ({"similarity": {"short": 0}}, "dedup.similarity: thresholds must be above 0"),
         ({"action": "removed"}, "did you mean remove"),
         ({"prefer": ["a", "b", "a"]}, "dedup: prefer names a twice; name each source once, the best first"),
         ({"prefer": ["a"], "exclude": ["a"]}, "dedup: prefer and exclude both name a; an excluded source has no"),

@@ -319,7 +319,7 @@ def test_an_own_pattern_frees_what_the_second_look_finds():
     def failing(body):
         connection.execute("delete from mask.records")
         connection.execute("insert into mask.records values ('1', $body)", {"body": body})
-        return [row["kind"] for row in quality.ask(connection.cursor(), check, "mask.records").examples]
+        return [row["kind"] for row in quality.run_check(connection.cursor(), check, "mask.records").examples]
 
     assert failing(mask.mask_text(text, mask.Params())) == ["name"]
     own = mask.Params(patterns={"applicant": "Hiring Smith"})
@@ -337,10 +337,13 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"kinds": ["phones"]}, "mask: phones is not a kind; choose from url, email"),
+        ({"kinds": ["phones"]}, "mask: phones is not a kind; did you mean phone?"),
         ({"modes": {"phones": "tag"}}, "mask: phones is not a kind"),
         ({"modes": {"phone": "tags"}}, "mask.modes.phone: 'tags' is not allowed; did you mean tag"),
-        ({"modes": {"email": "partial"}}, "mask: email has no part that names nobody; partial is for card, phone"),
+        (
+            {"modes": {"email": "partial"}},
+            "mask: every part of email may identify a person; partial is for card",
+        ),
         ({"kinds": ["ip"], "modes": {"card": "drop"}}, "mask: card has a mode and is not among kinds"),
         ({"ner": "os.path"}, "mask: ner is 'os.path'; write package.module:function"),
         (
@@ -352,7 +355,7 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ({"ner": "_io:open"}, "mask: ner names _io:open, a part of Python itself"),
         ({"patterns": {"Badge": "x"}}, "mask: patterns: 'Badge' is not a name of a kind; write up to 32 of a-z"),
         ({"patterns": {"a b": "x"}}, "mask: patterns: 'a b' is not a name of a kind"),
-        ({"patterns": {"phone": "x"}}, "mask: patterns: phone is a kind that Finelake knows; give yours another name"),
+        ({"patterns": {"phone": "x"}}, "mask: patterns: phone is a kind of Finelake's; give yours another name"),
         ({"patterns": {"badge": "("}}, "mask: patterns.badge is not a regular expression (missing ) at position 1)"),
         (
             {"patterns": {"badge": "a{1000000000}"}},
@@ -363,7 +366,7 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
             {"patterns": {"badge": "a{9999999999999999}"}},
             "mask: patterns.badge is not a regular expression (repeat count",
         ),
-        ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; let it ask for at least one"),
+        ({"patterns": {"badge": "x*"}}, "mask: patterns.badge matches the empty text; require at least one"),
         ({"patterns": {"badge": "x" * 1001}}, "mask: patterns.badge has 1001 characters; 1000 are allowed"),
         *[
             ({"patterns": {"badge": fuzzy}}, "mask: patterns.badge has fuzzy matching, such as {e<=1} (a brace of")
@@ -375,7 +378,10 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ],
         ({"patterns": {"badge": 7}}, "mask.patterns.badge must be text"),
         ({"patterns": {"badge": "x"}, "kinds": ["badge"]}, "mask: badge is one of patterns, which are always masked"),
-        ({"patterns": {"badge": "x"}, "modes": {"badge": "partial"}}, "mask: badge has no part that names nobody"),
+        (
+            {"patterns": {"badge": "x"}, "modes": {"badge": "partial"}},
+            "mask: every part of badge may identify a person",
+        ),
         ({"key": KEY}, "unknown key mask.key"),
     ],
 )
@@ -388,7 +394,7 @@ def test_what_cannot_be_is_refused(params, sentence):
     ("key", "pinned", "sentence"),
     [
         (None, None, "FINELAKE_MASK_KEY is not set; export the key"),
-        ("short", None, "FINELAKE_MASK_KEY has 5 characters; take 32 or more"),
+        ("short", None, "FINELAKE_MASK_KEY has 5 characters; use 32 or more"),
         (KEY, None, f"mask.key_fingerprint is missing; write {mask.fingerprint(KEY)}"),
         (KEY, "0" * 16, f"FINELAKE_MASK_KEY is another key ({mask.fingerprint(KEY)})"),
     ],

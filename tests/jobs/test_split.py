@@ -228,7 +228,7 @@ def test_params_are_refused_by_name():
     assert parse(Params, {"ratios": {"train": 1, "validation": 0, "test": 0}}, "split").ratios.train == 1
     with pytest.raises(UserError, match="split.ratios: the shares 0.8, 0.1, 0.2 must be 0 or more and sum to 1"):
         parse(Params, {"ratios": {"test": 0.2}}, "split")
-    with pytest.raises(UserError, match="split: strata names 'scen'"):
+    with pytest.raises(UserError, match="split: strata: unknown column 'scen'"):
         parse(Params, {"strata": ["scen"]}, "split")
 
 

@@ -180,8 +180,8 @@ def test_choices_are_what_training_wrote(tmp_path):
 def test_samples_of_records_that_are_not_there_are_named(tmp_path):
     paths = write_part(tmp_path, "test", [classified(2)])
     samples = Samples({"test": split_parts(paths)["test"]}, ("a", "b", "c"), "")
-    with pytest.raises(UserError, match="the record r00000, which split.records does not; run `finelake repro`"):
-        evaluate.collect(RUN, samples, [], [], tmp_path, Progress("x", 2, shown=False))
+    with pytest.raises(UserError, match="the record r00000, which select@RUN does not; run `finelake repro`"):
+        evaluate.collect(RUN, samples, [], [], 0, tmp_path, Progress("x", 2, shown=False))
 
 
 def test_verdict_says_better_worse_or_neither():

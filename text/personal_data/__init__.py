@@ -1,1 +1,1 @@
-"""Personal data in a text: what it looks like, and how it is found."""
+"""Personal data in a text: its kinds, their recognisers, and the search."""

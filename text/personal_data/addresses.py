@@ -29,7 +29,7 @@ _EN_ROOM = r"(?:Apt|Suite|Unit|Ste)\.? ?#?\d{1,5}[A-Z]?(?![A-Za-z0-9_])"
 
 
 def _zh_address(match: re.Match[str]) -> bool:
-    """What stands behind 地址: must name a place or a number."""
+    """The text after 地址: names a place or a number."""
     return bool(re.search(rf"\d|{_PROVINCES}|[省市区县镇乡村路街巷]", match["value"]))
 
 

@@ -1,11 +1,11 @@
-"""What stands around a match: the words before it, the letters that touch it, the unit behind it."""
+"""The context of a match: the words before it, the letters that touch it, the unit after it."""
 
 import re
 from string import ascii_letters
 
 from finelake.text.personal_data.digits import TAKEN
 
-# Letters, digits and _ that make one word with a Latin word or number beside them; Chinese beside it does not.
+# Letters, digits and _ that form one word with an adjacent Latin word or number; adjacent Chinese does not.
 WORD = "A-Za-z0-9_À-ɏ"
 START = f"(?<![{WORD}])"
 
@@ -17,36 +17,36 @@ _ORDER = re.compile(
 )
 _AMOUNT = re.compile(r" ?(?:元|块|万|美元|人民币|%|dollars|usd|rmb|cny)", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# What may touch a number without making it a code.
+# Labels that may touch a number without making it a code.
 _LABEL = re.compile(r"(?:card|cc|no|visa|tel|phone|mobile|cell|call|fax|whatsapp|wechat|vx|wx|qq|mob)\Z", re.IGNORECASE)
 PREFIX = 4  # capitals of a code, as TX, SN or ORD
 
 
 def text_before(match: re.Match[str], width: int = 40) -> str:
-    """What stands before a match, from the last masked value on."""
+    """The text before a match, from the last masked value on."""
     return match.string[max(0, match.start() - width) : match.start()].rpartition(TAKEN)[2]
 
 
 def _line_before(match: re.Match[str]) -> str:
-    """What stands before a match in its own line: a word in the line above does not make a number a code."""
+    """The text before a match on its line: a word in the line above does not make a number a code."""
     return _LINE_BREAK.split(text_before(match))[-1]
 
 
 def text_after(match: re.Match[str], width: int = 10) -> str:
-    """What stands behind a match."""
+    """The text after a match."""
     return match.string[match.end() : match.end() + width]
 
 
 def is_order(match: re.Match[str]) -> bool:
-    """Behind a word for an order."""
+    """Follows a word for an order."""
     return bool(_ORDER.search(_line_before(match)))
 
 
 def is_code(match: re.Match[str]) -> bool:
-    """Behind a word for an order, or inside a code of letters and digits such as TX138… or a hash.
+    """Follows a word for an order, or is part of a code of letters and digits such as TX138… or a hash.
 
-    More than PREFIX capitals are a word that lost the space behind it, as in <b>URGENT</b>138…, and X stands for
-    redacted characters.
+    More than PREFIX capitals are a word that lost the space after it, as in <b>URGENT</b>138…; X stands for redacted
+    characters.
     """
     if is_order(match):
         return True
@@ -68,7 +68,7 @@ def _is_in_letters(match: re.Match[str]) -> bool:
 
 
 def is_in_hash(match: re.Match[str]) -> bool:
-    """Letters on both sides, and those before it are not a label such as `card`."""
+    """Letters on both sides, of which those before it are not a label such as `card`."""
     return _is_in_letters(match) and not _LABEL.search(_letters_before(match))
 
 
@@ -78,5 +78,5 @@ def is_amount(match: re.Match[str]) -> bool:
 
 
 def digits_of(match: re.Match[str]) -> str:
-    """The digits of a match, without what separates them."""
+    """The digits of a match, without separators."""
     return "".join(filter(str.isdigit, match.group()))

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-# Stands for a claimed value: neither letter, digit nor space. It is a noncharacter, which texts do not have.
+# Replaces a claimed value: not a letter, digit or space. It is a noncharacter, which texts do not hold.
 TAKEN = "\ufdd0"
 
 # One character becomes one character, so that offsets hold. Superscripts stay: a footnote mark is not a digit of the
@@ -18,7 +18,7 @@ FOLD |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromkeys(
     map(ord, f"\u3000\xa0\u2009\u202f{TAKEN}"), ord(" ")
 )
 
-# 一三八… is read as digits in a second search, and in long runs only: 一 is a word too, as in 周一13812345678.
+# 一三八… is read as digits in a second search, and only in long runs: 一 is also a word, as in 周一13812345678.
 _HAN_DIGITS = "零〇○一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"
 _SPOKEN = str.maketrans(_HAN_DIGITS, "00012345678912123456789")
 _RUN = re.compile(f"[0-9{_HAN_DIGITS}](?:[ -]?[0-9{_HAN_DIGITS}]){{10,63}}")
@@ -36,7 +36,7 @@ def _as_digits(run: re.Match[str]) -> str:
 
 
 def canonical(kind: str, value: str) -> str:
-    """The same for every way to write one value: +86 138-1234-5678 and 一三八… are one phone."""
+    """One form for all ways to write a value: +86 138-1234-5678 and 一三八… are one phone."""
     value = value.translate(FOLD).casefold()
     if kind in ("email", "url", "wechat", "ip"):
         return value

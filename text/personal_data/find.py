@@ -13,10 +13,10 @@ from finelake.text.personal_data.kinds import KINDS, RECOGNISERS
 from finelake.text.personal_data.patterns import pattern_spans
 from finelake.text.personal_data.recogniser import NUMBER, Recogniser, Span
 
-Ner = Callable[[str], Iterable[Span]]  # a model of the user's own
+Ner = Callable[[str], Iterable[Span]]  # a model that the user provides
 
 REACH = 512  # characters on each side of a span that are searched again
-EDGE = 128  # characters at a cut in which nothing is claimed: a value there may be cut in two
+EDGE = 128  # characters at a cut in which nothing is claimed: a value there may be incomplete
 _PLAIN_TAGS = re.compile(f"<(?:{'|'.join(KINDS).upper()})>")
 _RUNS = re.compile(rb"\x00+|\x01+")
 _FREE = re.compile(rb"\x00+")
@@ -31,12 +31,12 @@ def find(
 ) -> list[Span]:
     """Personal data in `text`: sorted (start, end, kind), not overlapping; offsets in characters.
 
-    `kinds`: those wanted of the recognisers (None: all). `patterns`: the user's own kinds and their regular
-    expressions. `ner` is called once per text. Both get only what the recognisers leave of their spans.
+    `kinds`: the kinds to search for (None: all). `patterns`: the user's own kinds and their regular expressions. `ner`
+    is called once per text. Both get only what the recognisers leave of their spans.
 
-    The text is searched again without the values found so far until no more are: one value may hide another that it
-    touches.
-    What `tags` matches is not searched (None: <PHONE> and its like), so that masking a masked text changes nothing.
+    The text is searched again without the values found so far until nothing new is found, because one value may hide
+    another that it touches.
+    What `tags` matches (None: <PHONE> and the like) is not searched, so that masking a masked text changes nothing.
 
     Raises SlowPattern where one of `patterns` takes too long.
     """
@@ -48,7 +48,7 @@ def find(
         spans += [piece for span in named for piece in search.claim_rest(span)]
     new = spans
     while new:
-        # In a long text a chain of values that touch is followed where it stands; the last search covers everything.
+        # In a long text only the surroundings of new values are searched again; the last search covers everything.
         while len(text) > 2 * REACH and new:
             new = [span for start, end in _around(new, len(text)) for span in search.between(start, end)]
             spans += new
@@ -82,7 +82,7 @@ class _Search:
             self._take(*tag.span())
 
     def between(self, start: int, end: int) -> list[Span]:
-        """Search the text from `start` to `end` and claim what is found there."""
+        """Search the text from `start` to `end` and claim the spans found there."""
         view, starts, offsets = self._view(start, end)
         recognised = _recognised(view, self.kinds)
         if not recognised and not self.patterns:
@@ -98,7 +98,7 @@ class _Search:
             in_texts = (in_text(span) for span in spans if span[0] < span[1])
             return (span for span in in_texts if low <= span[0] and span[1] <= high)
 
-        # Of two recognisers' spans that overlap the first counts; a span around a claimed value keeps what is free.
+        # Of overlapping spans of recognisers the first wins; a span around a claimed value keeps its free pieces.
         free = [list(self._free(span)) for span in within(recognised)]
         claimed = [piece for pieces in free for piece in pieces if self._claim(piece)]
         matched = within(pattern_spans(view, self.patterns, self.seconds))
@@ -109,8 +109,8 @@ class _Search:
         return [piece for piece in self._free(span) if self._claim(piece)]
 
     def _view(self, start: int, end: int) -> tuple[str, list[int], list[int]]:
-        """The text from `start` to `end` with TAKEN for each run of claimed characters, and where each of its pieces
-        starts there and in the text."""
+        """The text from `start` to `end` with TAKEN for each run of claimed characters, and the offset of each piece
+        in this view and in the text."""
         if not self.claimed:
             return self.text[start:end], [0], [start]
         pieces, starts, offsets, length = [], [], [], 0
@@ -123,8 +123,7 @@ class _Search:
         return "".join(pieces), starts, offsets
 
     def _free(self, span: Span) -> Iterator[Span]:
-        """The pieces of `span` that are not claimed: the whole of it, or those with a letter or digit, without the
-        space around them."""
+        """The unclaimed pieces of `span`: all of it, or those with a letter or digit, stripped of space."""
         start, end, kind = max(span[0], 0), span[1], span[2]
         if 1 not in self.taken[start:end]:
             yield start, end, kind
@@ -136,7 +135,7 @@ class _Search:
                 yield first, first + len(piece.strip()), kind
 
     def _claim(self, span: Span) -> bool:
-        """Claim a whole span; False where one of its characters is claimed already."""
+        """Claim a whole span; False where one of its characters is already claimed."""
         start, end, _ = span
         if start >= end or 1 in self.taken[start:end]:
             return False
@@ -160,6 +159,6 @@ def _recognised(folded: str, kinds: tuple[str, ...] | None) -> list[Span]:
 
 @lru_cache
 def _by_gate(kinds: tuple[str, ...] | None) -> list[tuple[re.Pattern[str], list[Recogniser]]]:
-    """The recognisers of `kinds`, those in a row with one gate together: it is tried once for all of them."""
-    wanted = [one for one in RECOGNISERS if kinds is None or one.kind in kinds]
-    return [(gate, list(group)) for gate, group in groupby(wanted, key=lambda one: one.gate)]
+    """The recognisers of `kinds`; consecutive ones with the same gate are grouped, so that it is tried once."""
+    selected = [one for one in RECOGNISERS if kinds is None or one.kind in kinds]
+    return [(gate, list(group)) for gate, group in groupby(selected, key=lambda one: one.gate)]

@@ -6,10 +6,10 @@ from finelake.text.personal_data.numbers import NUMBERS, PLATES, WRAPPED_CARDS
 from finelake.text.personal_data.online import CHATS, IPS, LINKS
 from finelake.text.personal_data.phones import PHONES, WRAPPED_PHONES
 
-# The most specific first: where two overlap, the first stays.
+# The most specific first: of two that overlap, the first wins.
 RECOGNISERS = (
     *LINKS,
-    # Over two lines: before the others of these kinds, which would match a part of the number.
+    # Over two lines: before the others of these kinds, which would match part of the number.
     *WRAPPED_CARDS,
     *WRAPPED_PHONES,
     *NUMBERS,

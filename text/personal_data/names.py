@@ -1,4 +1,4 @@
-"""Names of people, Chinese and English, by a title or label beside them: evidence, not proof."""
+"""Names of people, Chinese and English, by an adjacent title or label: evidence, not proof."""
 
 import re
 
@@ -26,7 +26,7 @@ _ZH_LABELS = (
     "(?:我|本人|他|她|客户|名)叫|(?:我的)?名字[是叫]|姓名|(?:收件|收货|联系|持卡|开户|申请|投诉|经办|借款|紧急联系)人(?:姓名)?"
     "|户名|法定代表人|署名|签名"
 )
-# Behind a name: the end of a clause, or a word that begins the next one.
+# After a name: the end of a clause, or a word that begins the next one.
 _ZH_END = f"(?=[^{HAN}]|\\Z|我|的|在|是|电话|手机|身份|住|想|要|来|今|地址|卡|账|有|和|与|先生|女士)"
 
 _EN_WORD = "(?!I\\b)[A-ZÀ-ÖØ-ÞĀ-ſΆ-ΩЀ-Я](?:[A-Za-zÀ-ſΆ-ώЀ-џ]|['’-][A-Za-zÀ-ſ])*"
@@ -53,13 +53,13 @@ _EN_OFFICES = {
 
 
 def _zh_name(match: re.Match[str]) -> bool:
-    """Neither a common word nor a part of a clause."""
+    """Neither a common word nor part of a clause."""
     return match["value"] not in _ZH_NO_NAME and not re.search("[的与被和是在括把给对向让]", match["value"])
 
 
 def _en_name(match: re.Match[str]) -> bool:
-    """Not a greeting to nobody in particular, a mere role (Mr. Chairman), an office or its abbreviation (CFPB), and not
-    what is redacted already (XXXX XXXX)."""
+    """Not an impersonal greeting, a mere role (Mr. Chairman), an office or its abbreviation (CFPB), or already
+    redacted (XXXX XXXX)."""
     words = match["value"].split()
     return not (
         words[0] in _EN_NOBODY

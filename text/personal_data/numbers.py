@@ -1,4 +1,4 @@
-"""Numbers that name somebody: cards, bank accounts, identity documents, number plates."""
+"""Numbers that identify a person: cards, bank accounts, identity documents, number plates."""
 
 import re
 
@@ -64,16 +64,16 @@ _BRAND = re.compile(
 
 
 def _card(match: re.Match[str]) -> bool:
-    """Luhn check digit, and issued by a network or behind a word for a card."""
+    """Luhn check digit, and issued by a network or after a word for a card."""
     number = digits_of(match)
     if not luhn.is_valid(number) or is_order(match) or is_in_hash(match):
         return False
-    # What a network issues is proven by its digits, whatever capitals stand before it.
+    # The digits prove a number that a network issues, whatever capitals precede it.
     return bool(_BRAND.fullmatch(number)) or bool(_CARD_CONTEXT.search(text_before(match))) and not is_code(match)
 
 
 def _wrapped_card(match: re.Match[str]) -> bool:
-    """Over two lines: groups with one line break among them, of a number that a network issues."""
+    """Over two lines: groups with one line break between them, of a number that a network issues."""
     return match.group().count("\n") == 1 and bool(_BRAND.fullmatch(digits_of(match))) and _card(match)
 
 
@@ -86,7 +86,7 @@ def _plate(match: re.Match[str]) -> bool:
     return sum(map(str.isdigit, match["serial"])) >= 3 and not is_amount(match)
 
 
-# Numbers in groups over two lines, as in the text of a PDF: a space or hyphen, or the end of a line.
+# The gap in a number over two lines, as in the text of a PDF: a space or hyphen, or the end of a line.
 _BREAK_OR_GAP = r"(?:[ -]|-?\n)"
 _WRAPPED_CARD = rf"(?<!\d)(?<!\d[ -])\d{{4}}(?:{_BREAK_OR_GAP}\d{{4}}){{3}}"
 

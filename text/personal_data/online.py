@@ -15,12 +15,12 @@ _CHATS = re.compile(
     "微信|薇信|威信|V信|v信|扣扣|企鹅号|Q号|q号|QQ|Qq|qq|WeChat|Wechat|weChat|wechat|WECHAT|Weixin|weixin|WX|Wx|wx|VX|Vx|vx"
 )
 
-# Names of query fields whose values open something (RFC 6750 access_token, presigned URLs, sessions).
+# Names of query fields whose values grant access (RFC 6750 access_token, presigned URLs, sessions).
 _SECRETS = (
     r"(?:access_?|refresh_?|id_?|auth_?|csrf_?)?token|api_?key|secret|client_secret|pass(?:word|wd)?|pwd|sig(?:nature)?"
     r"|auth|session(?:_?id)?|sid|jwt|ticket|x-amz-(?:signature|credential|security-token)"
 )
-# The ends of mail domains: Latin, encoded, Cyrillic, and the Chinese ones by name, since sentences go on in Chinese.
+# Top-level domains of mail: Latin, encoded, Cyrillic, and Chinese ones by name, because Chinese text may follow.
 _TOP = (
     r"(?:xn--[A-Za-z0-9-]{2,59}|[A-Za-z]{2,24}|[Ѐ-ӿ]{2,10}"
     "|中国|中國|公司|网络|網絡|网址|在线|集团|政务|公益|香港|台湾|台灣)"
@@ -29,7 +29,7 @@ _IP_CONTEXT = re.compile(rf"(?:{START}ip|address|地址)[^\w]{{0,3}}(?:is|[是�
 
 
 def _wechat(match: re.Match[str]) -> bool:
-    """An id, not a word: labelled as an id, behind 微信 and a colon, or with a digit, _ or - in it."""
+    """An id, not a word: labelled as an id, after 微信 and a colon, or with a digit, _ or - in it."""
     labelled = re.search(r"号|id|信\W*:", match["label"], re.IGNORECASE)
     return bool(labelled or re.search(r"[\d_-]", match["value"]))
 
@@ -60,7 +60,7 @@ LINKS = (
     recogniser(
         "email",
         _AT,
-        # Right behind @ a label may mix scripts; later ones do not, so that a sentence behind an address stays.
+        # Directly after @ a label may mix scripts; later ones may not, so that a sentence after an address stays.
         rf"[{WORD}Ѐ-ӿ.%+-]{{1,64}}@[\w-]{{1,63}}\.(?:(?:[A-Za-z0-9À-ɏ-]{{1,63}}|[^\W\d_A-Za-z]{{1,63}})\.){{0,7}}{_TOP}",
     ),
 )

@@ -15,7 +15,7 @@ from finelake.text.personal_data.digits import TAKEN
 from finelake.text.personal_data.recogniser import Span
 
 LONGEST_PATTERN = 1000  # characters
-MOST_REPEATED = 1_000_000  # (a{1000}){1000} is written out when it is compiled
+MOST_REPEATED = 1_000_000  # (a{1000}){1000} is expanded when it is compiled
 SECONDS = 10  # of processor time that a pattern may take for one text
 
 
@@ -39,12 +39,12 @@ def compiled(pattern: str) -> regex.Pattern[str]:
     if unbounded:
         raise ValueError(f"{unbounded}, whose time and memory have no bound; write it without")
     if empty:
-        raise ValueError("matches the empty text; let it ask for at least one character")
+        raise ValueError("matches the empty text; require at least one character")
     return expression
 
 
 def _unbounded(pattern: str) -> str | None:
-    """What in a pattern has no bound in time and memory, from the parts that regex prints when it compiles."""
+    """The part of a pattern without a bound in time and memory, from what regex prints when it compiles it."""
     with redirect_stdout(StringIO()) as parts:
         regex.compile(pattern, regex.DEBUG)
     names = set(re.findall(r"^ *([A-Z_]+)", parts.getvalue(), re.MULTILINE))
@@ -56,16 +56,16 @@ def _unbounded(pattern: str) -> str | None:
 def pattern_spans(
     folded: str, patterns: tuple[tuple[str, str], ...], seconds: defaultdict[str, float]
 ) -> Iterator[Span]:
-    """The matches of the user's patterns: of each its group `value`, or else all of it.
+    """The matches of the user's patterns: of each the group `value`, or else all of it.
 
-    `seconds` holds the processor time by kind and is added to. Raises SlowPattern where a kind exceeds SECONDS.
+    Adds the processor time to `seconds`, by kind. Raises SlowPattern where a kind exceeds SECONDS.
     """
     for kind, pattern in patterns:
         expression = compiled(pattern)
         group = "value" if "value" in expression.groupindex else 0
         try:
             for match in _timed(expression, folded, kind, seconds):
-                # The words before `value` label what follows them, not what follows the next masked value.
+                # The words before `value` label it only if no masked value is in between.
                 if TAKEN not in folded[match.start() : match.start(group)]:
                     yield *match.span(group), kind
         except TimeoutError:
@@ -75,7 +75,7 @@ def pattern_spans(
 def _timed(
     expression: regex.Pattern[str], folded: str, kind: str, seconds: defaultdict[str, float]
 ) -> Iterator[regex.Match[str]]:
-    """The matches of a pattern. TimeoutError where all together take SECONDS: the limit of regex is per match."""
+    """The matches of a pattern. TimeoutError where together they take SECONDS: the limit of regex is per match."""
     matches = expression.finditer(folded, timeout=max(SECONDS - seconds[kind], 0.001))
     while True:
         started = time.process_time()

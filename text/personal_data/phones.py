@@ -1,4 +1,4 @@
-"""Telephone numbers: mobiles, landlines, international numbers, and digits that a word for telephone labels."""
+"""Telephone numbers: mobiles, landlines, international numbers, and digits labelled by a word for telephone."""
 
 import re
 
@@ -34,17 +34,17 @@ _MOBILE = (
 
 
 def _mobile(match: re.Match[str]) -> bool:
-    """The pattern holds the numbering plan; what remains is not to be a part of a code."""
+    """The pattern holds the numbering plan; it remains to exclude parts of a code."""
     return not is_code(match)
 
 
 def _wrapped_mobile(match: re.Match[str]) -> bool:
-    """Over two lines, behind a word for telephone: two numbers in two lines may look the same."""
+    """Over two lines, after a word for telephone: two numbers on two lines may look the same."""
     return match.group().count("\n") == 1 and len(digits_of(match)) == 11 and not is_code(match)
 
 
 def _landline(match: re.Match[str]) -> bool:
-    """With a separator or after a word for telephone, and a number that the numbering plan has."""
+    """With a separator or after a word for telephone, and valid in the numbering plan."""
     marked = not match.group().isdigit() or bool(_PHONE_CONTEXT.search(text_before(match)))
     return marked and not is_order(match) and _is_in_plan(match.group(), "CN")
 
@@ -62,7 +62,7 @@ def _is_in_plan(number: str, region: str | None, possible: bool = False) -> bool
 
 
 def _labelled_phone(match: re.Match[str]) -> bool:
-    """7 to 15 digits right behind a word for telephone, or right before one; not a date."""
+    """7 to 15 digits directly after a word for telephone, or directly before one; not a date."""
     if _DATE.fullmatch(match.group()) or is_order(match) or is_amount(match):
         return False
     labelled = re.match(r"[ -](?:office|fax|mobile|cell|home)", text_after(match), re.IGNORECASE)

@@ -1,8 +1,8 @@
-"""What a recogniser is: a compiled pattern proposes, a check in Python decides.
+"""A recogniser: a compiled pattern proposes, a check in Python decides.
 
 Check digits, dates, numbering plans and the words before a match decide, so amounts, order numbers and dates survive.
 Patterns look at neighbouring digits, never at `\\b`: a Chinese character is a word character, so there is no word
-boundary between it and a digit. For the same reason they look at Latin words by WORD, never by `\\w` or `\\b`.
+boundary between it and a digit. For the same reason they match Latin words by WORD, never by `\\w` or `\\b`.
 """
 
 import re
@@ -13,8 +13,8 @@ from finelake.text.personal_data.context import text_before
 
 Span = tuple[int, int, str]  # start, end, kind
 
-# Gates that several modules share. Alternatives that begin with plain characters are skipped through at a few
-# nanoseconds per character.
+# Gates that several modules share. Alternatives that begin with literal characters are scanned at a few nanoseconds
+# per character.
 NUMBER = re.compile(r"(?:\d\D{0,3}){6}\d")
 WRAPPED = re.compile(r"\n(?:(?<=\d\n)|(?<=\d-\n))\d")
 
@@ -25,14 +25,14 @@ def _accept(match: re.Match[str]) -> bool:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """One way in which one kind of personal data is written."""
+    """One written form of one kind of personal data."""
 
     kind: str
     gate: re.Pattern[str]  # cheap: where it matches nothing in a text, the pattern is not tried
-    # Of a folded text, in which ： is : and １ is 1. Its group `value`, or else the whole match, is what is masked.
+    # For a folded text, in which ： is : and １ is 1. Its group `value`, or else the whole match, is masked.
     pattern: re.Pattern[str]
     check: Callable[[re.Match[str]], bool] = _accept
-    before: re.Pattern[str] | None = None  # what must stand right before the match
+    before: re.Pattern[str] | None = None  # must match directly before the match
 
     def spans(self, text: str) -> Iterator[Span]:
         """Its matches in a folded text."""

@@ -1,14 +1,14 @@
-"""The data plan: which sample comes when, and to which rank. Pure numpy: no files, no clock, no state.
+"""The data plan: the order of the samples, and the rank of each. Pure numpy: no files, no clock, no state.
 
 An epoch visits the shards in a shuffled order, `window` shards at a time; the rows of a window are shuffled together.
-So a reader streams whole shards in sequence and holds one window, and the order follows from (seed, epoch) alone.
+So a reader streams whole shards in sequence and holds one window, and the order depends only on (seed, epoch).
 
-Steps may hold samples of like length instead: those of GROUP steps are sorted together, cut into global batches, and
+Steps may hold samples of similar length instead: those of GROUP steps are sorted together, cut into global batches, and
 the batches shuffled.
 
-A mix of tasks is a sequence of rounds. A round holds `ratio[t]` samples of task t, task after task; each task gives
-its samples in its own order. Rule "repeat": as many rounds as the task that lasts longest needs, the others start over
-in another order. Rule "cut": as many rounds as the task that runs out first has, the others leave their rest out.
+A mix of tasks is a sequence of rounds. A round holds `ratio[t]` samples of task t, one task after the other; each task
+gives its samples in its own order. Rule "repeat": as many rounds as the longest-lasting task needs; the others start
+again in another order. Rule "cut": as many rounds as the first exhausted task has; the others drop the rest.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ GROUP = 50  # steps whose samples are sorted by length together
 
 
 def shard_order(shards: int, seed: int, epoch: int) -> np.ndarray:
-    """The sequence in which an epoch visits the shards.
+    """The order in which an epoch visits the shards.
 
     Returns: int array [shards]
     """
@@ -29,7 +29,7 @@ def shard_order(shards: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def plan(rows_per_shard: Sequence[int], seed: int, epoch: int, window: int = WINDOW) -> np.ndarray:
-    """The global order of the samples; sample i is row i of all shards laid end to end.
+    """The global order of the samples; sample i is row i of the concatenated shards.
 
     Returns: int array [samples], a permutation
     """
@@ -59,7 +59,7 @@ def before(position: int, ratio: Sequence[int]) -> list[int]:
 
 
 def passes(samples: int, needed: int) -> int:
-    """How often a task of `samples` samples is begun to give `needed` ones in an epoch of the mix, at least once."""
+    """The number of passes over a task's `samples` that give `needed` ones in an epoch of the mix, at least 1."""
     return max(-(-needed // max(samples, 1)), 1)
 
 
@@ -71,37 +71,37 @@ def mixed(
     epoch: int,
     window: int = WINDOW,
 ) -> np.ndarray:
-    """The global order of a mix; rows_per_shard[t] are the shards of task t. A task that is repeated is planned anew
-    for each pass, as for an epoch of its own.
+    """The global order of a mix; rows_per_shard[t] are the shards of task t. A repeated task gets a new plan for each
+    pass, as for a separate epoch.
 
-    Returns: int array [samples of the epoch, 2]: task, and row of all shards of the task laid end to end
+    Returns: int array [samples of the epoch, 2]: task, and row of the task's concatenated shards
     """
     count = rounds([sum(rows) for rows in rows_per_shard], ratio, rule)
-    laid = []
+    columns = []
     for task, (rows, part) in enumerate(zip(rows_per_shard, ratio, strict=True)):
-        often = passes(sum(rows), count * part)
-        order = np.concatenate([plan(rows, seed, epoch * often + again, window) for again in range(often)])
-        chosen = order[: count * part].reshape(count, part)
-        laid.append(np.stack([np.full_like(chosen, task), chosen], axis=-1))
-    return np.concatenate(laid, axis=1).reshape(-1, 2)
+        number = passes(sum(rows), count * part)
+        order = np.concatenate([plan(rows, seed, epoch * number + index, window) for index in range(number)])
+        samples = order[: count * part].reshape(count, part)
+        columns.append(np.stack([np.full_like(samples, task), samples], axis=-1))
+    return np.concatenate(columns, axis=1).reshape(-1, 2)
 
 
 def steps_per_epoch(samples: int, global_batch: int) -> int:
     """Whole global batches in an epoch.
 
-    The remainder, smaller than one global batch, is left out; each epoch has another order, so another remainder.
+    The remainder, smaller than one global batch, is dropped; each epoch has another order, hence another remainder.
     """
     return samples // global_batch
 
 
 def group_of(steps: int) -> int:
-    """Steps whose samples are sorted by length together: at most a quarter of an epoch, so that each has others."""
+    """Steps whose samples are sorted by length together: at most a quarter of an epoch, so that groups vary."""
     return max(min(GROUP, steps // 4), 1)
 
 
 def by_length(lengths: np.ndarray, global_batch: int, seed: int, epoch: int, first: int) -> np.ndarray:
     """The order of the samples of a group of steps, the first of which is step `first`, so that each global batch has
-    samples of like length. Within a batch they stay in the plan's order, lest one rank always get the longest.
+    samples of similar length. Within a batch they keep the plan's order, so that no rank always gets the longest.
 
     Returns: int array [samples], a permutation of their positions
     """

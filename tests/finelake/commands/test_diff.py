@@ -42,7 +42,7 @@ def test_equal_contents_are_not_read(finelake, monkeypatch):
     [
         (("diff", "older", "clean.records"), "Git knows no revision older"),
         (("diff", "old", "clean.record"), "old pins no table clean.record; did you mean clean.records?"),
-        (("diff", "old", "clean.records", "--memory", "much"), "the memory limit 'much' is no size"),
+        (("diff", "old", "clean.records", "--memory", "much"), "the memory limit 'much' is not a size"),
     ],
 )
 def test_a_mistake_is_one_sentence(finelake, arguments, message):

@@ -9,8 +9,8 @@ def test_each_version_names_who_pins_it(finelake):
     code, out, _ = finelake("history", "clean.records")
     newest, oldest = [line.split() for line in out.splitlines()[2:]]
     assert code == 0
-    assert [newest[0], newest[3], *newest[5:]] == ["1", "5", "whole", "work", "tree"]
-    assert [oldest[0], oldest[3], *oldest[5:]] == ["0", "4", "whole", "HEAD,", "brave-name,", "main,", "old"]
+    assert [newest[0], newest[3], *newest[5:]] == ["1", "5", "complete", "work", "tree"]
+    assert [oldest[0], oldest[3], *oldest[5:]] == ["0", "4", "complete", "HEAD,", "brave-name,", "main,", "old"]
 
 
 def test_a_version_whose_files_are_gone_is_marked(finelake, revised):
@@ -21,14 +21,14 @@ def test_a_version_whose_files_are_gone_is_marked(finelake, revised):
         lines = finelake("history", "clean.records")[1].splitlines()
     finally:
         away.rename(file)
-    assert " files gone " in lines[2]
-    assert " whole " in lines[3]
+    assert " files missing " in lines[2]
+    assert " complete " in lines[3]
 
 
 def test_a_table_that_nothing_pins_is_listed(finelake):
     code, out, _ = finelake("history", "clean.stray")
     assert code == 0
-    assert out.splitlines()[2].endswith("whole")
+    assert out.splitlines()[2].endswith("complete")
 
 
 def test_an_unknown_table_is_named_with_the_nearest(finelake):
@@ -45,7 +45,7 @@ def test_a_ref_whose_manifests_are_not_here_is_told(finelake, revised):
     finally:
         away.rename(cache)
     assert code == 0
-    assert "not known: what old pins (snapshots/clean.json of" in out
+    assert "could not read the pins of old: snapshots/clean.json of" in out
 
 
 def test_a_name_that_leaves_its_folder_is_refused(finelake):

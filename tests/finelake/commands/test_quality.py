@@ -71,7 +71,7 @@ def finelake(capsys, *arguments: str) -> tuple[int, str, str]:
 def test_text_has_the_worst_first_and_failing_rows_below(capsys, project):
     code, out, _ = finelake(capsys, "quality")
     assert code == 2
-    outside = f"{project} lies in no Git repository, so it has no revision HEAD"
+    outside = f"{project} is not in a Git repository, so it has no revision HEAD"
     assert out == (
         "error    fails  mask.records   1 failing (error_if > 0), 2 rows\n"
         "           record_id=1, text=<b>\n"
@@ -201,9 +201,9 @@ META = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("quality", "hold"), "hold is not among the checks; did you mean holds?"),
-        (("quality", "xyz"), "xyz is not among the checks; `finelake quality --list` names them"),
-        (("quality", "--rev", "main"), "lies in no Git repository"),
+        (("quality", "hold"), "hold is not a check; did you mean holds?"),
+        (("quality", "xyz"), "xyz is not a check; `finelake quality --list` lists them"),
+        (("quality", "--rev", "main"), "is not in a Git repository"),
         (("run", "quality@intent"), "quality is shared by all training runs; run `finelake run quality`"),
     ],
 )

@@ -76,7 +76,7 @@ def test_an_output_keeps_its_mode_or_is_read_only(finelake, revised):
 def test_an_import_is_a_statement_that_does_not_read(finelake):
     for options in ((), ("--tables-only",)):
         err = finelake("sql", *options, "import database 'x'")[2]
-        assert "a statement of type import is refused: questions only read" in err
+        assert "a statement of type import is refused: a query only reads" in err
 
 
 def test_a_table_shows_its_first_rows(finelake):
@@ -86,7 +86,7 @@ def test_a_table_shows_its_first_rows(finelake):
         "-----",
         "    0",
         "    1",
-        "the first 2 rows; --limit shows more, --format csv all",
+        "the first 2 rows; --limit N shows more, --format csv all",
     ]
 
 
@@ -104,10 +104,10 @@ def test_the_shell_lists_tables_and_answers(finelake, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--output", "x", "select 1"), "--output needs a format for files"),
-        (("--output", "x", "--format", "csv"), "--output belongs to one query"),
+        (("--output", "x", "select 1"), "--output needs a file format"),
+        (("--output", "x", "--format", "csv"), "--output needs a query"),
         (("--rev", "older", "select 1"), "Git knows no revision older"),
-        (("--memory", "much", "select 1"), "the memory limit 'much' is no size"),
+        (("--memory", "much", "select 1"), "the memory limit 'much' is not a size"),
         (("drop view clean.records",), "a statement of type drop is refused"),
     ],
 )
@@ -119,4 +119,4 @@ def test_a_mistake_is_one_sentence(finelake, arguments, message):
 
 def test_parquet_is_not_for_a_terminal(finelake, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    assert "parquet is not for a terminal" in finelake("sql", "--format", "parquet", "select 1")[2]
+    assert "parquet cannot be shown on a terminal" in finelake("sql", "--format", "parquet", "select 1")[2]

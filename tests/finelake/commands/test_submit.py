@@ -54,13 +54,13 @@ def with_properties(root: Path, monkeypatch, **values: str) -> None:
 
 @pytest.mark.parametrize("master", ["spark://h:7077", "local[2]"])
 def test_cluster_mode_needs_yarn_or_kubernetes(root, master):
-    with pytest.raises(UserError, match="Spark has no cluster mode for Python on .*; take --deploy-mode client"):
+    with pytest.raises(UserError, match="Spark has no cluster mode for Python on .*; use --deploy-mode client"):
         submit.refuse("clean", master, "cluster", content(root))
     submit.refuse("clean", master, "client", content(root))
 
 
 def test_a_training_stage_is_no_spark_stage(root):
-    with pytest.raises(UserError, match="train@x is no Spark stage; run it with `finelake run train@x`"):
+    with pytest.raises(UserError, match="train@x is not a Spark stage; run it with `finelake run train@x`"):
         submit.refuse("train@x", "yarn", "client", content(root))
 
 

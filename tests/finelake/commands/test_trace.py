@@ -30,8 +30,8 @@ def test_each_step_is_told_in_its_words():
     }
     assert list(_lines(told)) == [
         "record a",
-        "  source tickets, key T1, time not known",
-        "  business cards, language not known",
+        "  source tickets, key T1, time unknown",
+        "  business cards, language unknown",
         "ingest             kept",
         "dedup              marked as a near-duplicate of c",
         "                   replaces b (distance 3 bits, similarity 0.90)",
@@ -51,4 +51,4 @@ def test_a_rejected_record_ends_with_the_reason(finelake):
 def test_an_unknown_record_is_one_sentence(finelake):
     code, out, err = finelake("trace", "123456")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "no pinned table knows a record 123456" in err
+    assert "no pinned table holds a record 123456" in err

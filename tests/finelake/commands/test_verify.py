@@ -75,7 +75,7 @@ def refused(capsys, *arguments: str) -> str:
 @pytest.mark.usefixtures("project")
 def test_a_whole_lake_is_whole(capsys):
     for arguments in (["verify"], ["verify", "--deep"]):
-        assert finelake(capsys, *arguments) == (0, "2 tables of 2 stages are whole (6 rows).\n", "")
+        assert finelake(capsys, *arguments) == (0, "2 tables of 2 stages are complete (6 rows).\n", "")
 
 
 def test_a_project_that_pins_nothing_is_not_called_whole(capsys, project):
@@ -102,7 +102,7 @@ def test_a_manifest_whose_rows_lie_is_named(capsys, project):
     write_manifest(project, "clean", {"records": replace(table, rows=7)})
     assert "snapshots/clean.json is not the one that dvc.lock pins" in refused(capsys, "verify")
     lock(project)
-    assert "clean/records has 3 rows, its manifest says 7" in refused(capsys, "verify")
+    assert "clean/records has 3 rows, its manifest 7" in refused(capsys, "verify")
 
 
 def test_a_flipped_bit_is_found_by_whoever_reads_the_file(capsys, project):
@@ -179,9 +179,9 @@ ALL = {name: {"cmd": "x"} for name in ("ingest", "clean", "dedup", "mask", "anno
     [
         (None, "dvc.yaml does not exist"),
         ("", "dvc.yaml holds no sections"),
-        ("stages:\n", "dvc.yaml has no stage ingest; bring the file back from Git"),
+        ("stages:\n", "dvc.yaml has no stage ingest; restore the file from Git"),
         ("stages: [ingest]\n", "dvc.yaml has no stage ingest"),
-        ("stages: {ingest: {cmd: x}, ingest: {cmd: y}}\n", "dvc.yaml is not valid YAML (ingest stands twice"),
+        ("stages: {ingest: {cmd: x}, ingest: {cmd: y}}\n", "dvc.yaml is not valid YAML (ingest is given twice"),
         (yaml.safe_dump({"stages": {name: ALL[name] for name in ALL if name != "quality"}}), "has no stage quality"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_section_that_stands_twice_is_refused(capsys, project):
     with (project / "params.yaml").open("a") as file:
         file.write("clean: {}\n")
     for arguments in (["repro"], ["run", "clean"], ["quality"]):
-        assert "clean stands twice" in refused(capsys, *arguments)
+        assert "clean is given twice" in refused(capsys, *arguments)
 
 
 def test_checks_that_cannot_be_listed_are_named(capsys, project):

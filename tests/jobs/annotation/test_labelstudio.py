@@ -97,9 +97,9 @@ def without(key):
         (exported(span(2, 4, "PERSON", text="Wang")), "task 3: the region 2 to 4 does not hold"),
         (exported(completed_by=None), "task 3: completed_by names nobody"),
         (exported(choice("dispute", "mood")), "task 3: a region belongs to mood"),
-        (without("type"), "task 3 lacks or misshapes 'type'"),
-        (without("value"), "task 3 lacks or misshapes 'value'"),
-        ({"id": 3, "text": TEXT, "label": []}, "task 3 lacks or misshapes 'data'.*not JSON_MIN"),
+        (without("type"), "task 3 lacks 'type', or its type is wrong"),
+        (without("value"), "task 3 lacks 'value', or its type is wrong"),
+        ({"id": 3, "text": TEXT, "label": []}, "task 3 lacks 'data', or its type is wrong.*not JSON_MIN"),
         ("x", "task ?"),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_is_not_understood_is_refused_by_task(task, message):
 def test_unknown_roles_and_layers_are_refused():
     with pytest.raises(UserError, match="unknown role boss"):
         from_export([], {"7": "boss"})
-    with pytest.raises(UserError, match="no layer mood"):
+    with pytest.raises(UserError, match="unknown layer mood"):
         from_export([], layers=["mood"])
     with pytest.raises(UserError, match="r1 does not hold a quote of layer entity"):
         to_tasks([RECORD], [row("entity", "7", "PERSON", "Wang", 2)])

@@ -71,6 +71,10 @@ ALIKE = {
     "array<string>": [None, [], [None], [""], ["a"], ["a", None], [None, "a"], [None, None, "a"], ["a,"], ["a", ""]],
     "array<int>": [None, [], [None], [0], [1, 0], [0, 1], [1, None], [None, 1], [None, None, 1], [1, None, None]],
     "struct<a:int,b:int>": [None, (None, None), (0, None), (None, 0), (0, 0), (1, None), (None, 1)],
+    "array<struct<a:int,b:string>>": [
+        *(None, [], [None], [(None, None)], [(0, None)], [(None, "0")], [(0, "0")], [(0, "0"), None], [None, (0, "0")]),
+        *([(0, "0"), (1, "1")], [(1, "1"), (0, "0")], [(0, "1"), (1, "0")], [(0, "01")], [(0, "0"), (1, None)]),
+    ],
     "string": [None, "", " ", "null", "0"],
     "boolean": [None, False, True],
 }
@@ -91,8 +95,8 @@ def test_what_stands_in_one_column_does_not_in_the_next(spark):
 
 
 def test_a_type_that_cannot_be_hashed_is_named(spark):
-    with pytest.raises(TypeError, match="rows with a array<struct<a:int>> cannot be hashed"):
-        content_hash(spark.createDataFrame([], "a array<struct<a:int>>"))
+    with pytest.raises(TypeError, match="rows with a array<array<int>> cannot be hashed"):
+        content_hash(spark.createDataFrame([], "a array<array<int>>"))
 
 
 def test_rows_twice_are_not_rows_once(frame):

@@ -15,7 +15,7 @@ import pytest
 
 from finelake.jobs.spark import session
 from finelake.jobs.spark.jars import jar_paths
-from finelake.jobs.spark.session import JVM, _ask, settings, shared_jvm
+from finelake.jobs.spark.session import JVM, _request, settings, shared_jvm
 from finelake.lake.errors import UserError
 
 STAGE = """
@@ -56,7 +56,7 @@ def test_the_socket_of_a_shared_jvm_is_reached_in_any_project(tmp_path, name):
         address = Path(variables[JVM])
         assert address.is_socket() and address.is_relative_to(log.parent / "tmp")
         assert stat.S_IMODE(address.parent.stat().st_mode) == 0o700
-        assert _ask(str(address), "anything") == {}  # and no JVM was started
+        assert _request(str(address), "anything") == {}  # and no JVM was started
     assert [path.name for path in (log.parent / "tmp").iterdir()] == [".lock"]
 
 
@@ -106,14 +106,14 @@ def test_one_process_may_share_a_jvm_again_and_again(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "launch_gateway", launch)
     for number in (1, 2):
         with session.shared_jvm("local[1]", "1g", tmp_path / ".finelake" / "spark.log") as variables:
-            assert session._ask(variables[session.JVM], "where")[session.PORT] == str(number)
+            assert session._request(variables[session.JVM], session.ADDRESS)[session.PORT] == str(number)
             assert Path(made[-1]).is_relative_to(tmp_path / ".finelake" / "tmp")
     assert not Path(tempfile.gettempdir()).is_relative_to(tmp_path / ".finelake")
     with (
         session.shared_jvm("local[1]", "1g", tmp_path / ".finelake" / "spark.log") as variables,
         pytest.raises(UserError, match="java: permission denied"),
     ):
-        session._ask(variables[session.JVM], "where")
+        session._request(variables[session.JVM], session.ADDRESS)
 
 
 def test_what_py4j_logs_by_the_root_logger_is_left_out_and_nothing_else():

@@ -27,7 +27,7 @@ def test_anything_else_is_refused_in_one_line(name):
 
 
 def test_names_that_a_file_system_may_take_for_one_are_refused():
-    with pytest.raises(UserError, match="sources.Notes and sources.notes differ in case only; rename one of them"):
+    with pytest.raises(UserError, match="sources.Notes and sources.notes differ only in case; rename one of them"):
         check_names(["notes", "other", "Notes"], "sources", "source")
 
 

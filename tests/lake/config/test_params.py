@@ -150,10 +150,10 @@ def test_a_broken_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("clean: {}\nclean: {}\n", "clean stands twice, in lines 1 and 2"),
-        ("a:\n  b: 1\n  c: 2\n  b: 1\n", "b stands twice, in lines 2 and 4"),
-        ("a: [{b: 1, 'b': 2}]\n", "b stands twice"),
-        ("1: x\n1: y\n", "1 stands twice"),
+        ("clean: {}\nclean: {}\n", "clean is given twice, in lines 1 and 2"),
+        ("a:\n  b: 1\n  c: 2\n  b: 1\n", "b is given twice, in lines 2 and 4"),
+        ("a: [{b: 1, 'b': 2}]\n", "b is given twice"),
+        ("1: x\n1: y\n", "1 is given twice"),
     ],
 )
 def test_a_key_that_stands_twice_is_named(tmp_path, text, place):

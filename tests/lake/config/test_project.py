@@ -75,7 +75,7 @@ def test_a_lake_where_its_tables_would_harm_other_files_is_refused(tmp_path, mon
     (tmp_path / "link").symlink_to(project)
     monkeypatch.setenv("FINELAKE_LAKE", str(project / place) if place != "/" else "/")
     for root in (project, tmp_path / "link", project / ".dvc" / "tmp" / "exps" / "tmpx"):
-        with pytest.raises(UserError, match="set FINELAKE_LAKE to a folder of its own, such as lakehouse"):
+        with pytest.raises(UserError, match="set FINELAKE_LAKE to a separate folder, such as lakehouse"):
             settings(root)
 
 
@@ -91,14 +91,14 @@ def test_a_lake_of_its_own_is_taken(tmp_path, monkeypatch, place):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("LAKE", ["~no-such-user/x"], "the home of ~no-such-user is not known; write its whole path"),
+        ("LAKE", ["~no-such-user/x"], "~no-such-user has no known home; write the whole path"),
         ("LAKE", ["file:///x", "file:x"], "write the path of the folder without file:"),
         ("LAKE", ["params.yaml"], "is a file; move it away or set FINELAKE_LAKE to a folder"),
         ("LAKE", ["a\udcff"], "a.udcff' is not valid utf-8; rename it"),
         ("METRICS", ["/", "."], "FINELAKE_METRICS names the folder"),
-        ("METRICS", ["~no-such-user/x"], "the home of ~no-such-user is not known"),
+        ("METRICS", ["~no-such-user/x"], "~no-such-user has no known home"),
         ("RANKS", ["²", "٣", "0", "00", "-1", "1.5", "1e3", "9" * 20, "two"], "not a number of processes"),
-        ("RANKS", ["1025", "999999999"], "more processes than a machine starts; set it to 1024 or less"),
+        ("RANKS", ["1025", "999999999"], "more processes than one machine can start; set it to 1024 or less"),
         ("MEMORY", ["2", "2 g", "2gb", "1.5g", "-1g", "g", "many", "²g", "9" * 20 + "g"], "not a size; write it as in"),
         ("MEMORY", ["0g", "1k", "511m", "449M"], "too little for Spark to start; set it to 512m or more"),
         ("MASTER", ["local[0]", "local[]", "locall", "spark", "yarn://", "http://x", "local[2"], "not a Spark master"),

@@ -11,11 +11,11 @@ from finelake.lake.quality.checks import (
     MACROS,
     Limit,
     Params,
-    ask,
     judge,
     load_checks,
     matching,
     parse_check,
+    run_check,
     run_checks,
     skipped,
 )
@@ -39,7 +39,7 @@ select * from failing;
 
 def test_a_file_is_a_law_a_header_and_a_query():
     check = parse_check(FILE, "odd", "quality/odd.sql")
-    assert check.law == "Nothing is odd, and nothing is null."
+    assert check.rule == "Nothing is odd, and nothing is null."
     assert check.tables == ("clean.records", "tokenize@*.samples")
     assert check.needs == ("previous", "mask.records") and check.compares
     assert check.severity == "warn"
@@ -61,15 +61,15 @@ def test_a_short_header_takes_the_defaults():
         ("-- Law.\n-- colour: red\nselect 1", "q.sql:2: unknown key colour; expected one of: table, needs, severity"),
         (
             "-- Law.\n-- table: a.b\n-- severity: fatal\nselect 1",
-            "q.sql:3: 'fatal' is no severity; write error or warn",
+            "q.sql:3: 'fatal' is not a severity; write error or warn",
         ),
-        ("-- Law.\n-- table: a.b\n-- warn_if: many\nselect 1", "q.sql:3: 'many' is no condition on the number"),
-        ("-- Law.\n-- table: records\nselect 1", "q.sql:2: 'records' is no table; write stage.table"),
-        ("-- Law.\n-- table: a.b\n-- needs: c\nselect 1", "q.sql:3: 'c' is no table"),
-        ("-- Law.\n-- table: a.b\n-- values: [1]\nselect 1", "q.sql:3: '[1]' is no mapping of names to values"),
-        ("-- Law.\n-- table: a.b\n-- table: c.d\nselect 1", "q.sql:3: table stands twice; write it once"),
-        ("-- Law.\n-- table: a.b\n-- more law\nselect 1", "q.sql:3: 'more law' is no `key: value`"),
-        ("-- table: a.b\nselect 1", "q.sql:1: the check has no law, a sentence in the first comment; add it"),
+        ("-- Law.\n-- table: a.b\n-- warn_if: many\nselect 1", "q.sql:3: 'many' is not a condition on the number"),
+        ("-- Law.\n-- table: records\nselect 1", "q.sql:2: 'records' is not a table; write stage.table"),
+        ("-- Law.\n-- table: a.b\n-- needs: c\nselect 1", "q.sql:3: 'c' is not a table"),
+        ("-- Law.\n-- table: a.b\n-- values: [1]\nselect 1", "q.sql:3: '[1]' is not a mapping of names to values"),
+        ("-- Law.\n-- table: a.b\n-- table: c.d\nselect 1", "q.sql:3: table is given twice; write it once"),
+        ("-- Law.\n-- table: a.b\n-- more law\nselect 1", "q.sql:3: 'more law' is not `key: value`"),
+        ("-- table: a.b\nselect 1", "q.sql:1: the check has no rule, a sentence in the first comment; add it"),
         ("-- Law.\nselect 1", "q.sql:1: the check has no line `-- table: stage.table`; add it"),
         ("-- Law.\n-- table: a.b\n", "q.sql:1: the check has no query below its header; add it"),
     ],
@@ -122,7 +122,7 @@ def test_an_own_check_stands_beside_the_shipped_and_replaces_a_namesake(project)
     checks = {check.name: check for check in load_checks(project, Params())}
     assert set(checks) == {*shipped, "own"}
     assert checks["own"].file == "quality/own.sql"
-    assert checks["langs_are_known"].law == "Own."
+    assert checks["langs_are_known"].rule == "Own."
     assert shipped["langs_are_known"].file == "lake/quality/sql/langs_are_known.sql"
 
 
@@ -205,19 +205,19 @@ def check(sql: str, header: str = ""):
 
 
 def test_failing_rows_are_counted_and_the_first_five_shown(database):
-    result = ask(database, check("select record_id from this where record_id > 'id 1'"), "mask.records")
+    result = run_check(database, check("select record_id from this where record_id > 'id 1'"), "mask.records")
     assert (result.status, result.failing, result.rows) == ("error", 7, 9)
     assert [row["record_id"] for row in result.examples] == ["id 2", "id 3", "id 4", "id 5", "id 6"]
 
 
 def test_values_are_prepared_parameters_and_never_pasted(database):
     asked = check("select record_id from this where text = $word", '-- values: {word: "\' or true --"}\n')
-    assert ask(database, asked, "mask.records").failing == 0
-    assert ask(database, replace(asked, values={"word": "secret 3"}), "mask.records").failing == 1
+    assert run_check(database, asked, "mask.records").failing == 0
+    assert run_check(database, replace(asked, values={"word": "secret 3"}), "mask.records").failing == 1
 
 
 def test_a_table_of_the_same_stage_needs_no_prefix(database):
-    assert ask(database, check("select * from others"), "clean.records").failing == 1
+    assert run_check(database, check("select * from others"), "clean.records").failing == 1
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_table_of_the_same_stage_needs_no_prefix(database):
     ],
 )
 def test_of_tables_before_mask_only_ids_are_shown(database, table, sql, shown):
-    result = ask(database, check(sql), table)
+    result = run_check(database, check(sql), table)
     assert result.failing == 9
     assert [list(row) for row in result.examples] == ([shown] * 5 if shown else [])
 
@@ -267,7 +267,7 @@ def test_a_file_of_a_table_is_not_shown_as_a_table(database, tmp_path):
     path = tmp_path / "part.parquet"
     database.execute(f"copy clean.records to '{path}'")
     for read in (f"read_parquet('{path}')", f'"{path}"', f'"{path.with_suffix("")}".parquet'):
-        result = ask(database, check(f"select record_id, text from {read}"), "mask.records")
+        result = run_check(database, check(f"select record_id, text from {read}"), "mask.records")
         assert result.failing == 9 and [list(row) for row in result.examples] == [["record_id"]] * 5
 
 
@@ -288,7 +288,7 @@ def test_a_file_of_a_table_is_not_shown_as_a_table(database, tmp_path):
 def test_a_check_only_reads_and_names_what_it_reads(database, tmp_path, monkeypatch, sql, reason):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"^quality/c.sql: {reason}"):
-        ask(database, check(sql), "mask.records")
+        run_check(database, check(sql), "mask.records")
     assert list(tmp_path.iterdir()) == []
     assert database.execute("select count(*) from clean.records").fetchall() == [(9,)]
 
@@ -303,7 +303,7 @@ def test_a_check_only_reads_and_names_what_it_reads(database, tmp_path, monkeypa
 )
 def test_a_query_that_fails_is_named_without_the_values_of_rows(database, sql, reason):
     with pytest.raises(UserError) as refused:
-        ask(database, check(sql), "clean.records")
+        run_check(database, check(sql), "clean.records")
     assert str(refused.value).startswith(f"quality/c.sql: the query failed on clean.records ({reason}")
     assert "secret" not in str(refused.value)
 

@@ -10,7 +10,7 @@ import pytest
 
 from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.quality import checks as quality
-from finelake.lake.quality.checks import ask, load_checks, matching
+from finelake.lake.quality.checks import load_checks, matching, run_check
 
 CHECKS = {check.name: check for check in load_checks(Path(__file__).parent, quality.Params())}
 # The project has eight labelled records: few enough to read, too few for these defaults.
@@ -130,7 +130,7 @@ def test_a_whole_project_passes(project, name):
     asked = matching(CHECKS[name].tables, tables(project))
     assert set(asked) <= tables(project)
     for table in asked:
-        result = ask(project, small(name), table)
+        result = run_check(project, small(name), table)
         assert (result.status, result.failing, result.examples) == ("passed", 0, []), table
 
 
@@ -590,7 +590,7 @@ def test_what_breaks_the_law_is_found(project, name):
     assert table in matching(CHECKS[name].tables, tables(project))
     for statement in statements.split("; "):
         project.execute(statement)
-    result = ask(project, small(name), table)
+    result = run_check(project, small(name), table)
     assert result.status == {"error": "error", "warn": "warning"}[CHECKS[name].severity]
     assert result.failing == len(rows)
     times = ("occurred_at", "newest")
@@ -679,7 +679,7 @@ PERSONAL = {
 @pytest.mark.parametrize("text", PERSONAL)
 def test_personal_data_by_kind(project, text):
     project.execute(f"update mask.records set text = $text where record_id = '{K2}'", {"text": text})
-    result = ask(project, CHECKS["no_personal_data"], "mask.records")
+    result = run_check(project, CHECKS["no_personal_data"], "mask.records")
     assert [row["kind"] for row in result.examples] == PERSONAL[text]
 
 
@@ -697,7 +697,7 @@ def test_personal_data_by_kind(project, text):
 )
 def test_personal_data_are_found_wherever_text_stands(project, table, column):
     project.execute(f"update {table} set {column} = 'x 13812345678'")
-    assert ask(project, CHECKS["no_personal_data"], table).failing > 0
+    assert run_check(project, CHECKS["no_personal_data"], table).failing > 0
 
 
 CLASSES = [
@@ -712,7 +712,7 @@ CLASSES = [
 def test_a_class_named_by_words_stops_no_chain(project, table, label):
     """What mask keeps as a label (see tests/jobs/test_mask.py) passes its second look too."""
     project.execute(f"update {table} set label = $label", {"label": label})
-    assert ask(project, CHECKS["no_personal_data"], table).status == "passed"
+    assert run_check(project, CHECKS["no_personal_data"], table).status == "passed"
 
 
 def test_all_labels_of_a_source_rejected_stop_the_chain(project):
@@ -720,7 +720,7 @@ def test_all_labels_of_a_source_rejected_stop_the_chain(project):
         "insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'label: email' "
         "from mask.annotations; delete from mask.annotations"
     )
-    result = ask(project, CHECKS["few_labels_are_personal"], "mask.annotations")
+    result = run_check(project, CHECKS["few_labels_are_personal"], "mask.annotations")
     assert result.status == "error"
     assert result.examples == [{"source": "annotations", "rejected": 18, "kept": 0, "share": 1.0}]
 
@@ -730,10 +730,10 @@ def test_a_record_dropped_for_its_personal_data_is_accounted_for(project):
         f"insert into mask.rejects select record_id, source, 'mask', 'personal_data', 'card' "
         f"from mask.records where record_id = '{K2}'"
     )
-    assert ask(project, CHECKS["mask_keeps_all"], "mask.records").failing == 1  # kept and rejected
+    assert run_check(project, CHECKS["mask_keeps_all"], "mask.records").failing == 1  # kept and rejected
     project.execute(f"delete from mask.records where record_id = '{K2}'")
     for name, table in (("mask_keeps_all", "mask.records"), ("annotations_are_kept_or_rejected", "mask.annotations")):
-        assert ask(project, CHECKS[name], table).status == "passed"
+        assert run_check(project, CHECKS[name], table).status == "passed"
 
 
 def test_an_annotation_rejected_for_its_label_is_accounted_for(project):
@@ -742,17 +742,17 @@ def test_an_annotation_rejected_for_its_label_is_accounted_for(project):
         f"from mask.annotations where record_id = '{K2}' and annotator = 'x'"
     )
     for name, table in (("mask_keeps_all", "mask.records"), ("reject_reasons_are_known", "mask.rejects")):
-        assert ask(project, CHECKS[name], table).status == "passed"
+        assert run_check(project, CHECKS[name], table).status == "passed"
     assert (
-        ask(project, CHECKS["annotations_are_kept_or_rejected"], "mask.annotations").failing == 1
+        run_check(project, CHECKS["annotations_are_kept_or_rejected"], "mask.annotations").failing == 1
     )  # kept and rejected
     project.execute(f"delete from mask.annotations where record_id = '{K2}' and annotator = 'x'")
-    assert ask(project, CHECKS["annotations_are_kept_or_rejected"], "mask.annotations").status == "passed"
+    assert run_check(project, CHECKS["annotations_are_kept_or_rejected"], "mask.annotations").status == "passed"
 
 
 def test_a_project_s_own_kind_is_known(project):
     project.execute(f"update mask.records set masked = map {{'badge_2': 1}} where record_id = '{K2}'")
-    assert ask(project, CHECKS["masked_kinds_are_known"], "mask.records").status == "passed"
+    assert run_check(project, CHECKS["masked_kinds_are_known"], "mask.records").status == "passed"
 
 
 def test_reasons_and_kinds_are_those_of_the_stages():

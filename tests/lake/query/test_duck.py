@@ -15,7 +15,7 @@ import pytest
 from finelake.jobs.spark.commit import commit
 from finelake.lake.errors import UserError
 from finelake.lake.query import duck
-from finelake.lake.query.duck import ask, connect
+from finelake.lake.query.duck import connect, run_query
 from finelake.lake.tables import storage
 from finelake.lake.tables.snapshots import Table, files, manifests, write_manifest
 
@@ -40,22 +40,22 @@ def project(spark, tmp_path_factory):
 
 
 def test_the_pinned_version_is_a_view(project):
-    rows = ask(connect(*project), "select * from clean.records order by id").fetchall()
+    rows = run_query(connect(*project), "select * from clean.records order by id").fetchall()
     assert rows == [(1, "it's"), (2, "b")]
 
 
 def test_a_table_without_rows_is_a_view_too(project):
-    assert ask(connect(*project), "select id, name from clean.rejects").fetchall() == []
+    assert run_query(connect(*project), "select id, name from clean.rejects").fetchall() == []
 
 
 def test_partition_columns_are_there(project):
-    rows = ask(connect(*project), 'select part, shard, id from "tokenize_my-run".samples order by id').fetchall()
+    rows = run_query(connect(*project), 'select part, shard, id from "tokenize_my-run".samples order by id').fetchall()
     assert rows == [("train", 10, "a"), ("train", 2, "b")]
 
 
 def test_a_wrong_query_is_one_sentence(project):
     with pytest.raises(UserError, match=r'the query failed .*Did you mean "records"\?.* lists what there is$'):
-        ask(connect(*project), "select * from clean.recrods")
+        run_query(connect(*project), "select * from clean.recrods")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_wrong_query_is_one_sentence(project):
     ],
 )
 def test_a_statement_that_does_not_read_is_refused(project, statement, kind):
-    with pytest.raises(UserError, match=f"a statement of type {kind} is refused: questions only read"):
-        ask(connect(*project), statement)
+    with pytest.raises(UserError, match=f"a statement of type {kind} is refused: a query only reads"):
+        run_query(connect(*project), statement)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_nothing_of_a_statement_is_run_before_it_is_refused(project, tmp_path, m
     with pytest.raises(UserError):
         connect(*project, query=statement, files=True)
     with pytest.raises(UserError):
-        ask(connect(*project, files=True), statement)
+        run_query(connect(*project, files=True), statement)
     assert os.listdir(tmp_path) == ["there"]
 
 
@@ -151,7 +151,7 @@ def test_a_function_that_acts_is_refused_however_it_is_written(query, name, spac
     ],
 )
 def test_words_that_only_look_like_such_functions_are_fine(project, query, answer):
-    assert ask(connect(*project, query=query), query).fetchall()[0][1] == answer
+    assert run_query(connect(*project, query=query), query).fetchall()[0][1] == answer
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_words_that_only_look_like_such_functions_are_fine(project, query, answe
     ],
 )
 def test_what_tells_of_a_query_reads(project, query):
-    assert ask(connect(*project, query=query), query).fetchall()
+    assert run_query(connect(*project, query=query), query).fetchall()
 
 
 def test_an_explain_of_a_pivot_without_its_values_is_named():
@@ -208,15 +208,15 @@ def test_without_files_the_pinned_tables_are_all_there_is(project, query):
     query = query.format(lake=lake)
     for connection in (connect(root, lake, query=query), connect(root, lake)):
         with pytest.raises((UserError, duckdb.PermissionException)):
-            ask(connection, query).fetchall()
+            run_query(connection, query).fetchall()
 
 
 def test_without_files_the_tables_are_whole_and_nothing_can_be_opened_again(project):
     connection = connect(*project)
-    assert ask(connection, "select count(*) from clean.records").fetchall() == [(2,)]
-    assert ask(connection, "select count(*) from clean.rejects").fetchall() == [(0,)]
-    assert ask(connection, 'select count(*) from "tokenize_my-run".samples').fetchall() == [(2,)]
-    assert ask(connection, "from duckdb_secrets()").fetchall() == []
+    assert run_query(connection, "select count(*) from clean.records").fetchall() == [(2,)]
+    assert run_query(connection, "select count(*) from clean.rejects").fetchall() == [(0,)]
+    assert run_query(connection, 'select count(*) from "tokenize_my-run".samples').fetchall() == [(2,)]
+    assert run_query(connection, "from duckdb_secrets()").fetchall() == []
     for change in ("set enable_external_access = true", "set allowed_directories = ['/']", "set allowed_paths = ['/']"):
         with pytest.raises(duckdb.Error):
             connection.execute(change)
@@ -232,11 +232,11 @@ def test_a_table_in_an_object_store_is_read_without_files(tmp_path, s3_lake):
     table = Table("clean/records", 1, "s" * 32, "c" * 32)
     duck.create_view(connection, ("clean", "records"), s3_lake, "clean", table, [f"{s3_lake}/pinned.parquet"])
     duck.confine(connection)
-    assert ask(connection, "select a from clean.records").fetchall() == [("pinned",)]
+    assert run_query(connection, "select a from clean.records").fetchall() == [("pinned",)]
     for url in (f"{s3_lake}/other.parquet", f"{s3_lake}/*.parquet", f"{s3_lake}/other.parquet".replace("s3a", "s3")):
         with pytest.raises(UserError, match="reads more than the pinned tables"):
-            ask(connection, f"from read_parquet('{url}')").fetchall()
-    secrets = ask(connection, "select secret_string from duckdb_secrets()").fetchall()
+            run_query(connection, f"from read_parquet('{url}')").fetchall()
+    secrets = run_query(connection, "select secret_string from duckdb_secrets()").fetchall()
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(secrets)
 
 
@@ -249,12 +249,12 @@ def test_others_cannot_look_into_what_is_spilled(tmp_path):
 
 
 def test_one_statement_is_asked_at_a_time(project):
-    with pytest.raises(UserError, match="holds 2 statements; ask one at a time"):
-        ask(connect(*project), "select 1; select 2")
+    with pytest.raises(UserError, match="holds 2 statements; run one at a time"):
+        run_query(connect(*project), "select 1; select 2")
 
 
 def test_a_pivot_reads(project):
-    assert ask(connect(*project), "pivot clean.records on name using max(id)").fetchall() == [(2, 1)]
+    assert run_query(connect(*project), "pivot clean.records on name using max(id)").fetchall() == [(2, 1)]
 
 
 def test_statements_end_at_semicolons_outside_of_texts_and_comments():
@@ -288,7 +288,7 @@ def test_stages_that_differ_in_case_only_are_named(project, monkeypatch):
     root, lake = project
     found = manifests(root)["clean"]
     monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {"tokenize@a": found, "tokenize@A": found})
-    with pytest.raises(UserError, match="the stages of tokenize_a and tokenize_A differ in case only"):
+    with pytest.raises(UserError, match="the stages of tokenize_a and tokenize_A differ only in case"):
         connect(root, lake, rev="old")
 
 
@@ -300,7 +300,7 @@ def test_a_query_that_is_not_text_is_one_sentence(project, query):
 
 def test_a_query_needs_only_the_tables_that_it_names(broken):
     query = 'select count(*) from "TOKENIZE_my-run".samples s, clean.rejects as records'
-    assert ask(connect(*broken, query=query), query).fetchall() == [(0,)]
+    assert run_query(connect(*broken, query=query), query).fetchall() == [(0,)]
     with pytest.raises(UserError, match="rebuild it with `finelake repair clean`"):
         connect(*broken, query="from memory.clean.records")
     with pytest.raises(UserError, match="rebuild it with `finelake repair clean`"):
@@ -317,14 +317,14 @@ def test_a_table_of_another_revision_is_mended_there(broken, monkeypatch):
 
 
 def test_a_query_that_names_no_table_sees_those_that_are_whole(broken):
-    tables = ask(connect(*broken, query="show all tables"), "show all tables").project("schema, name").fetchall()
+    tables = run_query(connect(*broken, query="show all tables"), "show all tables").project("schema, name").fetchall()
     assert sorted(tables) == [("clean", "rejects"), ("tokenize_my-run", "samples")]
 
 
 def test_another_revision_is_asked(project, monkeypatch):
     root, lake = project
     monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {rev: manifests(root)["clean"]})
-    assert ask(connect(root, lake, rev="old"), "select count(*) from old.records").fetchall() == [(2,)]
+    assert run_query(connect(root, lake, rev="old"), "select count(*) from old.records").fetchall() == [(2,)]
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_another_revision_is_asked(project, monkeypatch):
 )
 def test_an_answer_is_streamed_as(project, form, text):
     connection = connect(*project)
-    answer = ask(connection, "select *, map {'a': 1.5::double} as numbers from clean.records order by id")
+    answer = run_query(connection, "select *, map {'a': 1.5::double} as numbers from clean.records order by id")
     out = io.BytesIO()
     duck.stream(connection, answer, form, out)
     assert out.getvalue().decode() == text
@@ -344,7 +344,7 @@ def test_an_answer_is_streamed_as(project, form, text):
 
 def test_a_parquet_file_comes_back(project, tmp_path):
     connection = connect(*project, files=True)
-    duck.copy(ask(connection, "from clean.records"), "parquet", str(tmp_path / "it's.parquet"))
+    duck.copy(run_query(connection, "from clean.records"), "parquet", str(tmp_path / "it's.parquet"))
     found = connection.read_parquet(str(tmp_path / "it's.parquet")).order("id").fetchall()
     assert found == [(1, "it's"), (2, "b")]
 
@@ -356,12 +356,12 @@ def test_a_reader_that_stops_stops_the_query(project):
 
     connection = connect(*project)
     with pytest.raises(BrokenPipeError):
-        duck.stream(connection, ask(connection, "from range(1_000_000_000_000)"), "csv", Full())
+        duck.stream(connection, run_query(connection, "from range(1_000_000_000_000)"), "csv", Full())
 
 
 def test_a_query_that_fails_midway_is_one_sentence(project):
     connection = connect(*project)
-    answer = ask(connection, "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)")
+    answer = run_query(connection, "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)")
     with pytest.raises(UserError, match="Could not convert string 'x'"):
         duck.stream(connection, answer, "csv", io.BytesIO())
 
@@ -386,7 +386,7 @@ def test_what_was_spilled_is_removed(tmp_path):
 
 
 def test_a_memory_limit_that_is_no_size_is_refused(tmp_path):
-    with pytest.raises(UserError, match="the memory limit 'much' is no size"):
+    with pytest.raises(UserError, match="the memory limit 'much' is not a size"):
         duck.open_database(tmp_path, "much")
 
 

@@ -167,8 +167,8 @@ def test_a_record_is_found_by_id_beginning_and_key():
     ("wanted", "message"),
     [
         ("12", "12 is too short for the beginning of an id"),
-        ("123456", "no pinned table knows a record 123456"),
-        ("tickets/T9", "no pinned table knows a record tickets/T9"),
+        ("123456", "no pinned table holds a record 123456"),
+        ("tickets/T9", "no pinned table holds a record tickets/T9"),
     ],
 )
 def test_an_unknown_record_is_one_sentence(wanted, message):
@@ -179,5 +179,5 @@ def test_an_unknown_record_is_one_sentence(wanted, message):
 def test_a_beginning_of_several_is_refused():
     tables = chain("ingest")
     tables.connection.execute(f"update ingest.records set record_id = '{KEPT[:8]}00' where source_key = 'T2'")
-    with pytest.raises(UserError, match=f"{KEPT[:5]} fits 2 records, such as"):
+    with pytest.raises(UserError, match=f"{KEPT[:5]} matches 2 records, such as"):
         find(tables, KEPT[:5])

@@ -55,5 +55,5 @@ def test_an_output_that_was_altered_is_named(outputs, change):
 )
 def test_a_lock_of_the_work_tree_that_is_not_dvcs_is_named(tmp_path, text):
     (tmp_path / "dvc.lock").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match="dvc.lock of the work tree is not DVC's"):
+    with pytest.raises(UserError, match="dvc.lock of the work tree was altered or truncated"):
         lockfile.work_tree(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from finelake.jobs.spark import commit as commits
 from finelake.jobs.spark.commit import commit
-from finelake.lake.tables.locks import MARK, alone, marked, sweep, unnamed, writing
+from finelake.lake.tables.locks import MARK, exclusive, marked, sweep, unnamed, writing
 from finelake.lake.tables.snapshots import history, intact
 
 HOLDER = """
@@ -100,19 +100,19 @@ def test_a_second_writer_leaves_the_first_ones_data_alone(lake):
         subprocess.run(["mkdir", data], check=True)
         with writing(root, "x"):
             assert unnamed(root, "x/records") == ["4567"]
-        with alone(root, "x") as free:
-            assert not free
-    with alone(root, "x") as free:
-        assert free
+        with exclusive(root, "x") as held:
+            assert not held
+    with exclusive(root, "x") as held:
+        assert held
 
 
 def test_a_dead_process_holds_no_lock(lake):
     root, _ = lake
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, root], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    with alone(root, "x") as free:
-        assert not free
+    with exclusive(root, "x") as held:
+        assert not held
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with alone(root, "x") as free:
-        assert free
+    with exclusive(root, "x") as held:
+        assert held

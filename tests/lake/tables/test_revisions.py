@@ -86,7 +86,7 @@ def test_each_stash_and_each_of_two_like_named_refs_is_listed(repository, tmp_pa
 def test_a_manifest_that_git_holds_needs_no_cache(repository, tmp_path):
     git(tmp_path, "clone", "--quiet", repository[0].parent, "clone")
     root = tmp_path / "clone" / "project"
-    with pytest.raises(UserError, match="clean.json of main is not in DVC's cache; bring it with `dvc fetch"):
+    with pytest.raises(UserError, match="clean.json of main is not in DVC's cache; fetch it with `dvc fetch"):
         revisions.manifests_at(root, "main")
     snapshots.write_manifest(root, "clean", {"records": OLD})
     git(root, "add", "--force", "snapshots/clean.json")
@@ -115,7 +115,7 @@ def test_a_lock_that_cannot_be_read_is_not_taken_for_none(repository, tmp_path):
 
 def test_a_folder_outside_git_has_no_revisions(tmp_path):
     assert revisions.revisions(tmp_path) == {}
-    with pytest.raises(UserError, match="lies in no Git repository"):
+    with pytest.raises(UserError, match="is not in a Git repository"):
         revisions.manifests_at(tmp_path, "main")
 
 

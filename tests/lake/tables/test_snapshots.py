@@ -1,6 +1,7 @@
 """Manifests: exact text, refused formats, and what is missing is named."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -16,15 +17,19 @@ from finelake.lake.tables import snapshots
 from finelake.lake.tables.snapshots import Table
 
 TABLE = Table(path="clean/records", rows=2, schema="a" * 32, content="b" * 32)
+DIGEST = hashlib.sha256(
+    b'{"format":4,"stage":"clean","tables":{"records":{"content":"%b","path":"clean/records","rows":2,"schema":"%b"}}}'
+    % (b"b" * 32, b"a" * 32)
+).hexdigest()
 
 
 def test_a_manifest_is_this_text_and_comes_back(tmp_path):
     snapshots.write_manifest(tmp_path, "clean", {"records": TABLE})
     assert (tmp_path / "snapshots" / "clean.json").read_text() == (
-        '{\n  "format": 3,\n  "stage": "clean",\n  "tables": {\n    "records": {\n'
+        '{\n  "format": 4,\n  "stage": "clean",\n  "tables": {\n    "records": {\n'
         '      "path": "clean/records",\n      "rows": 2,\n'
         f'      "schema": "{"a" * 32}",\n      "content": "{"b" * 32}"\n'
-        "    }\n  }\n}\n"
+        f'    }}\n  }},\n  "sha256": "{DIGEST}"\n}}\n'
     )
     assert snapshots.read_manifest(tmp_path, "clean") == {"records": TABLE}
 
@@ -45,7 +50,7 @@ def test_a_stage_that_has_not_run_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (json.dumps({"format": 2}), "has snapshot format 2, this Finelake reads 3"),
+        (json.dumps({"format": 2}), "has snapshot format 2, this Finelake reads 4"),
         ('{"format": 3, "tab', "is not a snapshot manifest of clean"),
         ('{"format": 3, "tables": {"records": {"path": "x"}}}', "is not a snapshot manifest of clean"),
         (b"\xff\xfe", "is not a snapshot manifest of clean"),
@@ -85,6 +90,28 @@ def test_a_manifest_that_says_anything_else_than_was_written_is_refused(tmp_path
     path.write_text(json.dumps(json.loads(path.read_text()) | altered))
     with pytest.raises(snapshots.AlteredManifest, match=r"snapshots/clean.json is not a snapshot manifest of clean"):
         snapshots.manifests(tmp_path)
+
+
+def test_a_manifest_that_lost_a_table_or_a_bit_is_refused(tmp_path):
+    snapshots.write_manifest(tmp_path, "clean", {"records": TABLE, "rejects": replace(TABLE, path="clean/rejects")})
+    path = tmp_path / "snapshots" / "clean.json"
+    text = path.read_text()
+    for altered in (
+        text.replace('"rows": 2', '"rows": 3', 1),
+        text.replace('"rejects"', '"rejectr"'),
+        json.dumps({**json.loads(text), "tables": {"records": dataclasses.asdict(TABLE)}}),
+        text.replace('"format": 4', '"format": 3'),
+    ):
+        path.write_text(altered)
+        with pytest.raises(
+            snapshots.AlteredManifest, match=r"snapshots/clean.json is not a snapshot manifest of clean"
+        ):
+            snapshots.read_manifest(tmp_path, "clean")
+
+
+def test_a_manifest_of_the_format_before_pins_its_tables():
+    text = json.dumps({"format": 3, "stage": "clean", "tables": {"records": dataclasses.asdict(TABLE)}})
+    assert snapshots.parse_manifest(text, "snapshots/clean.json of HEAD", "clean") == {"records": TABLE}
 
 
 def test_manifests_that_cannot_be_listed_are_not_taken_for_none(tmp_path):
@@ -158,7 +185,7 @@ def test_a_manifest_whose_rows_are_not_those_of_its_commit_is_named(lake):
     root, tables = lake
     lying = replace(tables[0], rows=7)
     assert list(snapshots.problems(root, lying)) == [
-        "table clean/records has 2 rows, its manifest says 7: the manifest was altered"
+        "table clean/records has 2 rows, its manifest 7: the manifest was altered"
     ]
 
 

@@ -114,7 +114,7 @@ def test_a_store_that_never_answers_is_given_up(s3_lake, monkeypatch):
 @pytest.mark.parametrize(
     ("root", "message"),
     [
-        ("s3a://none/lake", "there is no bucket none at http://127.0.0.1:.*; make it or set FINELAKE_LAKE"),
+        ("s3a://none/lake", "there is no bucket none at http://127.0.0.1:.*; create it or set FINELAKE_LAKE"),
         ("s3://lake/x", "s3://lake/x is neither a folder nor s3a://BUCKET/PREFIX; set FINELAKE_LAKE"),
         ("s3a:///x", "s3a:///x is neither a folder nor s3a://BUCKET/PREFIX"),
     ],

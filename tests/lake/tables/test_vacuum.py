@@ -23,7 +23,7 @@ from finelake.lake.tables.snapshots import (
     require,
     write_manifest,
 )
-from finelake.lake.tables.vacuum import Rules, delete, pinned, waste
+from finelake.lake.tables.vacuum import Rules, delete, pinned, unreferenced
 
 NOTHING = Rules(days=0)
 
@@ -63,13 +63,13 @@ def project(spark, tmp_path):
 
 
 def freed(root: Path, lake: str, rules: Rules) -> list[int | None]:
-    return [item.version for item in waste(lake, pinned(root, rules.every_commit), rules)]
+    return [item.version for item in unreferenced(lake, pinned(root, rules.every_commit), rules)]
 
 
 def test_what_nothing_pins_is_waste(project):
     root, lake, tables = project
     assert freed(root, lake, NOTHING) == [3, 2]
-    (item, _) = waste(lake, pinned(root), NOTHING)
+    (item, _) = unreferenced(lake, pinned(root), NOTHING)
     files = list(Path(lake, item.folder).iterdir())
     assert (item.table, item.rows, item.files) == ("clean/records", 4, len(files))
     assert item.size == sum(file.stat().st_size for file in files)
@@ -92,19 +92,19 @@ def test_rules_keep_more(project, rules, versions):
 def test_days_are_counted_from_now(project):
     root, lake, _ = project
     later = time.time() + 8 * 24 * 60 * 60
-    assert [item.version for item in waste(lake, pinned(root), Rules(days=7), now=later)] == [3, 2]
+    assert [item.version for item in unreferenced(lake, pinned(root), Rules(days=7), now=later)] == [3, 2]
 
 
 def test_deleting_leaves_every_pin_whole(project):
     root, lake, tables = project
-    assert delete(lake, waste(lake, pinned(root), NOTHING)) == []
+    assert delete(lake, unreferenced(lake, pinned(root), NOTHING)) == []
     assert [intact(lake, table, deep=True) for table in tables] == [True, True, False, False, True]
-    assert waste(lake, pinned(root), NOTHING) == []
+    assert unreferenced(lake, pinned(root), NOTHING) == []
 
 
 def test_a_freed_content_is_written_again_when_it_is_asked_for(spark, project):
     root, lake, tables = project
-    delete(lake, waste(lake, pinned(root), NOTHING))
+    delete(lake, unreferenced(lake, pinned(root), NOTHING))
     frame = spark.range(4)
     assert commit(frame, lake, "clean/records", frame.schema) == tables[3]
     assert intact(lake, tables[3], deep=True)
@@ -119,8 +119,8 @@ def test_the_manifest_of_a_running_experiment_keeps_its_table(project):
 
 def test_a_ref_can_be_given_up(project):
     root, lake, _ = project
-    assert [item.version for item in waste(lake, pinned(root, without=["old"]), NOTHING)] == [3, 2, 0]
-    with pytest.raises(UserError, match="there is no ref older to leave out; there are: HEAD, main, old, released"):
+    assert [item.version for item in unreferenced(lake, pinned(root, without=["old"]), NOTHING)] == [3, 2, 0]
+    with pytest.raises(UserError, match="--without older: there is no such ref; did you mean old?"):
         pinned(root, without=["older"])
 
 
@@ -131,7 +131,7 @@ def test_a_manifest_that_cannot_be_read_stops_everything(project):
     subprocess.run(
         [sys.executable, "-m", "dvc", "init", "--quiet", "--force"], cwd=root, check=True, capture_output=True
     )
-    with pytest.raises(UserError, match="snapshots/clean.json of .* is not in DVC's cache; bring it with"):
+    with pytest.raises(UserError, match="snapshots/clean.json of .* is not in DVC's cache; fetch it with"):
         pinned(root)
 
 
@@ -142,7 +142,7 @@ def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
     (left / "part-0.parquet").write_bytes(b"half")
     assert freed(root, lake, NOTHING) == [3, 2, None]
     assert freed(root, lake, Rules(days=7)) == []
-    found = waste(lake, pinned(root), NOTHING)
+    found = unreferenced(lake, pinned(root), NOTHING)
     with writing(lake, "elsewhere"), writing(lake, "clean"):  # sweeps what the killed one left, and holds the rest
         assert delete(lake, found) == found
     assert delete(lake, found) == []
@@ -155,9 +155,9 @@ def test_without_a_log_only_aborted_writes_are_waste(project):
     half = Path(lake, "clean", "records", "data", "0123")
     half.mkdir()
     (half / "part-0.parquet").write_bytes(b"half")
-    assert waste(lake, {}, NOTHING) == []
+    assert unreferenced(lake, {}, NOTHING) == []
     (half / MARK).touch()
-    assert [(item.batch, item.version) for item in waste(lake, {}, NOTHING)] == [("0123", None)]
+    assert [(item.batch, item.version) for item in unreferenced(lake, {}, NOTHING)] == [("0123", None)]
 
 
 @pytest.mark.parametrize("lost", ["all of it", "its last commits"])
@@ -170,11 +170,11 @@ def test_a_pin_that_no_version_satisfies_stops_everything(project, lost):
         f"no version with the content {tables[4].content} that the work tree pins.* so nothing is deleted; restore"
     )
     with pytest.raises(UserError, match=message):
-        waste(lake, pinned(root), NOTHING)
+        unreferenced(lake, pinned(root), NOTHING)
     (root / "snapshots" / "clean.json").unlink()
     (root / "dvc.lock").unlink()
     with pytest.raises(UserError, match="or ignore what (HEAD|main|old|released) pins with --without"):
-        waste(lake, pinned(root), NOTHING)
+        unreferenced(lake, pinned(root), NOTHING)
 
 
 @pytest.mark.parametrize("altered", ["the folder", "the key", "all of it"])
@@ -191,19 +191,19 @@ def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project, alt
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     if altered == "all of it":  # then nothing says what the version holds
         with pytest.raises(UserError, match="so nothing is deleted"):
-            waste(lake, pinned(root), NOTHING)
+            unreferenced(lake, pinned(root), NOTHING)
         return
     assert history(lake, "clean/records")[0].batches == ({"f" * 32} if altered == "the folder" else set())
     assert list(problems(lake, tables[4])) == [
         "table clean/records, version 4: its Delta log names other files than its commit wrote"
     ]
-    delete(lake, waste(lake, pinned(root), NOTHING))
+    delete(lake, unreferenced(lake, pinned(root), NOTHING))
     assert list(Path(lake, "clean", "records", "data", batch).glob("*.parquet"))
 
 
 def test_what_dvc_lock_pins_stays_where_its_manifest_is_gone(project):
     root, lake, tables = project
-    for damage in (lambda path: path.write_text(path.read_text().replace('"format": 3', '"format": 2')), Path.unlink):
+    for damage in (lambda path: path.write_text(path.read_text().replace('"format": 4', '"format": 2')), Path.unlink):
         damage(manifest_path(root, "clean"))
         if manifest_path(root, "clean").exists():
             with pytest.raises(UserError, match="has snapshot format 2"):
@@ -219,10 +219,10 @@ def test_links_and_other_folders_of_a_lake_are_left_alone(project, tmp_path):
     root, lake, tables = project
     Path(lake, "clean_old").symlink_to("clean")
     Path(lake, "loop").symlink_to(".")
-    assert [item.table for item in waste(lake, pinned(root), NOTHING)] == ["clean/records"] * 2
+    assert [item.table for item in unreferenced(lake, pinned(root), NOTHING)] == ["clean/records"] * 2
     Path(lake, "clean").rename(tmp_path / "elsewhere")
     Path(lake, "clean").symlink_to(tmp_path / "elsewhere")
-    assert waste(lake, pinned(root), NOTHING) == []
+    assert unreferenced(lake, pinned(root), NOTHING) == []
     assert intact(lake, tables[4], deep=True)
 
 
@@ -243,9 +243,9 @@ def test_manifests_that_cannot_be_listed_stop_everything(project):
 
 def test_what_is_given_up_is_expired_and_not_lost(spark, project):
     root, lake, tables = project
-    assert pinned(root, given_up=lambda manifests, stages: ["mask"]) == pinned(root)
-    pins = pinned(root, given_up=lambda manifests, stages: manifests.keys() & stages.keys())
-    found = waste(lake, pins, NOTHING)
+    assert pinned(root, expendable=lambda manifests, stages: ["mask"]) == pinned(root)
+    pins = pinned(root, expendable=lambda manifests, stages: manifests.keys() & stages.keys())
+    found = unreferenced(lake, pins, NOTHING)
     assert [item.version for item in found] == [4, 3, 2, 1, 0]
     expire(lake, "clean/records", [4])
     assert not expired(lake, tables[4])  # its files are still there
