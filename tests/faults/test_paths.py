@@ -103,7 +103,7 @@ def test_every_command_works_or_refuses_at_an_odd_place(finished, answers, ledge
 
             ledger.judge(f"{' '.join(command)} in {name!a}", ended, right, lost(project, before))
         shutil.rmtree(tmp_path / name)
-    ledger.check(size)
+    ledger.check(min(size, len(NAMES)) * len(COMMANDS))
 
 
 @sizes(few=3, many=1000)
