@@ -33,6 +33,7 @@ class Scratch:
     def environment(self) -> dict[str, str]:
         """The variables by which a JVM that is started with them, and its Python workers, write here.
 
+        The workers import nothing from the current folder: a project may hold modules of any name.
         SPARK_EXECUTOR_DIRS comes before SPARK_LOCAL_DIRS and spark.local.dir, and no cluster hands it to executors.
         Spark splits it at colons, which the project's path may hold and the path from here does not.
         """
@@ -44,6 +45,7 @@ class Scratch:
             "SPARK_EXECUTOR_DIRS": folder,
             "SPARK_SUBMIT_OPTS": " ".join(filter(None, options)),
             "TMPDIR": str(self.folder.resolve()),
+            "PYTHONSAFEPATH": "1",
         }
 
 
