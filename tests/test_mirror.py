@@ -26,7 +26,6 @@ ELSEWHERE = {
         "tests/finelake/commands/test_quality.py",
         "tested as what the command prints",
     ),
-    "finelake/commands/demo.py": (None, "runs the whole chain, as .ci/run does twice"),
     "finelake/commands/repair.py": (
         "tests/finelake/commands/test_verify.py",
         "rebuilds what verify names: both are tested on the same damage",
