@@ -38,7 +38,7 @@ def page() -> str:
     """docs/cli.md."""
     parsers = commands()
     rows = [f"| [{name}](#{name}) | {_cell(parser.description or '')} |" for name, parser in parsers.items()]
-    outside = " and ".join(f"`{name}`" for name, parser in parsers.items() if not _needs_project(parser))
+    outside = ", ".join(f"`{name}`" for name, parser in parsers.items() if not _needs_project(parser))
     with mock.patch.dict(os.environ, COLUMNS=COLUMNS):
         sections = [line for name, parser in parsers.items() for line in section(name, parser)]
     return HEAD.format(outside=outside) + "\n".join([*rows, *sections]) + "\n"

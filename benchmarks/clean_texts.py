@@ -6,7 +6,7 @@ DATA holds the folders stocknet (tweets), cfpb_june2023 (complaints), chineseblu
 clinc150. Speeds are texts per second of processor time. Peers are compared where they can be imported:
 
     pip install --target PEERS --no-deps py3langid langid langdetect six lingua-language-detector clean-text emoji
-    PYTHONPATH=.:PEERS python benchmarks/clean_texts.py DATA
+    PYTHONPATH=PEERS python benchmarks/clean_texts.py DATA
 
 Repairs: how many of 10,000 texts each touches, beside NFKC and ftfy. Mojibake: texts are damaged in five known ways;
 the share that comes back letter by letter, NFKC and white space aside, and the share of whole texts that is changed.

@@ -71,10 +71,7 @@ def size(project: Path, stage: str) -> int:
 def processor(command: list[str], folder: Path) -> float:
     """Processor seconds of a command and all that it started."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    repository = Path(__file__).parents[1]
-    subprocess.run(
-        command, cwd=folder, check=True, env=os.environ | {"PYTHONPATH": str(repository)}, stdout=subprocess.DEVNULL
-    )
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

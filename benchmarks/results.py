@@ -4,9 +4,10 @@
     python benchmarks/results.py DATA FOLDER --only banking77/full --try learning_rate=2e-4 epochs=3
 
 DATA holds the folders banking77, clinc150, chineseblue and pubmedqa. Each finished (data set, method, seed) is a line
-of FOLDER/results.jsonl and is skipped when the script is started again, unless the values below have changed; a run
-that was killed goes on from its last epoch. --table prints what is there and computes nothing. --try trains with other
-values, seed 0, prints the score on the validation part alone and keeps no result.
+of FOLDER/results.jsonl and is skipped when the script is started again. Where the values below have changed since, it
+is named and measured again. A run that was killed goes on from its last epoch. --table prints what is there and
+computes nothing. --try trains with other values, seed 0, prints the score on the validation part alone and keeps no
+result.
 
 The full, LoRA and prefix runs go through Finelake's own tokenize, train and evaluate code, from the 22 M encoder
 all-MiniLM-L6-v2 (English). The best epoch is chosen by accuracy on the validation part, then the test part is scored
@@ -20,6 +21,7 @@ import json
 import random
 import shutil
 import statistics
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -246,11 +248,35 @@ def trained(job: train.Job) -> dict[str, Any]:
 # The table
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """All results in the file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
 def read_results(path: Path) -> list[dict[str, Any]]:
     """The results that were had with the present values."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    results = [json.loads(line) for line in lines]
-    return [one for one in results if one.get("values", {}) == values(one["data"], one["method"])]
+    return [one for one in read_lines(path) if not difference(one)]
+
+
+def unused(path: Path) -> list[str]:
+    """One line for those results in the file that are not of the present values and differ from them alike."""
+    found = Counter((one.get("data"), one.get("method"), difference(one)) for one in read_lines(path))
+    return [
+        f"{path}: {count} of {name}/{method} not used: {other}"
+        for (name, method, other), count in found.items()
+        if other
+    ]
+
+
+def difference(result: dict[str, Any]) -> str:
+    """In what a result differs from one that would be measured now; nothing where it does not."""
+    name, method = result.get("data"), result.get("method")
+    if name not in SETS or method not in METHODS:
+        return "no such data set or method"
+    then, now = result.get("values", {}), values(name, method)
+    changed = sorted(key for key in {*then, *now} if then.get(key) != now.get(key))
+    return f"other values of {', '.join(changed)}" if changed else ""
 
 
 def append(path: Path, result: dict[str, Any]) -> None:
@@ -295,6 +321,8 @@ def main() -> None:
         for cell in chosen:
             print_validation(*cell, tried, arguments.data, arguments.folder)
         return
+    for line in unused(path):
+        print(line, file=sys.stderr)
     if not arguments.table:
         complete(chosen, arguments.seeds, arguments.data, path)
     print(table(read_results(path)))

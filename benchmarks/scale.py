@@ -80,7 +80,7 @@ def run_stages(project: Path, records: int, memory: str) -> list[Measure]:
 
     measures = []
     with shared_jvm("local[2]", memory, project / "spark.log") as variables:
-        environment = os.environ | variables | {"FINELAKE_MEMORY": memory, "PYTHONPATH": str(REPOSITORY)}
+        environment = os.environ | variables | {"FINELAKE_MEMORY": memory}
         for stage in STAGES:
             started = time.monotonic()
             with Watch() as watch:

@@ -12,7 +12,6 @@ from pathlib import Path
 from finelake import __version__
 
 STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split")
-REPOSITORY = Path(__file__).parents[1]
 PARAMS = """
 sources:
   notes:
@@ -104,9 +103,9 @@ def _write(path: Path, header: list[str], rows: list[list[object]]) -> None:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The repository's own code, and its `finelake` on the PATH."""
+    """The `finelake` of this Python on the PATH."""
     path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    own = {"PYTHONPATH": str(REPOSITORY), "PATH": path, "FINELAKE_MEMORY": "600m", "JAVA_TOOL_OPTIONS": QUICK_JAVA}
+    own = {"PATH": path, "FINELAKE_MEMORY": "600m", "JAVA_TOOL_OPTIONS": QUICK_JAVA}
     return os.environ | own | variables
 
 

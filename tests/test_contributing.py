@@ -1,10 +1,11 @@
-"""The examples of CONTRIBUTING.md work: each fenced block names the file it belongs to. No Spark session is started."""
+"""The examples of CONTRIBUTING.md work: each fenced block names the file it belongs to."""
 
 import importlib.util
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from finelake.jobs.sources import config
-from finelake.jobs.stage import Stage, load_stage
+from finelake.jobs.stage import CLEANED, Stage, load_stage
 from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.config.params import parse
 from finelake.lake.config.stages import BY_NAME, Entry
@@ -115,6 +116,19 @@ def test_the_stage_declares_what_it_reads_and_writes(example):
         assert table in load_stage(source).writes
     assert stage.conserves is not None
     assert stage.conserves[0] in stage.writes and stage.conserves[1] in stage.reads and "rejects" in stage.writes
+
+
+def test_the_stage_keeps_recent_records_and_rejects_the_others(example, spark):
+    times = {"a": None, "b": datetime(1999, 12, 31, 23, 59), "c": datetime(2000, 1, 1)}
+    rows = [(key, "notes", key, time, None, "en", "text", {}, {}, []) for key, time in times.items()]
+    frames = {"clean.records": spark.createDataFrame(rows, CLEANED)}
+    tables = example.stage.build(frames, example.module.Params(since=2000))
+    assert {name: table.schema for name, table in tables.items()} == dict(example.stage.writes)
+    assert [row.record_id for row in tables["records"].collect()] == ["c"]
+    assert sorted(map(tuple, tables["rejects"].collect())) == [
+        ("a", "notes", "recent", "no_time", None),
+        ("b", "notes", "recent", "too_old", "1999"),
+    ]
 
 
 def test_the_parameters_of_the_stage_are_checked(example):

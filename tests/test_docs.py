@@ -5,14 +5,13 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from finelake.cli import NAMES, parser
+from tests.layout import PYPROJECT, ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")],
     key=lambda path: path.name,
@@ -140,6 +139,12 @@ def anchors(text: str) -> set[str]:
     """The anchors of a page's headings, as Git hosts make them."""
     headings = re.findall("^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_page_on_installing_names_every_extra():
+    table = (ROOT / "docs" / "install.md").read_text(encoding="utf-8").split("## Extras")[1].split("\n\n")[1]
+    named = set(re.findall("`([a-z]+)`", " ".join(row.split("|")[1] for row in table.splitlines())))
+    assert named == PYPROJECT["project"]["optional-dependencies"].keys()
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ template, texts of 50 MB beside others, a million equal texts.
 """
 
 import importlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,6 @@ def test_the_stages_pass_in_bounded_memory(what):
     done = subprocess.run(
         [sys.executable, __file__, *what],
         cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("text", "lake", "jobs", "training", "finelake", "demo")
+from tests.layout import FOLDERS, PYPROJECT, ROOT
 
 BANK = "its rows are only seen in the whole bank, whose planted truth this test compares with the tables"
-# module -> (the test that covers it, why it has none in its own place); no test: run by CI only
+# module -> (the test that covers it, why it has none in its own place)
 ELSEWHERE = {
     "lake/config/contract.py": (
         "tests/lake/config/test_stages.py",
@@ -26,8 +25,6 @@ ELSEWHERE = {
         "tests/finelake/commands/test_quality.py",
         "tested as what the command prints",
     ),
-    "finelake/output/summary.py": (None, "printed at the end of the demo, which .ci/run runs"),
-    "finelake/commands/demo.py": (None, "runs the whole chain, as .ci/run does twice"),
     "finelake/commands/repair.py": (
         "tests/finelake/commands/test_verify.py",
         "rebuilds what verify names: both are tested on the same damage",
@@ -58,8 +55,8 @@ def modules(root: Path) -> list[str]:
     """Every module that holds code, by its path."""
     return [
         path.relative_to(root).as_posix()
-        for package in PACKAGES
-        for path in sorted((root / package).rglob("*.py"))
+        for folder in FOLDERS.values()
+        for path in sorted((root / folder).rglob("*.py"))
         if path.name != "__init__.py"
     ]
 
@@ -82,12 +79,23 @@ def test_every_module_has_its_test(module):
 def test_the_exceptions_exist_and_have_a_reason(module):
     test, reason = ELSEWHERE[module]
     assert (ROOT / module).exists(), f"{module} is gone; remove it from ELSEWHERE"
-    assert test is None or (ROOT / test).exists(), f"{test} is gone; name the test that covers {module}"
+    assert (ROOT / test).exists(), f"{test} is gone; name the test that covers {module}"
     assert reason
 
 
 def test_packages_are_those_that_are_installed():
-    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(PACKAGES)
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(FOLDERS.values())
+    found = {
+        ".".join([package, *path.parent.relative_to(ROOT / folder).parts])
+        for package, folder in FOLDERS.items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(found)
+
+
+def test_a_folder_of_a_package_is_not_imported_by_its_bare_name():
+    banned = PYPROJECT["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]
+    assert banned.keys() == set(FOLDERS.values()) - {"finelake"}
 
 
 @pytest.mark.parametrize(

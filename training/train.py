@@ -313,7 +313,7 @@ def _launch(run_name: str, ranks: int) -> None:
         with tempfile.TemporaryDirectory(prefix="finelake-") as folder:  # which only this user can enter
             launch = elastic_launch(_on_this_machine(run_name, ranks, folder), sys.executable)
             with _inherited({STORE: f"{folder}/ranks"}):
-                launch("-m", "finelake.training.train", run_name)
+                launch("-P", "-m", "finelake.training.train", run_name)
     except SignalException:  # the ranks are ended by now
         raise KeyboardInterrupt from None
     except ChildFailedError as error:

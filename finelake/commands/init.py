@@ -5,7 +5,7 @@ Nothing that is already there is overwritten.
 
 import argparse
 import subprocess
-import sys
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from finelake.lake.errors import UserError
 
 EXAMPLE = "  finelake init complaints"
 NEEDS_PROJECT = False
-# Named *.in: DVC would run every dvc.yaml below a project.
+# Not under their own names: DVC takes every dvc.yaml below a project for its own. params.yaml makes the project whole.
 FILES = {
-    "params.yaml.in": "params.yaml",
-    "dvc.yaml.in": "dvc.yaml",
-    "gitignore.in": ".gitignore",
-    "check.sql.in": "quality/texts_are_long_enough.sql",
+    "dvc.yaml": "dvc.yaml.in",
+    ".gitignore": "gitignore.in",
+    "quality/texts_are_long_enough.sql": "check.sql.in",
+    "params.yaml": "params.yaml.in",
 }
 NEXT = """Next:
   1. put files under {folder}/data, or name your database in {folder}/params.yaml (section `sources`)
@@ -33,18 +33,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     folder: Path = options.folder
+    start(folder, {path: template(name) for path, name in FILES.items()})
+    print(f"{folder} is a Finelake project now.\n{NEXT.format(folder=folder)}")
+
+
+def template(name: str) -> str:
+    """The text of a file in templates/, for projects of this version."""
+    text = (resources.files("finelake") / "templates" / name).read_text(encoding="utf-8")
+    return text.replace("@VERSION@", __version__)
+
+
+def start(folder: Path, files: Mapping[str, str]) -> None:
+    """Make `folder` a project with these files: path -> text, written in this order. UserError where one exists."""
     refuse_bytes("the folder", str(folder.absolute()))
-    for target in FILES.values():
-        if (folder / target).exists():
-            raise UserError(f"{folder / target} already exists; choose another folder or remove that file")
+    for path in files:
+        if (folder / path).exists():
+            raise UserError(f"{folder / path} already exists; choose another folder or remove that file")
     for name in ("data", "quality"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    templates = resources.files("finelake") / "templates"
-    for template, target in FILES.items():
-        text = (templates / template).read_text(encoding="utf-8").replace("@VERSION@", __version__)
-        (folder / target).write_text(text, encoding="utf-8")
     init_dvc(folder)
-    print(f"{folder} is a Finelake project now.\n{NEXT.format(folder=folder)}")
+    for path, text in files.items():
+        (folder / path).write_text(text, encoding="utf-8")
 
 
 def init_dvc(folder: Path) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finelake.commands.verify import pinned_manifests
 from finelake.lake.config.params import load, parse
 from finelake.lake.config.project import PARAMS, Settings, settings, write_atomically
 from finelake.lake.config.stages import DATA
@@ -18,6 +17,7 @@ from finelake.lake.errors import UserError, did_you_mean
 from finelake.lake.output import replacing
 from finelake.lake.quality import checks as quality
 from finelake.lake.quality.checks import Check, Result
+from finelake.lake.tables.lockfile import pinned_manifests, work_tree
 from finelake.lake.tables.revisions import manifests_at
 from finelake.lake.tables.snapshots import manifests
 from finelake.output import quality_report as report
@@ -70,7 +70,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _manifests(root: Path) -> quality.Manifests:
     """The manifests of the work tree. UserError where one is missing: its tables would be skipped silently."""
-    missing = [path for path in pinned_manifests(root) if not (root / path).exists()]
+    missing = [path for _, path, _ in pinned_manifests(work_tree(root)) if not (root / path).exists()]
     if missing:
         raise UserError(f"{', '.join(missing)} is missing, so its tables cannot be checked; run `finelake repro`")
     return manifests(root)

@@ -21,6 +21,7 @@ from finelake.lake.config import stages
 from finelake.lake.config.params import load
 from finelake.lake.config.project import Settings, settings
 from finelake.lake.errors import UserError
+from finelake.lake.tables.lockfile import DVC
 from finelake.lake.tables.snapshots import FOLDER, AlteredManifest, OtherFormat, manifest_files
 
 STAGE_FILE = "dvc.yaml"
@@ -106,7 +107,7 @@ def _run_dvc(root: Path, arguments: list[str], configured: Settings) -> None:
 
     started = time.monotonic()
     with shared_jvm(configured.master, configured.memory, root / LOG) as variables:
-        command = [sys.executable, "-m", "dvc", *arguments]
+        command = [*DVC, *arguments]
         code = subprocess.run(command, cwd=root, env=environment() | variables).returncode
     _refresh_lock(root)
     _print_timings(timings.read(root), time.monotonic() - started)
@@ -120,7 +121,7 @@ def _run_dvc(root: Path, arguments: list[str], configured: Settings) -> None:
 def up_to_date(root: Path, targets: list[str]) -> bool:
     """Whether `dvc repro` would run nothing."""
     # Without --with-deps, DVC checks only the targets and not the stages that they depend on.
-    command = [sys.executable, "-m", "dvc", "status", "--quiet", *(["--with-deps", *targets] if targets else [])]
+    command = [*DVC, "status", "--quiet", *(["--with-deps", *targets] if targets else [])]
     return subprocess.run(command, cwd=root, env=environment(), capture_output=True).returncode == 0
 
 

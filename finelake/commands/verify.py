@@ -8,8 +8,8 @@ from pathlib import Path
 
 from finelake.lake.config.project import settings
 from finelake.lake.errors import UserError
-from finelake.lake.tables.lockfile import digest, outputs, work_tree
-from finelake.lake.tables.snapshots import FOLDER, Table, expired, manifests, problems
+from finelake.lake.tables.lockfile import digest, pinned_manifests, work_tree
+from finelake.lake.tables.snapshots import Table, expired, manifests, problems
 
 EXAMPLE = "  finelake verify\n  finelake verify --deep"
 
@@ -43,7 +43,7 @@ def describe(root: Path, lake: str) -> None:
 
 def check_manifests(root: Path) -> None:
     """UserError naming every manifest that dvc.lock pins and that is missing or differs."""
-    pinned = pinned_manifests(root)
+    pinned = {path: md5 for _, path, md5 in pinned_manifests(work_tree(root))}
     wrong = [f"{path} is missing" for path in pinned if not (root / path).exists()]
     present = [path for path in pinned if (root / path).exists()]
     other = [path for path in present if digest(root / path) != pinned[path]]
@@ -53,12 +53,6 @@ def check_manifests(root: Path) -> None:
             f"{'; '.join(wrong)}: it was lost or altered, or its stage was run by hand; `finelake repro` makes "
             "manifests and dvc.lock consistent again"
         )
-
-
-def pinned_manifests(root: Path) -> dict[str, str]:
-    """Path -> MD5 of every manifest that dvc.lock pins."""
-    pinned = {path: md5 for entry in work_tree(root).values() for path, md5 in outputs(entry).items()}
-    return {path: md5 for path, md5 in pinned.items() if path.startswith(f"{FOLDER}/")}
 
 
 def broken_stages(root: Path, lake: str, deep: bool = False) -> dict[str, list[str]]:

@@ -3,27 +3,16 @@
 import json
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
+
 from finelake.lake.config.project import settings
+from finelake.lake.config.stages import DATA
 from finelake.lake.errors import UserError
-from finelake.lake.query.duck import connect
+from finelake.lake.query.duck import connect, views
 from finelake.output.table import printable
 
-ROWS = """
-    select stage, kept, rejected from (
-        select 1 as position, 'ingest' as stage, (select count(*) from ingest.records) as kept,
-               (select count(*) from ingest.rejects) as rejected
-        union all select 2, 'clean', (select count(*) from clean.records), (select count(*) from clean.rejects)
-        union all select 3, 'dedup', (select count(*) from dedup.records), (select count(*) from dedup.rejects)
-        union all select 4, 'mask', (select count(*) from mask.records),
-               (select count(*) from mask.rejects
-                where reason = 'personal_data' and not regexp_matches(detail, '^(label|annotator): '))
-        union all select 5, 'split', (select count(*) from split.records), (select count(*) from split.rejects)
-    ) order by position"""
-REJECTS = """
-    select stage || ': ' || reason as why, count(*) as rows from (
-        from ingest.rejects union all from clean.rejects union all from dedup.rejects union all from mask.rejects
-        union all from annotate.rejects union all from split.rejects
-    ) group by all order by rows desc, why"""
+# Where a stage rejects annotations beside records: which of its rejects are records.
+OF_RECORDS = {"mask": "reason = 'personal_data' and not regexp_matches(detail, '^(label|annotator): ')"}
 MASKED = "select kind, sum(count)::bigint as masked from mask.counts group by all order by masked desc, kind"
 AGREEMENT = "select layer, units, round(kappa, 3) as kappa, gate, passed from annotate.agreement order by layer"
 DECIDED = "select layer, decided_by, count(*) as labels from annotate.gold group by all order by all"
@@ -36,10 +25,12 @@ def print_summary(root: Path) -> None:
     """Print the counts of the tables and the scores of the models, and where to look further."""
     connection = connect(root, settings(root).lake)
     print()
-    _print("Records by stage (kept, rejected)", connection.sql(ROWS).fetchall())
+    tables = views(connection)
+    through = [stage for stage in DATA if {(stage, "records"), (stage, "rejects")} <= tables]
+    _print("Records by stage (kept, rejected)", [_outcome(connection, stage) for stage in through])
     _print(
         "Rejected, by reason (record_gone: annotations of records that were rejected before)",
-        connection.sql(REJECTS).fetchall(),
+        _reasons(connection, [stage for stage in DATA if (stage, "rejects") in tables]),
     )
     _print("Masked personal data, by kind", connection.sql(MASKED).fetchall())
     _print("Agreement of annotators (layer, units, kappa, gate, passed)", connection.sql(AGREEMENT).fetchall())
@@ -48,11 +39,25 @@ def print_summary(root: Path) -> None:
     for path in sorted((root / "metrics").glob("*/evaluate.json")):
         _print(f"Scores of {path.parent.name} on test", _scores(path))
     reports = sorted(str(path.relative_to(root)) for path in (root / "reports").glob("*.html"))
-    print("Where to look")
+    print(f"Where to look, in {root}")
     print(f"  reports       {', '.join(reports)}")
     print('  any table     finelake sql "from split.report"      (DuckDB; `finelake sql "show all tables"`)')
     print("  metrics       dvc metrics show, dvc plots show")
     print("  what trained  snapshots/*.json pin every table; dvc.lock pins them, the code and the parameters")
+
+
+def _outcome(connection: DuckDBPyConnection, stage: str) -> tuple:
+    """The stage, how many records it kept and how many it rejected."""
+    kept = f"(select count(*) from {stage}.records)"
+    rejected = f"(select count(*) from {stage}.rejects where {OF_RECORDS.get(stage, 'true')})"
+    return (stage, *connection.sql(f"select {kept}, {rejected}").fetchall()[0])
+
+
+def _reasons(connection: DuckDBPyConnection, stages: list[str]) -> list[tuple]:
+    """(stage: reason, rows), the most frequent first."""
+    rejects = " union all ".join(f"from {stage}.rejects" for stage in stages)
+    counted = f"select stage || ': ' || reason as why, count(*) as rows from ({rejects}) group by all"
+    return connection.sql(f"{counted} order by rows desc, why").fetchall()
 
 
 def _print(title: str, rows: list[tuple]) -> None:

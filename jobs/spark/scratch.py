@@ -33,6 +33,7 @@ class Scratch:
     def environment(self) -> dict[str, str]:
         """The variables that make a JVM and its Python workers write here.
 
+        The workers import nothing from the current folder: a project may hold modules of any name.
         SPARK_EXECUTOR_DIRS takes precedence over SPARK_LOCAL_DIRS and spark.local.dir, and no cluster passes it to
         executors. Spark splits it at colons, which an absolute path may hold and the relative one does not.
         """
@@ -44,6 +45,7 @@ class Scratch:
             "SPARK_EXECUTOR_DIRS": folder,
             "SPARK_SUBMIT_OPTS": " ".join(filter(None, options)),
             "TMPDIR": str(self.folder.resolve()),
+            "PYTHONSAFEPATH": "1",
         }
 
 

@@ -35,14 +35,20 @@ def current_folder() -> Path:
 
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` that holds params.yaml. UserError when there is none."""
+    root = project_around(start)
+    if root is None:
+        where = os.path.realpath(start)
+        raise UserError(
+            f"{where} is in no Finelake project (no {PARAMS} in it or above); make one with `finelake init DIR`"
+        )
+    refuse_bytes("the project's folder", str(root))
+    return root
+
+
+def project_around(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that holds params.yaml; None where none does."""
     start = Path(os.path.realpath(start))
-    for folder in (start, *start.parents):
-        if (folder / PARAMS).is_file():
-            refuse_bytes("the project's folder", str(folder))
-            return folder
-    raise UserError(
-        f"{start} is in no Finelake project (no {PARAMS} in it or above); make one with `finelake init DIR`"
-    )
+    return next((folder for folder in (start, *start.parents) if (folder / PARAMS).is_file()), None)
 
 
 def refuse_bytes(what: str, path: str) -> None:

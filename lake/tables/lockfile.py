@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import yaml
 
 from finelake.lake.config.project import read_file
 from finelake.lake.errors import UserError
+from finelake.lake.tables.snapshots import FOLDER
 
 LOCK = "dvc.lock"
+DVC = (sys.executable, "-P", "-m", "dvc")  # without -P, modules of the current folder would be imported in its place
 
 
 def work_tree(root: Path) -> dict[str, Any]:
@@ -39,6 +41,14 @@ def parse(text: str | bytes, where: str) -> dict[str, Any]:
 def outputs(entry: Mapping[str, Any]) -> dict[str, str]:
     """path -> MD5 of a stage's outputs."""
     return {str(out["path"]): str(out["md5"]) for out in entry.get("outs") or [] if "md5" in out}
+
+
+def pinned_manifests(stages: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(stage, path, MD5) of each manifest that dvc.lock's `stages` pin."""
+    for stage, entry in stages.items():
+        for path, md5 in outputs(entry).items():
+            if path.startswith(f"{FOLDER}/"):
+                yield stage, path, md5
 
 
 def is_current(stages: Mapping[str, Any], stage: str) -> bool:
@@ -75,7 +85,7 @@ def _is(path: Path, pinned: str) -> bool:
 def _ignored(folder: Path) -> set[str]:
     """The files below a folder that `dvc check-ignore` lists."""
     files = [str(file) for file in folder.rglob("*") if file.is_file()]
-    command = [sys.executable, "-m", "dvc", "check-ignore", "--stdin"]
+    command = [*DVC, "check-ignore", "--stdin"]
     done = subprocess.run(command, cwd=folder, input="\n".join(files) + "\n\n", capture_output=True, text=True)
     return {*done.stdout.splitlines()}
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from finelake.lake.errors import UserError
-from finelake.lake.tables.lockfile import LOCK, digest, outputs, parse, work_tree
-from finelake.lake.tables.snapshots import FOLDER, OtherFormat, Table, parse_manifest
+from finelake.lake.tables.lockfile import LOCK, digest, outputs, parse, pinned_manifests, work_tree
+from finelake.lake.tables.snapshots import OtherFormat, Table, parse_manifest
 
 EXPERIMENTS = "refs/exps/"
 REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
@@ -33,11 +33,10 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
     UserError for an unknown revision, a manifest that DVC's cache lacks, and a project outside Git; its subclass
     NothingPinned for a revision without dvc.lock.
     """
-    pinned = {}
-    for stage, entry in lock(root, rev).items():
-        for path, md5 in outputs(entry).items():
-            if path.startswith(f"{FOLDER}/"):
-                pinned[stage] = parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
+    pinned = {
+        stage: parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
+        for stage, path, md5 in pinned_manifests(lock(root, rev))
+    }
     return dict(sorted(pinned.items()))
 
 
@@ -47,13 +46,12 @@ def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
     UserError for such a manifest that neither DVC's cache nor Git's HEAD holds.
     """
     pinned: dict[str, dict[str, Table]] = {}
-    for stage, entry in work_tree(root).items():
-        for path, md5 in outputs(entry).items():
-            here = root / path
-            if path.startswith(f"{FOLDER}/") and not (here.is_file() and digest(here) == md5):
-                text = _last(root, path, md5)
-                with contextlib.suppress(OtherFormat):
-                    pinned |= {stage: parse_manifest(text, path, stage)} if text else {}
+    for stage, path, md5 in pinned_manifests(work_tree(root)):
+        here = root / path
+        if not (here.is_file() and digest(here) == md5):
+            text = _last(root, path, md5)
+            with contextlib.suppress(OtherFormat):
+                pinned |= {stage: parse_manifest(text, path, stage)} if text else {}
     return pinned
 
 

@@ -103,7 +103,7 @@ def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, proje
         (("pull", "notse"), "did you mean sources.notes?"),
         (("history", "clean.records"), "the lake holds no table clean.records; expected one of: none yet"),
         (("repair", "clean"), "clean has no broken table"),
-        (("demo",), "run `finelake demo` in Finelake's own repository"),
+        (("demo",), "; name a folder outside it"),
         (("sql", "select * from clean.records"), "the query failed"),
     ],
 )

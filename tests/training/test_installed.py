@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, and projects whose folders are called as Finelake's are."""
+"""The wheel in an environment of its own: the demo, and projects whose folders are called as Finelake's are."""
 
 import os
 import shutil
@@ -12,10 +12,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from finelake.jobs.spark import jars
+from tests import small
+from tests.layout import FOLDERS, ROOT
 from tests.training.test_stages import RUN, entry, project  # noqa: F401
 
-REPOSITORY = Path(__file__).parents[2]
-SOURCES = ("finelake", "text", "lake", "jobs", "training", "demo", "pyproject.toml", "README.md")
+DEMO = """
+from finelake.commands import demo
+from finelake.demo.generate import generate
+generate(demo.project(None) / demo.BANK, records=1000)
+"""
 NOT_OURS = "raise SystemExit(\"a module of the user's was imported instead of Finelake's\")\n"
 
 
@@ -23,12 +29,10 @@ NOT_OURS = "raise SystemExit(\"a module of the user's was imported instead of Fi
 def built(tmp_path_factory) -> Path:
     """The folder of a wheel and a source distribution, built from a copy of the sources."""
     copy = tmp_path_factory.mktemp("sources")
-    for name in SOURCES:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
+    for folder in FOLDERS.values():
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, copy / name)
     subprocess.run([sys.executable, "-m", "build", "--no-isolation", "."], cwd=copy, check=True, capture_output=True)
     return copy / "dist"
 
@@ -44,24 +48,33 @@ def finelake(built, tmp_path_factory) -> Path:
     # The required packages of this environment; without its own .pth files, so without this checkout.
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "required.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (folder / "share").mkdir()
+    (folder / "share" / "finelake").symlink_to(jars.FOLDER.parent)
     return folder / "bin" / "finelake"
 
 
-@pytest.fixture
-def hostile(project) -> Path:  # noqa: F811
-    """A project with packages and modules that are called as Finelake's are."""
-    for name in ("jobs", "training", "text", "demo"):
-        (project / name).mkdir()
-        (project / name / "__init__.py").write_text(NOT_OURS)
-    for name in ("lake.py", "loader.py", "cli.py"):
-        (project / name).write_text(NOT_OURS)
-    return project
+def occupy(folder: Path) -> Path:
+    """Write packages and modules into a folder that are called as Finelake's, and those of what it starts, are."""
+    for name in (*FOLDERS.values(), "dvc", "pyspark", "torch", "yaml"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(NOT_OURS)
+    for name in ("loader.py", "cli.py"):
+        (folder / name).write_text(NOT_OURS)
+    return folder
 
 
-def run(program: Path, folder: Path, *arguments: str, **variables: str) -> str:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([program, *arguments], cwd=folder, env=kept | variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def run(program: Path, folder: Path, *arguments: str, code: int = 0, **variables: str) -> str:
+    """Run a program of the environment in a folder; its whole output."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYSPARK_PYTHON")}
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=folder,
+        env=kept | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == code, done.stdout
     return done.stdout
 
 
@@ -71,10 +84,11 @@ def test_the_wheel_holds_one_top_level_package_with_all_its_files(built):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in names} == {"finelake"}
     expected = set()
-    for folder in ("finelake", "text", "lake", "jobs", "training", "demo"):
-        found = (path for path in (REPOSITORY / folder).rglob("*") if path.suffix in (".py", ".sql", ".html", ".in"))
-        prefix = "" if folder == "finelake" else "finelake/"
-        expected |= {prefix + path.relative_to(REPOSITORY).as_posix() for path in found}
+    for package, folder in FOLDERS.items():
+        found = (path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sql", ".html", ".in"))
+        expected |= {f"{package.replace('.', '/')}/{path.relative_to(ROOT / folder).as_posix()}" for path in found}
+    own = ["params.yaml", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("quality/*.sql"))]
+    expected |= {f"finelake/demo/project/{path}" for path in own}
     assert names == expected
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
@@ -86,15 +100,47 @@ def test_the_wheel_holds_one_top_level_package_with_all_its_files(built):
 
 
 @pytest.mark.slow
-def test_an_installed_finelake_imports_nothing_of_a_project_whose_folders_have_its_names(finelake, hostile):
-    where = [finelake.with_name("python"), "-c", "import finelake.jobs; print(finelake.jobs.__file__)"]
-    module = subprocess.run(where, cwd=hostile.parent, capture_output=True, text=True, check=True).stdout
-    assert Path(module.strip()).is_relative_to(finelake.parents[1])
-
-    run(finelake, hostile, "init", ".")
-    params = yaml.safe_load((hostile / "params.yaml").read_text())
-    (hostile / "params.yaml").write_text(yaml.safe_dump(params | {"runs": {"tiny": entry(RUN)}}))
-    counted = run(finelake, hostile, "sql", "--format", "csv", "select count(*) as n from split.records")
+def test_an_installed_finelake_imports_nothing_of_a_project_whose_folders_have_its_names(finelake, project):  # noqa: F811
+    occupy(project)
+    run(finelake, project, "init", ".")
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    (project / "params.yaml").write_text(yaml.safe_dump(params | {"runs": {"tiny": entry(RUN)}}))
+    counted = run(finelake, project, "sql", "--format", "csv", "select count(*) as n from split.records")
     assert counted.splitlines() == ["n", "100"]
-    run(finelake, hostile, "run", "train@tiny", FINELAKE_RANKS="2")
-    assert (hostile / "models" / "tiny" / "model" / "head.safetensors").exists()
+    run(finelake, project, "run", "train@tiny", FINELAKE_RANKS="2")
+    assert (project / "models" / "tiny" / "model" / "head.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_nor_do_dvc_and_the_workers_of_spark_that_it_starts(finelake, tmp_path):
+    made = occupy(small.make(tmp_path / "project"))
+    run(finelake, made, "repro", "clean", FINELAKE_MEMORY="600m", JAVA_TOOL_OPTIONS=small.QUICK_JAVA)
+    assert small.manifests(made).keys() == {"ingest.json", "clean.json"}
+
+
+@pytest.mark.slow
+def test_in_a_checkout_the_installed_finelake_runs_and_a_mixture_is_refused(finelake, tmp_path):
+    """As in the repository: `finelake/` lies in the current folder, and the other packages beside it."""
+    for folder in FOLDERS.values():
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    assert run(finelake, tmp_path, "--version") == run(finelake, ROOT.parent, "--version")
+    python = finelake.with_name("python")
+    said = run(python, tmp_path, "-m", "finelake.training.train", "tiny", code=1)
+    installed = run(python, tmp_path, "-P", "-c", "import finelake; print(*finelake.__path__)").strip()
+    assert (
+        f"{tmp_path / 'finelake'} is a checkout's part of Finelake and hides the one in {Path(installed).parent}"
+        in said
+    )
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_demo_is_written_and_generated_without_a_checkout(finelake, tmp_path):
+    python = finelake.with_name("python")
+    run(python, tmp_path, "-P", "-c", DEMO)
+    demo = tmp_path / "finelake-demo"
+    assert (demo / "data" / "bank" / "bank.db").exists()
+    assert (demo / "params.yaml").read_text().endswith((ROOT / "params.yaml").read_text())
+    assert "applications_have_amounts" in run(finelake, demo, "quality", "--list")
+    stages = run(python, demo, "-P", "-m", "dvc", "stage", "list", "--name-only").split()
+    assert stages[0] == "ingest" and stages[-1] == "evaluate@answer"

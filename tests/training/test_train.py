@@ -406,7 +406,7 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
 def test_ranks_that_fail_are_reported_in_one_line(tmp_path, monkeypatch, capfd):
     from finelake.training import train as trainer
 
-    for name, value in {**ENVIRONMENT, "PYTHONPATH": str(HERE.parents[1])}.items():
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)

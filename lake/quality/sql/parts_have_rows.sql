@@ -1,6 +1,6 @@
 -- Train, validation and test have rows.
 -- table: split.records
--- values: {parts: [train, validation, test]}
+-- lists: parts
 with
 parts as (select unnest($parts) as split),
 failing as (select split from parts anti join this using (split))

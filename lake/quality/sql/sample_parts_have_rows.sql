@@ -1,6 +1,6 @@
 -- Train, validation and test have samples.
 -- table: tokenize@*.samples
--- values: {parts: [train, validation, test]}
+-- lists: parts
 with
 parts as (select unnest($parts) as part),
 failing as (select part from parts anti join this using (part))

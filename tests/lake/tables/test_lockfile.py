@@ -17,6 +17,15 @@ def test_a_stage_is_current_when_it_read_what_was_written_last(read, current):
     assert not lockfile.is_current({"dedup": made}, "mask")
 
 
+def test_manifests_are_distinguished_from_other_outputs():
+    stages = {
+        "quality": {"outs": [{"path": "reports/quality.txt", "md5": "1"}]},
+        "tokenize@a": {"outs": [{"path": "snapshots/tokenize-a.json", "md5": "2"}]},
+        "mine": {"deps": [{"path": "snapshots/split.json", "md5": "3"}]},
+    }
+    assert list(lockfile.pinned_manifests(stages)) == [("tokenize@a", "snapshots/tokenize-a.json", "2")]
+
+
 @pytest.fixture
 def outputs(tmp_path):
     """A project in which DVC pins a folder of files and a file."""
