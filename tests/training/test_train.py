@@ -234,7 +234,8 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
     """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
-    from finelake.training.data.loader import COLUMNS, collate
+    from finelake.training.data.batch import collate
+    from finelake.training.data.loader import COLUMNS
     from finelake.training.models import model as models
 
     lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)

@@ -27,7 +27,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Pretrained
 from finelake.lake.config.project import publish_folder, write_atomically
 from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
-from finelake.training.data.loader import IGNORED, Batch
+from finelake.training.data.batch import IGNORED, Batch
 
 # PEFT 0.21 asks transformers 5 for an attribute by its older name.
 warnings.filterwarnings("ignore", category=FutureWarning, message="`is_gradient_checkpointing`")

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
-from finelake.training.data.loader import Batch
+from finelake.training.data.batch import Batch
 from finelake.training.models import model as models
 
 BASE = Base(kind="folder", name="base")
