@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -364,6 +366,17 @@ def test_a_mix_is_trained_as_planned(tmp_path, encoder):
 
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, encoder, undisturbed):
     folder = fit(project(tmp_path), encoder, gradient_checkpointing=True)
+    assert largest_difference(folder, undisturbed) < 1e-5
+
+
+def test_compiled_layers_train_as_plain_ones(tmp_path, encoder, undisturbed, monkeypatch):
+    from finelake.training.loop import engine
+
+    # The compiler's own backend takes minutes on a CPU; what it compiles is traced the same for each backend.
+    compiled = Mock(wraps=partial(engine.compile_regions_deepspeed, backend="aot_eager"))
+    monkeypatch.setattr(engine, "compile_regions_deepspeed", compiled)
+    folder = fit(project(tmp_path), encoder, compile="always")
+    assert compiled.call_count == 1
     assert largest_difference(folder, undisturbed) < 1e-5
 
 
