@@ -29,7 +29,8 @@ from finelake.lake.config.project import PARAMS, Settings, flush
 from finelake.lake.config.runs import Run, parse_run
 from finelake.lake.errors import UserError, exit_code
 from finelake.lake.tables.lockfile import check_output
-from finelake.training.data.loader import Batch, Loader, Mix, scan
+from finelake.training.data.batch import Batch
+from finelake.training.data.loader import Loader, Mix, scan
 from finelake.training.data.samples import Part, count_labels, open_samples, record_ids
 from finelake.training.loop.checkpoints import (
     State,

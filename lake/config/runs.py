@@ -102,7 +102,7 @@ class Train:
     zero_stage: Literal[0, 1, 2, 3] = 0  # spread over ranks: nothing, optimiser, gradients too, parameters too
     offload: bool = False  # zero_stage above 0: optimiser (stage 3: parameters too) in the CPU's memory
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it, else fp32
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"  # auto: sdpa
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flex_attention"] = "auto"  # auto: sdpa
     gradient_checkpointing: bool = False  # less memory, a forward pass more
     compile: Literal["auto", "always", "never"] = "auto"  # torch.compile; auto: on a GPU, below zero_stage 3
     save_steps: int = 100  # optimiser steps between checkpoints within an epoch

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -234,7 +236,8 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
     """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
-    from finelake.training.data.loader import COLUMNS, collate
+    from finelake.training.data.batch import collate
+    from finelake.training.data.loader import COLUMNS
     from finelake.training.models import model as models
 
     lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)
@@ -363,6 +366,17 @@ def test_a_mix_is_trained_as_planned(tmp_path, encoder):
 
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path, encoder, undisturbed):
     folder = fit(project(tmp_path), encoder, gradient_checkpointing=True)
+    assert largest_difference(folder, undisturbed) < 1e-5
+
+
+def test_compiled_layers_train_as_plain_ones(tmp_path, encoder, undisturbed, monkeypatch):
+    from finelake.training.loop import engine
+
+    # The compiler's own backend takes minutes on a CPU; what it compiles is traced the same for each backend.
+    compiled = Mock(wraps=partial(engine.compile_regions_deepspeed, backend="aot_eager"))
+    monkeypatch.setattr(engine, "compile_regions_deepspeed", compiled)
+    folder = fit(project(tmp_path), encoder, compile="always")
+    assert compiled.call_count == 1
     assert largest_difference(folder, undisturbed) < 1e-5
 
 

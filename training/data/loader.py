@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
-import torch
 from pyarrow.filesystem import FileSystem
 
 from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.training.data import plan
+from finelake.training.data.batch import NUMBER, Batch, Rows, collate
 from finelake.training.data.samples import Part, count_rows
 
 # Petastorm 0.12.1 uses pyarrow's older interface, and says so at each call.
@@ -31,42 +31,7 @@ from petastorm.workers_pool import EmptyResultError  # noqa: E402
 from petastorm.workers_pool.dummy_pool import DummyPool  # noqa: E402
 
 COLUMNS = ("input_ids", "labels", "segments", "length")
-NUMBER = "number"  # column added while reading: the sample's number in its part
 AHEAD = 4  # steps prepared in advance
-IGNORED = -100  # label of a position without loss
-
-Rows = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A micro-batch, its columns cut to the longest sample."""
-
-    input_ids: torch.Tensor  # int64 [samples, tokens]
-    labels: torch.Tensor  # int64 [samples] classes or [samples, tokens] next-token targets
-    segments: torch.Tensor  # int64 [samples, tokens]; 1, 2, … for each packed text, 0 = padding
-    targets: int  # how many labels count for the loss
-    tokens: int  # real tokens
-    numbers: tuple[int, ...] = ()  # of the samples in their part, see samples.record_ids()
-
-    def to(self, device: torch.device | str) -> "Batch":
-        ids, labels, segments = (tensor.to(device) for tensor in (self.input_ids, self.labels, self.segments))
-        return Batch(ids, labels, segments, self.targets, self.tokens, self.numbers)
-
-
-def collate(rows: Rows) -> Batch:
-    """Rows (arrays of equal first axis) as a Batch."""
-    width = max(int(rows["length"].max()), 1)
-    ids, labels, segments = (rows[name][:, :width].astype(np.int64) for name in ("input_ids", "labels", "segments"))
-    if rows["labels"].shape[1] == 1:
-        labels = labels[:, 0]
-    else:
-        # Position t is predicted from t - 1: never across the border of two packed texts.
-        labels[:, 0] = IGNORED
-        labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    targets, tokens = int(np.count_nonzero(labels != IGNORED)), int(rows["length"].sum())
-    numbers = tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
-    return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(segments), targets, tokens, numbers)
 
 
 @dataclass(frozen=True)

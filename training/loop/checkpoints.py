@@ -32,7 +32,7 @@ KEPT = 2  # checkpoints kept: the last one, and the one before
 SOURCES = (
     "train.py",
     *("loop/checkpoints.py", "loop/engine.py", "models/model.py", "models/strategies.py"),
-    *("data/loader.py", "data/plan.py", "data/samples.py"),
+    *("data/batch.py", "data/loader.py", "data/plan.py", "data/samples.py"),
 )
 # Classes of which DeepSpeed's files hold objects: numbers with names. All others are refused as they are read.
 PLAIN = (LossScaler, DynamicLossScaler, ZeroStageEnum, fragment_address)

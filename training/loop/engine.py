@@ -8,6 +8,7 @@ from typing import Any
 import deepspeed
 import torch
 import torch.distributed as dist
+from accelerate.utils import compile_regions_deepspeed
 
 from finelake.lake.config.runs import Run
 from finelake.training.models import model as models
@@ -34,6 +35,7 @@ def start_process() -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     backend, local_rank = "nccl" if gpu else "gloo", int(os.environ.setdefault("LOCAL_RANK", "0"))
     if gpu:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add up in any order
         torch.cuda.set_device(local_rank)
     if not dist.is_initialized():
         if STORE in os.environ:
@@ -80,7 +82,9 @@ def start_engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
     if dist.get_world_size() == 1 and run.train.zero_stage == 0:
         engine.enable_backward_allreduce = False  # it would copy all gradients to add them up over one rank
     if run.train.compile == "always":
-        engine.compile()
+        # Layer by layer: equal layers share one compilation, which takes seconds where the whole model takes minutes,
+        # and masks, which depend on the data, stay outside.
+        compile_regions_deepspeed(engine.module)
     return engine
 
 

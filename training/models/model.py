@@ -27,7 +27,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, Pretrained
 from finelake.lake.config.project import publish_folder, write_atomically
 from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
-from finelake.training.data.loader import IGNORED, Batch
+from finelake.training.data.batch import IGNORED, Batch
 
 # PEFT 0.21 asks transformers 5 for an attribute by its older name.
 warnings.filterwarnings("ignore", category=FutureWarning, message="`is_gradient_checkpointing`")
@@ -82,32 +82,12 @@ class Causal(nn.Module):
         if int(batch.segments.max()) <= 1:
             # One text a row, padded on the right: causal attention alone keeps real tokens from seeing padding.
             return self.body(input_ids=batch.input_ids, use_cache=False).logits
-        return self.body(
-            input_ids=batch.input_ids,
-            attention_mask=self._mask(batch.segments),
-            position_ids=segment_positions(batch.segments),
-            use_cache=False,
-        ).logits
-
-    def _mask(self, segments: torch.Tensor) -> torch.Tensor:
-        mask = segment_mask(segments)
-        if self.body.config._attn_implementation == "sdpa":  # type: ignore[union-attr]
-            return mask
-        # Eager attention adds its mask to the scores: true and false would be 1 and 0 and hide nothing.
-        dtype = next(self.body.parameters()).dtype
-        return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
+        # From positions that restart, transformers makes the mask of each layer's kernel, sliding windows included.
+        positions = segment_positions(batch.segments)
+        return self.body(input_ids=batch.input_ids, position_ids=positions, use_cache=False).logits
 
 
 Model = Classifier | Causal
-
-
-def segment_mask(segments: torch.Tensor) -> torch.Tensor:
-    """True where a token may look: at itself and at earlier tokens of its own segment.
-
-    Returns: bool [samples, 1, tokens, tokens]
-    """
-    same = segments.unsqueeze(2) == segments.unsqueeze(1)
-    return same.tril().unsqueeze(1)
 
 
 def segment_positions(segments: torch.Tensor) -> torch.Tensor:

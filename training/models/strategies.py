@@ -118,6 +118,9 @@ def refuse(run: Run, device: Hardware) -> None:
         "attention flash_attention_2 needs a GPU and the package flash_attn; set attention: sdpa": (
             train.attention == "flash_attention_2" and not (device.gpu and device.flash)
         ),
+        "attention flex_attention needs a GPU: its kernels have no backward pass on a CPU; set attention: sdpa": (
+            train.attention == "flex_attention" and not device.gpu
+        ),
         "precision fp16 needs a GPU; set precision: fp32": train.precision == "fp16" and not device.gpu,
         "precision bf16 needs a GPU of a newer kind; set precision: fp16": train.precision == "bf16"
         and not device.bf16,

@@ -12,7 +12,7 @@ import torch
 from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.training.data import plan
-from finelake.training.data.loader import Loader, Mix, collate
+from finelake.training.data.loader import Loader, Mix
 from finelake.training.data.samples import Part, record_ids, split_parts
 from tests.training.conftest import SCHEMA, classified, sample, sharded, write_part
 
@@ -169,14 +169,6 @@ def test_an_object_that_goes_missing_is_named(part_there):
 def test_any_character_may_stand_in_a_path(tmp_path):
     part = split_parts(write_part(tmp_path / "100 %23#?", "train", sharded(classified(30), 3)))["train"]
     assert len(list(loader(part).epoch(0))) == 3
-
-
-def test_loss_never_crosses_packed_texts():
-    rows = [sample(0, [7, 8, 9, 7, 8], [7, 8, 9, 7, 8], 6, segments=[1, 1, 1, 2, 2])]
-    columns = {name: np.array([row[name] for row in rows]) for name in ("input_ids", "labels", "segments", "length")}
-    batch = collate(columns)
-    assert batch.labels.tolist() == [[-100, 8, 9, -100, 8]]
-    assert (batch.targets, batch.tokens) == (3, 5)
 
 
 def test_stopping_early_leaves_no_thread(part):

@@ -107,6 +107,11 @@ REFUSED = [
         CPU,
         "attention flash_attention_2 needs a GPU and the package flash_attn; set attention: sdpa",
     ),
+    (
+        with_values(RUN, attention="flex_attention"),
+        CPU,
+        "attention flex_attention needs a GPU: its kernels have no backward pass on a CPU; set attention: sdpa",
+    ),
     (with_values(RUN, precision="fp16"), CPU, "precision fp16 needs a GPU; set precision: fp32"),
     (with_values(RUN, precision="bf16"), OLD, "precision bf16 needs a GPU of a newer kind; set precision: fp16"),
     (
