@@ -66,4 +66,4 @@ def init_dvc(folder: Path) -> None:
     else:
         flags = [] if Path(repository.stdout.removesuffix("\n")).resolve() == folder.resolve() else ["--subdir"]
     for command in (["init", "--quiet", *flags], ["config", "--quiet", "core.analytics", "false"]):
-        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=folder, check=True)
+        subprocess.run([*DVC, *command], cwd=folder, check=True)
