@@ -168,5 +168,5 @@ def test_gold_is_closer_to_the_truth_than_the_bank_s_own_labels(tables, root):
     assert sum(corrected) >= 0.9 * len(corrected)
 
 
-def test_every_promise_of_the_split_is_kept(tables):
+def test_every_guarantee_of_the_split_is_kept(tables):
     assert tables.sql("select promise from split.report where not kept").fetchall() == []

@@ -53,7 +53,7 @@ def run(spark):
     return run
 
 
-def test_all_ways_to_a_decision(run):
+def test_every_outcome_of_adjudication(run):
     dispute = [*scenes("disputed", "x", "y"), mark("disputed", "scene", "b1", DISPUTED, role="arbitrator")]
     stuck = [*scenes("stuck", "x", "y"), mark("stuck", "scene", "b1", DISPUTED, role="arbitrator")]
     marks = [

@@ -3,7 +3,7 @@
 from finelake.commands.trace import _lines
 
 
-def test_each_step_is_told_in_its_words():
+def test_prints_each_step():
     other = {"record_id": "b", "distance": 3, "similarity": 0.9}
     told = {
         "record_id": "a",
@@ -48,7 +48,7 @@ def test_a_rejected_record_ends_with_the_reason(finelake):
     assert list(_lines(told))[-1] == "ingest             rejected: broken (x.pdf)"
 
 
-def test_an_unknown_record_is_one_sentence(finelake):
+def test_reports_an_unknown_record_in_one_sentence(finelake):
     code, out, err = finelake("trace", "123456")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "no pinned table holds a record 123456" in err

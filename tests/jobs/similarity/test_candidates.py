@@ -15,7 +15,7 @@ from finelake.text.grams import LONG, jaccard, ones
 
 
 @pytest.mark.parametrize("blocks", [3, 10, 16])
-def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
+def test_every_pair_within_the_guaranteed_distance_shares_a_bucket(blocks):
     tables = [mask % (1 << 64) for mask in masks(blocks)]
     assert len(tables) == blocks * (blocks - 1) // 2
     generator = random.Random(1)
@@ -64,7 +64,7 @@ def candidates(signed):
 
 @settings(deadline=None)
 @given(st.lists(st.text("abcd你好 ", min_size=1, max_size=40).map(lambda text: text * 7), min_size=2, max_size=8))
-def test_no_sketch_drops_what_is_alike(texts):
+def test_no_sketch_drops_similar_texts(texts):
     found = signatures(texts)
     found = found[found["digest"].notna()].reset_index(names="node")
     assume(len(found) > 1)

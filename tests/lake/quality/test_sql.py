@@ -121,7 +121,7 @@ def small(name: str) -> quality.Check:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_whole_project_passes(project, name):
+def test_a_complete_project_passes(project, name):
     asked = matching(CHECKS[name].tables, tables(project))
     assert set(asked) <= tables(project)
     for table in asked:
@@ -558,7 +558,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_what_breaks_the_law_is_found(project, name):
+def test_finds_what_breaks_the_rule(project, name):
     assert name in BROKEN, f"{name} is shipped without a case that it finds"
     table, statements, rows = BROKEN[name]
     assert table in matching(CHECKS[name].tables, tables(project))
@@ -669,7 +669,7 @@ def test_personal_data_by_kind(project, text):
         ("mask.rejects", "detail"),
     ],
 )
-def test_personal_data_are_found_wherever_text_stands(project, table, column):
+def test_personal_data_are_found_in_every_text(project, table, column):
     project.execute(f"update {table} set {column} = 'x 13812345678'")
     assert run_check(project, CHECKS["no_personal_data"], table).failing > 0
 

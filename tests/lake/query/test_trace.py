@@ -166,7 +166,7 @@ def test_a_record_is_found_by_id_beginning_and_key():
         ("tickets/T9", "no pinned table holds a record tickets/T9"),
     ],
 )
-def test_an_unknown_record_is_one_sentence(wanted, message):
+def test_reports_an_unknown_record_in_one_sentence(wanted, message):
     with pytest.raises(UserError, match=message):
         find(chain(), wanted)
 

@@ -8,7 +8,7 @@ from finelake.text.personal_data import patterns
 from finelake.text.personal_data.find import find
 
 
-def test_a_pattern_of_one_s_own_finds_what_the_recognisers_leave():
+def test_a_users_pattern_finds_what_the_recognisers_leave():
     own = {"badge": r"(?:badge|工号)\W*(?P<value>[A-Z]?\d{5,})", "word": "secret|秘密"}
     text = "badge: B12345, 工号：１２３４５６７, badge 13812345678, secret"
     found = [(text[start:end], kind) for start, end, kind in find(text, patterns=own)]
