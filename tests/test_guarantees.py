@@ -1,4 +1,4 @@
-"""What a lake promises, each promise tested by doing it: there and back, experiments at once, a full disk, repairs."""
+"""The guarantees of a lake, each tested by doing it: there and back, experiments at once, a full disk, repairs."""
 
 import os
 import shutil
@@ -108,7 +108,7 @@ def test_experiments_at_once_share_the_lake_and_keep_their_own_snapshots(finishe
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 300 kB, which root alone can mount."""
+    """A disk of 300 kB, which only root can mount."""
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("only root can mount a small disk")
     disk = tmp_path / "disk"

@@ -51,7 +51,7 @@ for number in range({COMMITS}):
 
 @pytest.fixture(scope="module")
 def spark_there(spark, object_store):
-    """The shared session, told what a session of its own finds in the environment."""
+    """The shared session, with the settings that a new session would read from the environment."""
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     hadoop.set("fs.s3a.endpoint", object_store["AWS_ENDPOINT_URL"])
     hadoop.set("fs.s3a.path.style.access", "true")

@@ -1,4 +1,4 @@
-"""Each data stage, measured against the truth that the demo company plants beside its data."""
+"""Each data stage, measured against the truth that the demo company plants next to its data."""
 
 import json
 import os
@@ -134,7 +134,7 @@ def everything(tables, root: Path):
 
 
 def test_traps_survive_the_mask(tables, root):
-    """Order numbers, amounts, dates and numbers with a wrong check digit are no personal data."""
+    """Order numbers, amounts, dates and numbers with a wrong check digit are not personal data."""
     texts = {
         (source, key): text
         for source, key, text in tables.sql("select source, source_key, text from mask.records").fetchall()

@@ -1,4 +1,4 @@
-"""The complaints API: every item once in spite of faults, and only news on the second day."""
+"""The complaints API: every item once despite faults, and only new items on the second day."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A module that is not installed is named with the extra that brings it."""
+"""A module that is not installed is reported with the extra that provides it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The shell: lines become statements, errors do not end it."""
+"""The shell: lines become statements, and an error does not end it."""
 
 import io
 
@@ -7,7 +7,7 @@ from finelake.lake.errors import UserError
 
 
 def reader(*lines: str):
-    """A stand-in for input() that gives the lines, raises those that are exceptions, and ends."""
+    """A replacement for input() that gives the lines, raises those that are exceptions, and ends."""
     rest = list(lines)
 
     def read(prompt: str) -> str:

@@ -1,4 +1,4 @@
-"""What annotators, arbitrators, committees and sources say becomes gold, or a task, or a named reject."""
+"""Annotations of annotators, arbitrators, committees and sources become gold, a review task or a named reject."""
 
 import random
 from collections import Counter

@@ -52,7 +52,7 @@ ROWS = [
     # A column on a logarithmic scale.
     *incomes("amounts", "amount", lambda index: 1.5**index),
     record("void", 3, "texts", text="\u200b \n", facts={"channel": "web"}),
-    record("number alone", 3, "texts", text=None, numbers={"n": 1.0}),
+    record("only a number", 3, "texts", text=None, numbers={"n": 1.0}),
 ]
 OUTLIERS = {"min_rows": 10, "excluded": ["code"], "log": ["amount"]}
 
@@ -163,11 +163,11 @@ def test_texts_and_facts_are_normalised(spark):
 
 
 TEXTS = [
-    ("mended", "<p>cafÃ© &amp; bar</p>"),
+    ("repaired", "<p>cafÃ© &amp; bar</p>"),
     ("lost", "\ufffd\ufffd\ufffd ok \ufffd"),
     ("lost in GBK", "锟斤拷锟斤拷 好"),
     ("little lost", "a long text in which one letter \ufffd is lost"),
-    ("tags alone", "<br><div></div>&nbsp;"),
+    ("only tags", "<br><div></div>&nbsp;"),
     ("boilerplate", "Please see ATTACHED!\n\nSent from my iPhone"),
     ("zh boilerplate", "详见附件。"),
     ("more than boilerplate", "Please see attached. My card is gone."),
@@ -185,12 +185,12 @@ def test_texts_are_repaired_or_rejected(spark):
         ("fr", "language"),
         ("lost", "mojibake"),
         ("lost in GBK", "mojibake"),
-        ("tags alone", "empty"),
+        ("only tags", "empty"),
         ("zh boilerplate", "boilerplate"),
     ]
     texts = kept(outputs, "text")
-    assert texts["mended"] == ("café & bar",)
-    assert sorted(texts) == sorted(["mended", "little lost", "more than boilerplate", "no letters", "numbers", "und"])
+    assert texts["repaired"] == ("café & bar",)
+    assert sorted(texts) == sorted(["repaired", "little lost", "more than boilerplate", "no letters", "numbers", "und"])
 
 
 def test_repair_can_be_switched_off(spark):

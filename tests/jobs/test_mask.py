@@ -305,7 +305,7 @@ def test_users_patterns_have_the_same_modes(spark):
 
 
 def test_a_users_pattern_masks_what_the_independent_check_finds():
-    """A value that no_personal_data finds and the recognisers leave: a pattern masks it, and the check passes."""
+    """A value that no_personal_data finds and the recognisers miss: a pattern masks it, and the check passes."""
     import duckdb
 
     from finelake.lake.quality import checks as quality

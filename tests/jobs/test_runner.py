@@ -1,4 +1,4 @@
-"""The runner: checked inputs, balanced rows, the manifest last of all."""
+"""The runner: checked inputs, balanced rows, the manifest last."""
 
 import datetime
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Each promise of the split, on rows made by hand and on generated ones."""
+"""Each guarantee of the split, on rows made by hand and on generated ones."""
 
 import csv
 import random

@@ -1,4 +1,4 @@
-"""What the outside world causes is one sentence that names the file; a fault of Finelake stays a traceback."""
+"""An error from outside is reported in one sentence that names the file; a fault of Finelake stays a traceback."""
 
 import errno
 import json

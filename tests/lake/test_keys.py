@@ -1,4 +1,4 @@
-"""Keys: what the lake says of them is what the stages make."""
+"""Keys: those of the lake are those that the stages make."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""A file that a person names: replaced whole, or left as it was."""
+"""A file that the user names: replaced completely, or unchanged."""
 
 import fcntl
 import os

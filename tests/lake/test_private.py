@@ -1,4 +1,4 @@
-"""DVC's databases lie where no other user can write."""
+"""DVC's databases are where no other user can write."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`finelake history`: every version, its state and who pins it."""
+"""`finelake history`: every version, its state and what pins it."""
 
 from pathlib import Path
 

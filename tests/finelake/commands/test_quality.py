@@ -45,7 +45,7 @@ def pin(root: Path, stage: str, **tables: pa.Table) -> None:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """mask.records of two rows, one source, and the five checks above alone."""
+    """mask.records of two rows, one source, and only the five checks above."""
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.sql")))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.csv").write_text("id,date,text\n1,2024-01-01,hello\n")

@@ -1,4 +1,4 @@
-"""`finelake sql`: which tables are asked and where the answer goes."""
+"""`finelake sql`: which tables it reads and where the answer goes."""
 
 import io
 import os

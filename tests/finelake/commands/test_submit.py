@@ -1,4 +1,4 @@
-"""submit: what is refused before anything is sent, what is sent, and how the manifest comes back."""
+"""submit: what is refused before anything is sent, what is sent, and how the manifest is returned."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`finelake verify` calls nothing whole that is not, and `finelake repro` nothing up to date."""
+"""`finelake verify` reports nothing as complete that is not, and `finelake repro` nothing as up to date."""
 
 import hashlib
 import json
@@ -168,7 +168,7 @@ def test_every_reader_finds_a_log_with_other_columns_than_the_files(capsys, proj
         assert "the columns in its Delta log are not those of its files" in refused(capsys, *arguments)
 
 
-# ---------------------------------------------------------------- what repro refuses before DVC is asked
+# ---------------------------------------------------------------- what repro refuses before DVC runs
 
 
 ALL = {name: {"cmd": "x"} for name in ("ingest", "clean", "dedup", "mask", "annotate", "split", "quality")}

@@ -1,4 +1,4 @@
-"""Tasks out, labels back: nothing of an annotation is lost on the way, and nothing odd is guessed at."""
+"""Tasks are exported and labels imported without loss; an unexpected export is refused."""
 
 import copy
 import json

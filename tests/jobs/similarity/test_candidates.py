@@ -1,4 +1,4 @@
-"""Which texts meet, how many at most, and that no sketch drops what is alike."""
+"""Which texts share a bucket, how many at most, and that no sketch drops similar ones."""
 
 import random
 
@@ -25,7 +25,7 @@ def test_every_pair_within_the_guaranteed_distance_shares_a_bucket(blocks):
 
 
 def texts_of(nodes, hashes, mask):
-    """Texts that their sketches tell nothing about, in the buckets of one table."""
+    """Texts whose sketches exclude nothing, in the buckets of one table."""
     size, hashes = len(hashes), np.array(hashes, np.uint64)
     plain = {"length": np.full(size, 50), "grams": np.full(size, 100), "sketch": np.zeros((size, 8), np.uint64)}
     return Candidates(np.array(nodes), hashes, **plain, bucket=(hashes & np.uint64(mask)).view(np.int64))

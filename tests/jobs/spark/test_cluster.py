@@ -1,4 +1,4 @@
-"""The settings of a cluster and the user's own Spark properties."""
+"""The settings of a cluster and the user's Spark properties."""
 
 from pathlib import Path
 

@@ -68,7 +68,7 @@ def quoted(text: str) -> str:
 
 
 def value(random: random.Random, kind: str, depth: int = 0) -> str:
-    """A value of a kind, as a person could write it."""
+    """A value of a kind, as a user could write it."""
     literal = {
         TEXT: quoted(random.choice(WORDS)),
         NUMBER: random.choice(("0", "1", "2.5", "-3", "1e308", "0.30000000000000004", "9007199254740993", "50")),

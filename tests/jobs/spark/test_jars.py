@@ -1,4 +1,4 @@
-"""No Java library is loaded, or put in place, but the one whose SHA-256 is pinned."""
+"""Only Java libraries with the pinned SHA-256 are installed and loaded."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""A session's temporary folder: nobody else can enter it, a dead one is swept, a living one never."""
+"""A session's temporary folder: nobody else can enter it, a dead one is swept, a running one never."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""One JVM serves many stage processes, also after one of them was killed."""
+"""One JVM serves many stage processes, even after one of them was killed."""
 
 import io
 import logging
@@ -92,7 +92,7 @@ def test_keys_are_in_no_setting_of_spark(monkeypatch):
 
 
 def test_one_process_may_share_a_jvm_again_and_again(tmp_path, monkeypatch):
-    """As `finelake repair` does, a stage at a time; a start that fails is reported to the stage."""
+    """As `finelake repair` does, one stage at a time; a start that fails is reported to the stage."""
     made = []
 
     def launch(conf, options):

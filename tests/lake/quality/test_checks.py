@@ -211,9 +211,9 @@ def test_failing_rows_are_counted_and_the_first_five_shown(database):
 
 
 def test_values_are_prepared_parameters_and_never_pasted(database):
-    asked = check("select record_id from this where text = $word", '-- values: {word: "\' or true --"}\n')
-    assert run_check(database, asked, "mask.records").failing == 0
-    assert run_check(database, replace(asked, values={"word": "secret 3"}), "mask.records").failing == 1
+    checked = check("select record_id from this where text = $word", '-- values: {word: "\' or true --"}\n')
+    assert run_check(database, checked, "mask.records").failing == 0
+    assert run_check(database, replace(checked, values={"word": "secret 3"}), "mask.records").failing == 1
 
 
 def test_a_table_of_the_same_stage_needs_no_prefix(database):

@@ -1,4 +1,4 @@
-"""How columns moved: each kind has its figures, and the PSI is Siddiqi's."""
+"""How columns moved: each kind has its statistics, and the PSI is Siddiqi's."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""dvc.lock is read as DVC writes it; an output that is not the one it names is found."""
+"""dvc.lock is read as DVC writes it; an output that differs from the pinned one is reported."""
 
 import subprocess
 import sys

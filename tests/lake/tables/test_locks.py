@@ -1,4 +1,4 @@
-"""What a killed writer left is swept; what a living one writes is not."""
+"""Leftovers of a killed writer are swept; data being written are not."""
 
 import signal
 import subprocess

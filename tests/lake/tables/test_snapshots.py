@@ -213,7 +213,7 @@ except snapshots.UnreadableLog as error:
 except (UserError, OSError) as error:
     print("refused", error)
 """
-    # pytest's folders are for their owner alone: another user has to get as far as the log.
+    # pytest's folders are readable only by their owner: another user must reach the log.
     above = [folder for folder in log.parents if folder.stat().st_uid == os.getuid() and folder != Path("/")]
     modes = {folder: folder.stat().st_mode for folder in above}
     try:

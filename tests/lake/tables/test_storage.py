@@ -1,4 +1,4 @@
-"""A folder and an object store answer alike; a store that cannot be reached is one sentence."""
+"""A folder and an object store behave alike; an unreachable store is reported in one sentence."""
 
 import hashlib
 import socket

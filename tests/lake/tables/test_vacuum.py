@@ -1,4 +1,4 @@
-"""Vacuum takes what nothing needs, and never what any branch, tag, experiment or work tree pins."""
+"""Vacuum frees unreferenced data, and never what any branch, tag, experiment or work tree pins."""
 
 import hashlib
 import json

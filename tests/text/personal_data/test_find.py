@@ -1,4 +1,4 @@
-"""Spans are sorted and apart, values that touch are all found, and masking a masked text changes nothing."""
+"""Spans are sorted and disjoint, values that touch are all found, and masking a masked text changes nothing."""
 
 import pytest
 from hypothesis import given, settings

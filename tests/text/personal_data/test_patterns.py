@@ -1,4 +1,4 @@
-"""The user's own kinds: what their patterns match beside the recognisers, and how long they may take."""
+"""The user's own kinds: what their patterns match in addition to the recognisers, and how long they may take."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_a_users_pattern_finds_what_the_recognisers_leave():
 
 
 def test_the_time_of_a_pattern_is_that_of_all_its_matches_in_a_text(monkeypatch):
-    """Each match takes a second of a clock that stands still otherwise; ten are within the limit, eleven are not."""
+    """Each match takes a second of an otherwise stopped clock; ten are within the limit, eleven are not."""
 
     class Matches:
         groupindex = {}
