@@ -6,7 +6,7 @@
 Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
 them once, all weights, in fp32 or bf16, one CPU thread per rank: Trainer with texts in random order and grouped by
 length, TRL's SFTTrainer in random order and packed, Finelake with one text per sample in random order and grouped by
-length, and with packs. PEER is the Python of an environment with trl, datasets and this one's packages; without it TRL is
+length, and with packs. PEER is the Python of an environment with trl, datasets and our packages; without it TRL is
 left out. Each system runs in a separate process, one after the other, in the given order and in reverse.
 All batches hold the same tokens on average. Prints tokens per second (without padding), seconds per step and the ratio
 to Trainer of as many tokens and ranks.
