@@ -1,10 +1,10 @@
-# `make demo` and `make test` are all a newcomer needs; `make` alone checks a change.
+# `make demo` and `make test` are all a newcomer needs; plain `make` checks a change.
 PYTHON ?= python3.11
 BIN := .venv/bin
 
 .PHONY: all help install lock lint docs test test-slow test-long demo clean
 
-all: lint test  ## lint and test, what `make` alone does
+all: lint test  ## lint and test, what plain `make` does
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -170,7 +170,7 @@ PURPOSE = {
     "jobs": "Spark: one module per stage",
     "training": "from pinned samples to a judged model; no Spark",
     "lake": "what a table is; neither Spark nor torch",
-    "text": "what can be done to a text; no engine, no files",
+    "text": "operations on a text; no engine, no files",
     "demo": "the generated bank",
 }
 # Layers from top to bottom; of each package x, width, and whether its rooms stand in columns, importers at the left.

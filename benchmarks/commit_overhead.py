@@ -1,10 +1,10 @@
-"""What the content hash, the SHA-256 of the files and the manifest cost beside a bare Delta write of the same rows.
+"""The cost of content hash, SHA-256 of the files and manifest, compared with a bare Delta write of the same rows.
 
     python benchmarks/commit_overhead.py [--rows 1000000] [--repeats 5]
 
 The rows look like records: ids, a text of 200 characters, maps of numbers and facts. Each way writes the same frame,
 read from Parquet, into a new table, in turns, in one session; the medians are compared. Delta gathers statistics of the
-columns unless told not to; Finelake does not, so the bare write is taken both ways.
+columns by default; Finelake does not, so the bare write is measured with and without them.
 """
 
 import argparse
@@ -43,10 +43,10 @@ def main() -> None:
         spark.stop()
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     print(f"{options.rows:,} rows, commit: {medians['finelake']:.2f} s")
-    for name, told in (("bare", "a bare Delta write"), ("plain", "the same without statistics")):
+    for name, title in (("bare", "a bare Delta write"), ("plain", "the same without statistics")):
         pairs = [ours / theirs for ours, theirs in zip(taken["finelake"], taken[name], strict=True)]
         turns = ", ".join(f"{pair:.2f}" for pair in pairs)
-        print(f"{told}: {medians[name]:.2f} s; ratio of the medians {medians['finelake'] / medians[name]:.2f}")
+        print(f"{title}: {medians[name]:.2f} s; ratio of the medians {medians['finelake'] / medians[name]:.2f}")
         print(f"ratios of the turns {turns}")
 
 

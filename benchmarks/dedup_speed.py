@@ -1,13 +1,13 @@
-"""The stage `dedup` beside MinHash libraries: processor time, memory, and what each finds, at equal thresholds.
+"""The stage `dedup` compared with MinHash libraries: processor time, memory and accuracy, at equal thresholds.
 
     python benchmarks/dedup_speed.py DATA PEERS FOLDER [--rows 100000 500000] [--systems simhash minhash rensa]
 
 DATA holds near_duplicates_mixed, PEERS is the Python of an environment for benchmarks/dedup_speed_peers.py. The texts
 are the mixed set, whose near-duplicates are known, and chains of its words in random order (Markov, first order). Ours
 is the whole stage in Spark on two cores, JVM included; a peer gets the folded texts and gives clusters. datasketch runs
-at the smallest size alone. `hashing` is our hashes alone, without Spark, which find equal texts: an index of the hashes
-of old texts could save so much at most. Precision, recall and F1 are those of the pairs of the mixed set, before the
-rule that removes a text only for one that it resembles: peers have none.
+only at the smallest size. `hashing` is only our hashes, without Spark, which find equal texts: an index of the hashes
+of old texts could save at most that. Precision, recall and F1 are those of the pairs of the mixed set, before the
+rule that removes a text only in favour of a similar one: peers have none.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def measure(system: str, peers: str, source: Path, known: Known) -> dict[str, fl
 
 
 def hashing(source: str, target: str) -> None:
-    """The equal texts, by our hashes alone."""
+    """The equal texts, by only our hashes."""
     from finelake.jobs.similarity.signatures import signatures
 
     texts = pd.read_parquet(source)["text"]

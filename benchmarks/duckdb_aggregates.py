@@ -1,11 +1,11 @@
-"""Aggregates of high cardinality over a lake table: `finelake sql`'s DuckDB beside delta-rs' DataFusion and pandas.
+"""Aggregates of high cardinality over a lake table: `finelake sql`'s DuckDB, delta-rs' DataFusion and pandas.
 
     python benchmarks/duckdb_aggregates.py FOLDER [ROWS] [MEMORY]
 
-Makes a Delta table of ROWS rows (10 million) in FOLDER, or takes the one that is there, asks each question with each
-system in a process of its own, checks that the answers are equal, and prints seconds (by the clock, and of all cores
+Makes a Delta table of ROWS rows (10 million) in FOLDER, or uses the one that is there, runs each query with each
+system in a separate process, checks that the answers are equal, and prints seconds (by the clock, and of all cores
 together) and peak memory, each also as a ratio to DuckDB under MEMORY (1GiB). The peers have no limit: delta-rs offers
-none, pandas holds the columns that the question names.
+none, pandas holds the columns that the query names.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""What it costs to compare the SHA-256 of every file that a stage reads: its share of the stage's processor time.
+"""The cost of comparing the SHA-256 of every file that a stage reads: its share of the stage's processor time.
 
     python benchmarks/integrity.py PROJECT [--stages clean dedup mask split]
 
 PROJECT is a project whose stages ran, such as this repository after `make demo`; nothing in it is changed: each stage
-runs in a copy of the manifests on a copy of the lake. The digests of its inputs are taken in a process of their own
-that knows none of them, as a stage does; then the whole stage runs (JVM included).
+runs in a copy of the manifests on a copy of the lake. The digests of its inputs are computed in a separate process
+that knows none of them, as in a stage; then the whole stage runs (JVM included).
 """
 
 import argparse

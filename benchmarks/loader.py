@@ -1,11 +1,11 @@
-"""Tokens a second from the lake's files to torch: Finelake's loader beside three others; and a corpus above memory.
+"""Tokens per second from the lake's files to torch: Finelake's loader and three others; and a corpus above memory.
 
     python benchmarks/loader.py FOLDER [ROWS] [--peer PYTHON]
     python benchmarks/loader.py FOLDER --corpus GB
 
-Makes ROWS (200,000) samples of 128 tokens in FOLDER, one file a shard as tokenize writes them, and reads all of them
-once in batches of 32 as int64 tensors (ids, labels, segments). Each system runs in a process of its own, one after the
-other, in the given order and back again. Each shuffles over eight shards as Finelake's loader does; the others also
+Makes ROWS (200,000) samples of 128 tokens in FOLDER, one file per shard as tokenize writes them, and reads all of them
+once in batches of 32 as int64 tensors (ids, labels, segments). Each system runs in a separate process, one after the
+other, in the given order and in reverse. Each shuffles over eight shards as Finelake's loader does; the others also
 read in the order of the files, which is less work. PYTHON is an environment with `datasets` and torch; without it
 Hugging Face's loader is left out.
 
@@ -77,7 +77,7 @@ def make(folder: Path, rows: int) -> list[str]:
 
 
 def make_corpus(folder: Path, gigabytes: float) -> list[str]:
-    """A few shards that differ, and copies of them up to the size asked for."""
+    """A few shards that differ, and copies of them up to the requested size."""
     from shards import write_shard
 
     count = math.ceil(gigabytes * 1e9 / (4 * TOKENS * CORPUS_SHARD))
@@ -180,7 +180,7 @@ def read(system: str, files: list[str]) -> dict[str, float]:
 
 
 def run(system: str, folder: Path, python: str = sys.executable) -> dict[str, float]:
-    """read() in a process of its own."""
+    """read() in a separate process."""
     command = [python, __file__, str(folder), "--read", system]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return json.loads(lines[-1])

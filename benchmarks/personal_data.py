@@ -33,7 +33,7 @@ ENGLISH = {
     "PHONE_NUMBER": "phone", "CREDIT_CARD": "card", "EMAIL_ADDRESS": "email", "IP_ADDRESS": "ip", "IBAN_CODE": "iban",
     "US_SSN": "ssn", "PERSON": "name", "STREET_ADDRESS": "address", "ZIP_CODE": "address", "GPE": "address",
 }  # fmt: skip
-# Kinds whose form or check digits tell; the others are told by the words around them.
+# Kinds recognised by format or check digits; the others by the words around them.
 CHECKED = ("phone", "card", "email", "ip", "iban", "ssn", "resident_id", "credit_code")
 PRESIDIO = {name: kind for name, kind in ENGLISH.items() if kind in CHECKED}
 BARE = re.compile(r"\d{11}|\d{18}")
@@ -70,7 +70,7 @@ def compare(name: str, texts: list[str], truth: list[list[Span]], peer: str) -> 
     }
     print(f"\n{name}: {len(texts):,} texts, {sum(map(len, texts)) / len(texts):.0f} characters each")
     for system, (_, speed) in systems.items():
-        print(f"  {system:<24} {speed:>9,.0f} texts a second of processor time")
+        print(f"  {system:<24} {speed:>9,.0f} texts per second of processor time")
     kinds = {kind for spans in truth for _, _, kind in spans} - {"other"}
     for system, known in (("Finelake", kinds), ("Presidio", kinds & {*shared})):
         print(f"  {system}")
@@ -121,7 +121,7 @@ def timed(find: Callable[[str], Iterable[Span]], texts: list[str]) -> Found:
 
 
 def ask_presidio(peer: str, texts: list[str], entities: list[str]) -> Found:
-    """What Presidio finds, in a process of its own with the Python `peer`; none of `entities`: all that it knows."""
+    """What Presidio finds, in a separate process with the Python `peer`; none of `entities`: all that it knows."""
     command = [peer, str(Path(__file__).with_name("personal_data_presidio.py")), *entities]
     answer = subprocess.run(command, input=json.dumps(texts), capture_output=True, text=True, check=True).stdout
     found, speed = json.loads(answer)

@@ -4,7 +4,7 @@
 
 Tables are written with pyarrow and delta-rs, without Spark: a record of some 120 characters, three numbers and three
 facts in each of five stages, annotations of a tenth of them, samples of a third; all of it pinned by HEAD as well.
-Each measurement is a process of its own; its peak memory is the operating system's figure (ru_maxrss).
+Each measurement is a separate process; its peak memory is the operating system's figure (ru_maxrss).
 """
 
 import argparse
@@ -33,7 +33,7 @@ WORDS = [
     *("card", "account", "transfer", "limit", "fee", "branch", "statement", "salary", "loan", "rate", "refund"),
     *("卡片", "转账", "额度", "手续费", "网点", "账单", "贷款"),
 ]
-SHARED = (  # laws that both sides are asked
+SHARED = (  # rules that both sides check
     *("record_ids_are_unique", "clean_keeps_or_rejects", "langs_are_known", "times_are_plausible"),
     *("numbers_are_finite", "texts_stay_in_one_part", "no_personal_data"),
 )
@@ -85,8 +85,10 @@ def repeated(value, rows: int, kind: pa.DataType) -> pa.Array:
 
 
 def rejects(rows: pa.Table, stage: str, reason: str, detail: str | None = None) -> pa.Table:
-    told = {name: repeated(value, len(rows), pa.string()) for name, value in (("stage", stage), ("reason", reason))}
-    return add(rows.select(["record_id", "source"]), **told, detail=repeated(detail, len(rows), pa.string()))
+    constants = {
+        name: repeated(value, len(rows), pa.string()) for name, value in (("stage", stage), ("reason", reason))
+    }
+    return add(rows.select(["record_id", "source"]), **constants, detail=repeated(detail, len(rows), pa.string()))
 
 
 def stages(rows: int) -> dict[str, dict[str, pa.Table]]:
@@ -381,7 +383,7 @@ MEASURED: dict[str, Callable[[Path], None]] = {
 
 
 def measure(root: Path, name: str) -> tuple[float, float, float]:
-    """(seconds, seconds of all cores, peak MiB) of a measurement in a process of its own, without its imports."""
+    """(seconds, seconds of all cores, peak MiB) of a measurement in a separate process, without its imports."""
     command = [sys.executable, __file__, "--worker", name, "--folder", str(root)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     seconds, busy, peak = map(float, done.stdout.split())

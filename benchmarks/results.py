@@ -1,13 +1,12 @@
-"""What a run reaches: accuracy on public data sets, by method, over seeds.
+"""The scores of a run: accuracy on public data sets, by method, over seeds.
 
     python benchmarks/results.py DATA FOLDER [--seeds 3] [--only banking77/full clinc150 …] [--table]
     python benchmarks/results.py DATA FOLDER --only banking77/full --try learning_rate=2e-4 epochs=3
 
 DATA holds the folders banking77, clinc150, chineseblue and pubmedqa. Each finished (data set, method, seed) is a line
-of FOLDER/results.jsonl and is skipped when the script is started again. Where the values below have changed since, it
-is named and measured again. A run that was killed goes on from its last epoch. --table prints what is there and
-computes nothing. --try trains with other values, seed 0, prints the score on the validation part alone and keeps no
-result.
+of FOLDER/results.jsonl and is skipped when the script is started again. A result with other values than those below is
+named and measured again; a killed run resumes from its last epoch. --table prints what is there and computes nothing.
+--try trains with other values, seed 0, prints the score only on the validation part and keeps no result.
 
 The full, LoRA and prefix runs go through Finelake's own tokenize, train and evaluate code, from the 22 M encoder
 all-MiniLM-L6-v2 (English). The best epoch is chosen by accuracy on the validation part, then the test part is scored

@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py FOLDER [--records 10000 100000 1000000] [--memory 6g]
 
-FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a process of its own on one warm
+FOLDER takes a project for each size (1,000,000 records: some 8 GB). Each stage is a separate process on one warm
 JVM, as in `finelake repro`. Memory is the largest sum of resident memory of the stage's process, the JVM and its Python
-workers, and processor time the sum of theirs, looked at five times a second. Time per row compares processor time,
+workers, and processor time the sum of theirs, sampled five times per second. Time per row compares processor time,
 which other work on the machine disturbs less. Prints a table; writes it with a plot to FOLDER/scale.json, scale.png.
 """
 

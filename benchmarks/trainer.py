@@ -1,14 +1,14 @@
-"""Tokens a second of training: Finelake padded and packed beside Hugging Face's Trainer and TRL on the same texts.
+"""Tokens per second of training: Finelake padded and packed, Hugging Face's Trainer and TRL on the same texts.
 
     python benchmarks/trainer.py FOLDER [--peer PYTHON] [--records 1600] [--tokens 128 512] [--ranks 1 2] [--bf16]
         [--systems …]
 
 Makes texts of 8 tokens up to the longest in each number of TOKENS, and a small Llama, in FOLDER and trains on all of
-them once, all weights, in fp32 or bf16, one CPU thread a rank: Trainer with texts in random order and grouped by
-length, TRL's SFTTrainer in random order and packed, Finelake with one text a sample in random order and grouped by
-length, and with packs. PEER is the Python of an environment with trl and datasets beside this one's packages; without
-it TRL is left out. Each system runs in a process of its own, one after the other, in the given order and back again.
-All batches hold the same tokens on average. Prints tokens a second (padding not counted), seconds a step and the ratio
+them once, all weights, in fp32 or bf16, one CPU thread per rank: Trainer with texts in random order and grouped by
+length, TRL's SFTTrainer in random order and packed, Finelake with one text per sample in random order and grouped by
+length, and with packs. PEER is the Python of an environment with trl, datasets and our packages; without it TRL is
+left out. Each system runs in a separate process, one after the other, in the given order and in reverse.
+All batches hold the same tokens on average. Prints tokens per second (without padding), seconds per step and the ratio
 to Trainer of as many tokens and ranks.
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-BATCH = 32  # texts a step
+BATCH = 32  # texts per step
 ACCUMULATION = 2
 SYSTEMS = ("trainer", "trainer grouped", "trl", "trl packed", "padded", "padded grouped", "packed")
 
@@ -52,7 +52,7 @@ def make_base(folder: Path) -> None:
 
 
 def theirs(folder: Path, ranks: int, bf16: bool) -> dict[str, Any]:
-    """What Trainer and SFTTrainer are told alike."""
+    """The arguments that Trainer and SFTTrainer share."""
     return {
         "output_dir": str(folder / "theirs"),
         "per_device_train_batch_size": BATCH // ACCUMULATION // ranks,
@@ -75,7 +75,7 @@ def base(folder: Path) -> Any:
     return LlamaForCausalLM.from_pretrained(folder / "base", dtype=torch.float32, attn_implementation="sdpa")
 
 
-def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, told: dict[str, Any]) -> tuple[float, int]:
+def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, options: dict[str, Any]) -> tuple[float, int]:
     """Seconds of the loop and steps."""
     import torch
     from transformers import Trainer, TrainingArguments
@@ -89,14 +89,14 @@ def train_trainer(folder: Path, rows: list[list[int]], grouped: bool, told: dict
         return {name: torch.tensor(column) for name, column in columns.items()}
 
     order = "group_by_length" if grouped else "random"
-    arguments = TrainingArguments(train_sampling_strategy=order, **told)
+    arguments = TrainingArguments(train_sampling_strategy=order, **options)
     data = [{"input_ids": ids, "labels": ids, "attention_mask": [1] * len(ids)} for ids in rows]
     result = Trainer(base(folder), arguments, data_collator=collate, train_dataset=data).train()
     return result.metrics["train_runtime"], result.global_step
 
 
 def train_trl(
-    folder: Path, rows: list[list[int]], tokens: int, packed: bool, told: dict[str, Any], ranks: int
+    folder: Path, rows: list[list[int]], tokens: int, packed: bool, options: dict[str, Any], ranks: int
 ) -> tuple[float, int]:
     """Seconds of the loop and steps.
 
@@ -114,8 +114,8 @@ def train_trl(
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), **names)
     if packed:
         batch = batch_of_packs(rows, sum(map(len, rows)) / tokens)
-        told = {**told, "per_device_train_batch_size": batch // ACCUMULATION // ranks}
-    arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, **told)
+        options = {**options, "per_device_train_batch_size": batch // ACCUMULATION // ranks}
+    arguments = SFTConfig(packing=packed, packing_strategy="wrapped", max_length=tokens, **options)
     data = Dataset.from_list([{"input_ids": ids} for ids in rows])
     trainer = SFTTrainer(base(folder), args=arguments, train_dataset=data, processing_class=tokenizer)
     result = trainer.train()
@@ -187,11 +187,11 @@ def measure(folder: Path, system: str, count: int, tokens: int, ranks: int, bf16
     import torch
 
     torch.set_num_threads(1)
-    rows, told = texts(count, tokens), theirs(folder, ranks, bool(bf16))
+    rows, options = texts(count, tokens), theirs(folder, ranks, bool(bf16))
     if system.startswith("trl"):
-        seconds, steps = train_trl(folder, rows, tokens, system.endswith("packed"), told, ranks)
+        seconds, steps = train_trl(folder, rows, tokens, system.endswith("packed"), options, ranks)
     elif system.startswith("trainer"):
-        seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), told)
+        seconds, steps = train_trainer(folder, rows, system.endswith("grouped"), options)
     else:
         seconds, steps = train_ours(folder, rows, tokens, system, bool(bf16))
     return {"tokens_per_second": sum(map(len, rows)) / seconds, "step": seconds / steps}

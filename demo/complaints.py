@@ -1,4 +1,4 @@
-"""Complaints as the bank's API gives them: a feed in the order of change, in two days."""
+"""Complaints as the bank's API serves them: a feed sorted by time of change, over two days."""
 
 import json
 import random
@@ -28,11 +28,11 @@ CHANGED_SHARE = 0.02  # of the first day's complaints have changed on the second
 
 
 def story(r: random.Random, scene: str, ctx: Context, person: people.Customer) -> Message:
-    """A longer text around the point of it."""
+    """A longer text around the scene's sentence."""
     texts, aside = TEXTS[ctx.lang], Context(ctx.lang, ctx.when)
-    told = r.sample(templates(texts.COMPLAINT_STORY, False), r.choice((2, 3, 4)))
+    sentences = r.sample(templates(texts.COMPLAINT_STORY, False), r.choice((2, 3, 4)))
     first, last = templates(texts.COMPLAINT_OPENERS, False), templates(texts.COMPLAINT_CLOSERS, False)
-    lines = [r.choice(first), *told, r.choice(last)]
+    lines = [r.choice(first), *sentences, r.choice(last)]
     message = [sentence(r, line, aside) for line in lines]
     message.insert(r.randrange(1, 3), scene_sentence(r, scene, ctx, tickets.LATE_SHARE))
     if r.random() < 0.12:
@@ -45,7 +45,7 @@ def story(r: random.Random, scene: str, ctx: Context, person: people.Customer) -
 def complaint(
     seed: int, index: int, rows: int, customers: int, when: datetime | None = None, changed: datetime | None = None
 ) -> tuple[dict[str, object], list[Span]]:
-    """Complaint `index`; with `changed`, the same one after the bank wrote again."""
+    """Complaint `index`; with `changed`, the same one after the bank changed it."""
     r = chance.rng(seed, "complaint", index)
     person = people.customer(seed, r.randrange(customers), customers)
     received = chance.timestamp(r, index, rows) if when is None else when
@@ -72,7 +72,7 @@ def complaint(
 
 
 def second_day(seed: int, rows: int, customers: int) -> Iterator[tuple[dict[str, object], list[Span]]]:
-    """What the feed holds on the next day: some earlier complaints again, changed, then new ones."""
+    """The feed of the next day: some earlier complaints, changed, then new ones."""
     r = chance.rng(seed, "second day")
     today = chance.END + timedelta(seconds=1)
     changed = sorted(r.sample(range(rows), max(1, round(rows * CHANGED_SHARE))))
@@ -84,7 +84,7 @@ def second_day(seed: int, rows: int, customers: int) -> Iterator[tuple[dict[str,
 
 
 def write(folder: Path, seed: int, rows: int, customers: int, truth: Truth) -> int:
-    """Both days of the feed as JSONL files in `folder`; returns how many items the second day has."""
+    """Both days of the feed as JSONL files in `folder`; returns the number of items of the second day."""
     folder.mkdir(parents=True)
     first = (complaint(seed, i, rows, customers) for i in range(rows))
     write_day(folder / "day1.jsonl", first, truth, 1)

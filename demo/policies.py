@@ -1,4 +1,4 @@
-"""What the bank's documents say, as data. {phone}, {email}, {card}, {resident_id} become personal values."""
+"""The text of the bank's documents, as data. {phone}, {email}, {card}, {resident_id} become personal values."""
 
 from datetime import datetime
 from typing import NamedTuple

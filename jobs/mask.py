@@ -265,17 +265,17 @@ def mask_records(records: DataFrame, params: Params) -> DataFrame:
 
     nothing = F.array().cast("array<string>")
     names = F.concat(*[F.coalesce(F.map_keys(column), nothing) for column in ("facts", "numbers")])
-    found = records.withColumn("found", masked("text", "source_key", "business", F.map_values("facts"), names))
-    counts = F.map_from_arrays(F.array(*[F.lit(kind) for kind in params.masked]), F.col("found.counts"))
+    results = records.withColumn("result", masked("text", "source_key", "business", F.map_values("facts"), names))
+    counts = F.map_from_arrays(F.array(*[F.lit(kind) for kind in params.masked]), F.col("result.counts"))
     new = {
-        "text": F.col("found.text"),
-        "source_key": F.col("found.source_key"),
-        "business": F.col("found.business"),
-        "facts": F.map_from_arrays(F.map_keys("facts"), F.col("found.values")),
+        "text": F.col("result.text"),
+        "source_key": F.col("result.source_key"),
+        "business": F.col("result.business"),
+        "facts": F.map_from_arrays(F.map_keys("facts"), F.col("result.values")),
         "masked": F.map_filter(counts, lambda _, number: number > 0),
-        "columns": F.col("found.columns"),
+        "columns": F.col("result.columns"),
     }
-    return found.withColumns(new).select(*MASKED.fieldNames(), "columns")
+    return results.withColumns(new).select(*MASKED.fieldNames(), "columns")
 
 
 def _mask_row(row: Sequence, params: Params) -> tuple:
@@ -323,9 +323,9 @@ def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params)
 
     texts = records.select("record_id", F.col("text").alias("record_text"))
     joined = annotations.join(texts, on="record_id", how="inner")
-    found = joined.withColumn("found", masked("quote", "start", "record_text", "label", "annotator"))
-    new: dict[str, Column] = {name: F.col(f"found.{name}") for name in QUOTE.fieldNames()}
-    return found.withColumns(new).select(*ANNOTATIONS.fieldNames(), "personal")
+    results = joined.withColumn("result", masked("quote", "start", "record_text", "label", "annotator"))
+    new: dict[str, Column] = {name: F.col(f"result.{name}") for name in QUOTE.fieldNames()}
+    return results.withColumns(new).select(*ANNOTATIONS.fieldNames(), "personal")
 
 
 def annotator_code(annotator: str | None, params: Params) -> str | None:
@@ -359,11 +359,11 @@ def mask_quote(quote: str, start: int | None, text: str, params: Params) -> tupl
     """
     normal = normalise(quote) or ""
     # How a mark is folded depends on its neighbours, which a quote has lost at its ends.
-    wanted, folded = normal.translate(FOLD), text.translate(FOLD)
-    offsets = [match.start() for match in re.finditer(f"(?={re.escape(wanted)})", folded)] if wanted else []
+    needle, folded = normal.translate(FOLD), text.translate(FOLD)
+    offsets = [match.start() for match in re.finditer(f"(?={re.escape(needle)})", folded)] if needle else []
     if not offsets:
         return mask_text(normal, params), start
-    return _cut(text, min(offsets, key=lambda offset: abs(offset - (start or 0))), len(wanted), params)
+    return _cut(text, min(offsets, key=lambda offset: abs(offset - (start or 0))), len(needle), params)
 
 
 def _cut(text: str, begin: int, length: int, params: Params) -> tuple[str, int]:

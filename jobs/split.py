@@ -167,9 +167,9 @@ def cut_times(times: np.ndarray, counts: np.ndarray, ratios: Ratios) -> tuple[in
     return int(candidates[first]), int(candidates[second])
 
 
-def _nearest(before: np.ndarray, wanted: float, start: int) -> int:
+def _nearest(before: np.ndarray, target: float, start: int) -> int:
     # Rounded, because 0.8 + 0.1 times 10 is not quite 9.
-    return start + int(np.argmin(np.abs(before[start:] - round(wanted, 6))))
+    return start + int(np.argmin(np.abs(before[start:] - round(target, 6))))
 
 
 def _cluster() -> Column:

@@ -126,7 +126,7 @@ def did_you_mean(name: object, known: Iterable[object], prefix: str = "", otherw
     return otherwise or f"expected one of: {', '.join(names) or 'none yet'}"
 
 
-def exit_code(command: Callable[[], int | None], places: Callable[[], Iterable[str]] = tuple) -> int:
+def exit_code(command: Callable[[], int | None], folders: Callable[[], Iterable[str]] = tuple) -> int:
     """Run the command of an entry point: its exit code, 2 with one sentence on stderr, 130 after Ctrl-C.
 
     A reader of the output that ends early (`| head`) is not an error. A fault of Finelake is raised.
@@ -142,7 +142,7 @@ def exit_code(command: Callable[[], int | None], places: Callable[[], Iterable[s
         if isinstance(error, BrokenPipeError) and _reader_left():
             _drop_output()
             return 0
-        text = sentence(error, places())
+        text = sentence(error, folders())
         if text is None:
             raise
         if isinstance(error, OSError):
@@ -180,15 +180,15 @@ def _drop_output() -> None:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
-def sentence(error: BaseException, places: Iterable[str] = ()) -> str | None:
+def sentence(error: BaseException, folders: Iterable[str] = ()) -> str | None:
     """What to print for an error, on one line; None for a fault of Finelake, which stays a traceback.
 
-    `places`: the folders that were written to; a full disk is looked for among them.
+    `folders`: the folders that were written to; a full disk is looked for among them.
     """
     if isinstance(error, UserError):
         return one_line(str(error))
     if disk_is_full(error):
-        return one_line(full_disk(places))
+        return one_line(full_disk(folders))
     text = next((text for link in _chain(error) if (text := _sentence(link))), None)
     return None if text is None else one_line(text)
 
@@ -297,9 +297,9 @@ def _unicode(error: UnicodeError) -> str:
             f"{error.object[error.start : error.end][:20]!r} cannot be written in {error.encoding}; correct that text, "
             f"or set LC_ALL=C.UTF-8 where it is the name of a file, and {AGAIN}"
         )
-    place = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+    offset = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
     encoding = error.encoding if isinstance(error, UnicodeDecodeError) else "text"
-    return f"{_file(error) or 'an input'} is not valid {encoding}{place}; save it as UTF-8 and {AGAIN}"
+    return f"{_file(error) or 'an input'} is not valid {encoding}{offset}; save it as UTF-8 and {AGAIN}"
 
 
 def _recursion(error: RecursionError) -> str | None:
@@ -363,10 +363,10 @@ def disk_is_full(error: BaseException | None) -> bool:
     return full or any(text in str(error) for text in FULL) or disk_is_full(error.__cause__ or error.__context__)
 
 
-def full_disk(places: Iterable[str]) -> str:
-    """The sentence for a full disk; `places`: the folders that a command writes to, without the temporary one."""
-    folders = [Path(place) for place in (*places, tempfile.gettempdir()) if Path(place).exists()]
-    full = [str(folder) for folder in folders if shutil.disk_usage(folder).free < LITTLE]
+def full_disk(folders: Iterable[str]) -> str:
+    """The sentence for a full disk; `folders`: the folders that a command writes to, without the temporary one."""
+    present = [Path(folder) for folder in (*folders, tempfile.gettempdir()) if Path(folder).exists()]
+    full = [str(folder) for folder in present if shutil.disk_usage(folder).free < LITTLE]
     where = f" ({', '.join(full)})" if full else ""
     return (
         f"the disk is full{where}; free some space there (`finelake vacuum` shows unreferenced data of the lake) "

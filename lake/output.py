@@ -17,7 +17,7 @@ OWNER = 0o600
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path` to write into; it replaces `path` at the end, and is removed after an error.
+    """A new empty file next to `path` to write into; it replaces `path` at the end, and is removed after an error.
 
     Until then only its owner can read it. It gets the mode of the file that it replaces. A symbolic link stays, and the
     file that it names is replaced. Leftovers of killed writers of the same file are removed. UserError where `path` is
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _make(target: Path) -> tuple[Path, int]:
-    """A new file beside `target`, and its descriptor, which locks it for as long as the writer lives."""
+    """A new file next to `target`, and its descriptor, which locks it for as long as the writer lives."""
     while True:
         part = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.part")
         # O_EXCL: a link that someone placed under this name is not followed.

@@ -1,4 +1,4 @@
--- An application for a loan says how much and for how long, and both are above 0.
+-- A loan application has an amount and a term, both above 0.
 -- table: clean.records
 with
 applications as (

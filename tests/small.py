@@ -1,4 +1,4 @@
-"""A small project of one's own for tests of whole chains: 240 notes in a CSV file, annotated by two people."""
+"""A small project for tests of all stages: 240 notes in a CSV file, annotated by two people."""
 
 import csv
 import os

@@ -251,7 +251,7 @@ def manifests(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((root / "snapshots").glob("*.json"))}
 
 
-def test_all_workers_killed_in_mid_stage_cost_time_only(cluster, projects, variables):
+def test_killing_all_workers_in_mid_stage_costs_only_time(cluster, projects, variables):
     done, fresh = projects
     process = start(fresh, variables, "-c", CHAIN, *STAGES)
     wait_for(fresh / "lake" / "dedup" / "records" / "data", process)

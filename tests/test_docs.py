@@ -163,7 +163,7 @@ def test_arrows_that_follow_from_others_are_left_out():
     assert reduced({("a", "b"), ("b", "a")}) == {("a", "b"), ("b", "a")}
 
 
-def test_a_room_stands_below_those_that_import_it():
+def test_a_folder_is_drawn_below_those_that_import_it():
     ranks = tool("architecture").ranks
     assert ranks(["a", "b", "c"], {("a", "b"), ("b", "c"), ("a", "c")}) == {"a": 0, "b": 1, "c": 2}
     assert ranks(["a", "b", "x"], {("a", "b"), ("x", "b")}) == {"a": 0, "b": 1, "x": 0}

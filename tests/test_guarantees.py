@@ -1,4 +1,4 @@
-"""What a lake promises, each promise tested by doing it: there and back, experiments at once, a full disk, repairs."""
+"""The guarantees of a lake, each tested by doing it: there and back, experiments at once, a full disk, repairs."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def test_nothing_to_do_starts_no_spark(finished):
     assert said.endswith("Nothing to do: every stage is up to date.\n")
 
 
-def test_a_stage_that_needs_java_says_so(finished):
+def test_a_stage_without_java_names_it(finished):
     assert "Spark needs Java 17 and JAVA_HOME=/nowhere holds no bin/java" in small.run(
         finished, "run", "clean", code=2, **NO_JAVA
     )
@@ -69,7 +69,7 @@ def test_a_lost_file_is_named_before_anything_runs_and_only_its_stage_is_rebuilt
     assert small.run(finished, "repro", "split").endswith("Nothing to do: every stage is up to date.\n")
 
 
-def test_a_flipped_byte_is_named_and_its_stage_alone_rebuilt(finished):
+def test_a_flipped_byte_is_named_and_only_its_stage_rebuilt(finished):
     before = small.manifests(finished)
     lake = settings(finished).lake
     table = snapshots.read_manifest(finished, "clean")["records"]
@@ -108,7 +108,7 @@ def test_experiments_at_once_share_the_lake_and_keep_their_own_snapshots(finishe
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 300 kB, which root alone can mount."""
+    """A disk of 300 kB, which only root can mount."""
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("only root can mount a small disk")
     disk = tmp_path / "disk"
@@ -120,7 +120,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
-def test_a_full_disk_is_one_sentence_and_the_lake_still_works(finished, tmp_path, small_disk):
+def test_a_full_disk_reports_one_sentence_and_the_lake_still_works(finished, tmp_path, small_disk):
     project = tmp_path / "project"
     shutil.copytree(finished, project, ignore=shutil.ignore_patterns("lakehouse", "snapshots"))
     small.git(project, "checkout", "--quiet", "--", "params.yaml")
@@ -156,7 +156,7 @@ def test_the_lock_of_a_dead_process_does_not_block(finished):
     small.run_dvc(finished, "repro", "--force", "--single-item", "clean")
 
 
-def test_a_broken_law_stops_what_comes_after_it_and_asking_needs_no_spark(finished):
+def test_a_failed_check_stops_later_stages_and_queries_need_no_spark(finished):
     verdict, own = finished / "reports" / "quality.txt", finished / "quality" / "never.sql"
     said = small.run(finished, "repro", "quality", **NO_JAVA)
     assert "quality: 0 errors" in said and verdict.read_text() == "no errors\n"

@@ -2,7 +2,7 @@
 
 This file run as a script is the one process in which it happens. Without an argument the whole chain, with a driver of
 1 GB: all rows in one source, business, column and cluster; a million equal texts; texts as large as they may be; a
-shard that holds everything. With the name of an input, dedup alone on that, with a driver of 2 GB: 200,000 texts of one
+shard that holds everything. With the name of an input, only dedup on that, with a driver of 2 GB: 200,000 texts of one
 template, texts of 50 MB beside others, a million equal texts.
 """
 
@@ -96,8 +96,8 @@ def equal(spark):
     return record_frame(spark.range(ROWS), "equal", F.lit("The very same words, sent again and again."))
 
 
-# dedup alone: the input, and how many of its records stay (least, most). Not every text of the template is compared
-# with one that it resembles, as each is compared with a few alone.
+# dedup only: the input, and how many of its records stay (least, most). Not every text of the template is compared
+# with a similar one, because each is compared with only a few.
 DEDUP = {template: (1, COPIES // 5), huge: (101, 101), equal: (1, 1)}
 
 

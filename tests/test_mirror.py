@@ -1,4 +1,4 @@
-"""Each module has its test in the same place under tests/, or stands here with the test that has it and the reason."""
+"""Each module has its test at the same path under tests/, or is listed here with the test that covers it."""
 
 from pathlib import Path
 

@@ -176,21 +176,21 @@ def test_no_answer_shows_a_raw_value(project):
     assert not [kind for kind, value in RAW.items() if any(value in answer for answer in answers)]
 
 
-def test_tables_before_mask_are_their_owner_s_alone(project):
+def test_only_the_owner_reads_tables_before_mask(project):
     modes = {stage: stat.S_IMODE((project / "lakehouse" / stage).stat().st_mode) for stage in (*BEFORE, "mask")}
     umask = subprocess.run("umask", shell=True, capture_output=True, text=True, check=True).stdout
     assert modes == {**dict.fromkeys(BEFORE, 0o700), "mask": 0o777 & ~int(umask, 8)}
 
 
 @pytest.mark.skipif(os.environ.get("FINELAKE_MASK_KEY") is not None, reason="this environment has a key of its own")
-def test_without_the_key_mask_says_so_in_one_sentence(project):
+def test_without_the_key_mask_reports_one_sentence(project):
     said = small.run(project, "run", "mask", code=2)
     assert said == (
         "finelake: mask makes pseudonyms and FINELAKE_MASK_KEY is not set; export the key (see docs/personal-data.md)\n"
     )
 
 
-def test_tables_before_mask_can_be_expired_and_come_back(project, tmp_path):
+def test_tables_before_mask_can_be_expired_and_rebuilt(project, tmp_path):
     copy = shutil.copytree(project, tmp_path / "project")
     before = small.manifests(copy)
     said = run(copy, "vacuum", "--unmasked", "--keep-days", "0", "--delete")
@@ -213,7 +213,7 @@ def test_tables_before_mask_can_be_expired_and_come_back(project, tmp_path):
     assert run(copy, "verify").count("\n") == 1
 
 
-def test_temporary_files_are_their_owner_s_alone_and_a_killed_run_s_are_swept(tmp_path):
+def test_only_the_owner_reads_temporary_files_and_a_killed_run_s_are_swept(tmp_path):
     folder = small.make(tmp_path / "project")
     temporary = folder / ".finelake" / "tmp"
     command = [sys.executable, "-m", "finelake.cli", "repro", "ingest"]

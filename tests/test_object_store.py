@@ -51,7 +51,7 @@ for number in range({COMMITS}):
 
 @pytest.fixture(scope="module")
 def spark_there(spark, object_store):
-    """The shared session, told what a session of its own finds in the environment."""
+    """The shared session, with the settings that a new session would read from the environment."""
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
     hadoop.set("fs.s3a.endpoint", object_store["AWS_ENDPOINT_URL"])
     hadoop.set("fs.s3a.path.style.access", "true")
@@ -105,7 +105,7 @@ def test_same_content_commits_nothing_and_leaves_nothing(spark_there, project):
     assert not [file for file in before if "data" in file.path and "_delta_log" in file.path]
 
 
-def test_a_secret_stands_in_no_answer(project, object_store):
+def test_no_answer_holds_a_secret(project, object_store):
     root, lake, _, _ = project
     rows = run_query(connect(root, lake), "select * from duckdb_secrets()").fetchall()
     assert object_store["AWS_SECRET_ACCESS_KEY"] not in str(rows)
@@ -147,7 +147,7 @@ def finelake(capsys, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("command", [("verify",), ("sql", "select 1"), ("history", "clean.records"), ("run", "ingest")])
 @pytest.mark.usefixtures("inside")
-def test_every_command_says_once_that_the_store_refuses(capsys, monkeypatch, command):
+def test_every_command_reports_once_that_the_store_refuses(capsys, monkeypatch, command):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
     code, out, err = finelake(capsys, *command)
     assert (code, out) == (2, "")
@@ -155,7 +155,7 @@ def test_every_command_says_once_that_the_store_refuses(capsys, monkeypatch, com
     assert err.count("\n") == 1 and "repair" not in err
 
 
-def test_what_no_pin_needs_is_waste_by_age(project):
+def test_what_no_pin_needs_is_unreferenced_by_age(project):
     _, lake, records, samples = project
     filesystem, path = storage.filesystem(f"{lake}/clean/records/data/0123/part-0.parquet")
     rewrite(filesystem, path, b"half")
@@ -212,7 +212,7 @@ print(read(spark, sys.argv[1], table).count(), spark.sparkContext.getConf().getA
 
 
 @pytest.mark.slow
-def test_spark_takes_the_keys_from_the_environment_and_logs_them_nowhere(s3_lake, object_store, tmp_path):
+def test_spark_reads_the_keys_from_the_environment_and_logs_them_nowhere(s3_lake, object_store, tmp_path):
     defaults = f"spark.eventLog.enabled true\nspark.eventLog.dir file://{tmp_path}\nspark.eventLog.compress false\n"
     (tmp_path / "spark-defaults.conf").write_text(defaults)
     command = [sys.executable, "-c", SESSION, s3_lake]
@@ -227,7 +227,7 @@ def test_spark_takes_the_keys_from_the_environment_and_logs_them_nowhere(s3_lake
 
 
 @pytest.mark.slow
-def test_a_whole_chain_pins_what_it_pins_in_a_folder(s3_lake, small_project, tmp_path):
+def test_all_stages_pin_what_they_pin_in_a_folder(s3_lake, small_project, tmp_path):
     lake = {"FINELAKE_LAKE": f"{s3_lake}/chain"}
     there = small.make(tmp_path / "there")
     small.run(there, "repro", "split", **lake)

@@ -51,7 +51,7 @@ def test_each_requirement_is_pinned_within_its_bounds():
         assert requirement.specifier.contains(version), f"{requirement} against {version}; run make lock"
 
 
-def test_each_pin_has_hashes_and_no_other_line_stands_in_the_list():
+def test_each_pin_has_hashes_and_the_list_has_no_other_line():
     names = [canonicalize_name(requirement.name) for requirement, _ in locked()]
     assert len(names) == len(set(names))
     for requirement, hashes in locked():

@@ -1,4 +1,4 @@
-"""Each data stage, measured against the truth that the demo company plants beside its data."""
+"""Each data stage, measured against the truth that the demo company plants next to its data."""
 
 import json
 import os
@@ -136,7 +136,7 @@ def everything(tables, root: Path):
 
 
 def test_traps_survive_the_mask(tables, root):
-    """Order numbers, amounts, dates and numbers with a wrong check digit are no personal data."""
+    """Order numbers, amounts, dates and numbers with a wrong check digit are not personal data."""
     texts = {
         (source, key): text
         for source, key, text in tables.sql("select source, source_key, text from mask.records").fetchall()
@@ -170,5 +170,5 @@ def test_gold_is_closer_to_the_truth_than_the_bank_s_own_labels(tables, root):
     assert sum(corrected) >= 0.9 * len(corrected)
 
 
-def test_every_promise_of_the_split_is_kept(tables):
+def test_every_guarantee_of_the_split_is_kept(tables):
     assert tables.sql("select promise from split.report where not kept").fetchall() == []

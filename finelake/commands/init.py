@@ -12,6 +12,7 @@ from pathlib import Path
 from finelake import __version__
 from finelake.lake.config.project import refuse_bytes
 from finelake.lake.errors import UserError
+from finelake.lake.tables.lockfile import DVC
 
 EXAMPLE = "  finelake init complaints"
 NEEDS_PROJECT = False

@@ -50,11 +50,11 @@ def check(root: Path, data: bool = True) -> Mapping[str, Any]:
     `data`: the sections of the data stages too, whose modules import Spark.
     """
     content = load(root / PARAMS)
-    wanted = content.get("finelake", __version__)
-    if wanted != __version__:
+    required = content.get("finelake", __version__)
+    if required != __version__:
         raise UserError(
-            f"params.yaml was written for Finelake {wanted}, installed is {__version__}; "
-            f'install {wanted}, or write finelake: "{__version__}" to rerun everything with this one'
+            f"params.yaml was written for Finelake {required}, installed is {__version__}; "
+            f'install {required}, or write finelake: "{__version__}" to rerun everything with this one'
         )
     unknown_key(content, ("finelake", *stages.SECTIONS, "runs"), "")
     if data:

@@ -182,11 +182,11 @@ def _span(value: Mapping[str, Any], text: str) -> tuple[str, int]:
     if not 0 <= start < end:
         raise _Unexpected(f"a region spans {start} to {end}")
     quote = text[start:end]
-    wanted = value.get("text", quote).replace("\\n", "\n")  # Label Studio writes a line break as backslash and n
-    if quote.replace("\\n", "\n") == wanted and len(quote) == end - start:
+    named = value.get("text", quote).replace("\\n", "\n")  # Label Studio writes a line break as backslash and n
+    if quote.replace("\\n", "\n") == named and len(quote) == end - start:
         return quote, start
     units = text.encode("utf-16-le")
     quote = units[2 * start : 2 * end].decode("utf-16-le", errors="replace")
-    if quote.replace("\\n", "\n") != wanted or len(units) < 2 * end:
+    if quote.replace("\\n", "\n") != named or len(units) < 2 * end:
         raise _Unexpected(f"the region {start} to {end} does not hold the text that it names")
     return quote, len(units[: 2 * start].decode("utf-16-le", errors="replace"))

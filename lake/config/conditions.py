@@ -100,7 +100,7 @@ def _unreadable(rest: str) -> str:
     if rest[0] == "'":
         return "a text has no closing quote; end it with '"
     if rest.startswith(("--", "/*")):
-        return "it holds a comment; write it behind # in params.yaml"
+        return "it holds a comment; write it after # in params.yaml"
     if rest[0] == "/":
         return "a division is not allowed; compare with a product"
     word = re.match(r"\w*", rest)

@@ -33,7 +33,7 @@ REJECT_REASONS = {
         "no_annotator",  # a human's label without a name
         "quote_not_found",
         "repeated",
-        "contradictory",  # one person: several scenes, or labels beside "nothing found"
+        "contradictory",  # one person: several scenes, or labels together with "nothing found"
         "source_not_trusted",
         "human_labelled",  # the source's label, where humans labelled too
     ),

@@ -1,4 +1,4 @@
-"""Where a project lies, and the settings of its runs: parameters are in params.yaml, settings in the environment.
+"""Where a project is, and the settings of its runs: parameters are in params.yaml, settings in the environment.
 
 A setting changes where and how fast a stage runs, never what it computes, so no stage reruns because of it.
 """

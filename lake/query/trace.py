@@ -47,15 +47,15 @@ class Tables:
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
-def find(tables: Tables, wanted: str) -> str:
-    """The id that `wanted` means: an id, the beginning of one, or SOURCE/KEY.
+def find(tables: Tables, reference: str) -> str:
+    """The id that `reference` means: an id, the beginning of one, or SOURCE/KEY.
 
     UserError when no record, or more than one, matches.
     """
-    source, slash, key = wanted.partition("/")
-    start = record_id(source, key) if slash else wanted.lower()
+    source, slash, key = reference.partition("/")
+    start = record_id(source, key) if slash else reference.lower()
     if len(start) < SHORTEST:
-        raise UserError(f"{wanted} is too short for the beginning of an id; give {SHORTEST} digits or more")
+        raise UserError(f"{reference} is too short for the beginning of an id; give {SHORTEST} digits or more")
     matches: set[str] = set()
     for schema, name in tables.pinned:
         if name in ("records", "rejects"):
@@ -63,9 +63,9 @@ def find(tables: Tables, wanted: str) -> str:
             matches |= {row["record_id"] for row in rows}
     if len(matches) > 1:
         examples = f"such as {min(matches)} and {max(matches)}"
-        raise UserError(f"{wanted} matches {len(matches)} records, {examples}; give more digits")
+        raise UserError(f"{reference} matches {len(matches)} records, {examples}; give more digits")
     if not matches:
-        raise UserError(f"no pinned table holds a record {wanted}; give its id, the beginning of one, or SOURCE/KEY")
+        raise UserError(f"no pinned table holds a record {reference}; give its id, the beginning of one, or SOURCE/KEY")
     return matches.pop()
 
 

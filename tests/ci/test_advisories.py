@@ -1,4 +1,4 @@
-"""An advisory that affects a pinned version fails, unless its acceptance stands."""
+"""An advisory that affects a pinned version fails, unless it is accepted."""
 
 import datetime
 import importlib.util

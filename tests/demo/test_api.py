@@ -1,4 +1,4 @@
-"""The complaints API: every item once in spite of faults, and only news on the second day."""
+"""The complaints API: every item once despite faults, and only new items on the second day."""
 
 import json
 from collections import Counter
@@ -39,7 +39,7 @@ def written(bank, day):
     return [json.loads(line) for line in (bank / "complaints" / f"day{day}.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_every_item_once_in_spite_of_faults(bank):
+def test_every_item_is_served_once_despite_faults(bank):
     with serve(bank) as url:
         items, _, seen = pull(url)
     assert items == written(bank, 1)
@@ -47,7 +47,7 @@ def test_every_item_once_in_spite_of_faults(bank):
     assert seen == {200: 7, 429: 1, 500: 1}
 
 
-def test_the_second_day_gives_only_news_after_the_old_cursor(bank):
+def test_the_second_day_gives_only_new_items_after_the_old_cursor(bank):
     with serve(bank, faults=False) as url:
         first, cursor, _ = pull(url)
     with serve(bank, day=2, faults=False) as url:

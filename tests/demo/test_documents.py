@@ -23,7 +23,7 @@ def test_text_pdfs_have_their_words_and_their_own_date(folder):
         assert pdf.get_metadata_dict()["CreationDate"].startswith("D:20190701140000")
 
 
-def test_the_glyphs_are_really_drawn(folder):
+def test_the_glyphs_are_drawn(folder):
     with pypdfium2.PdfDocument(folder / "handbook_loans_zh.pdf") as pdf:
         page = pdf[0].render(scale=1).to_pil().convert("L")
     dark = sum(value < 128 for value in page.getdata())
@@ -44,7 +44,7 @@ def test_the_word_files_hold_a_table(folder):
     assert document.core_properties.created.year == 2022
 
 
-def test_one_pdf_is_broken_and_one_wants_a_password(folder):
+def test_one_pdf_is_broken_and_one_needs_a_password(folder):
     for name in ("broken_report.pdf", "sealed_minutes.pdf"):
         with pytest.raises(pypdfium2.PdfiumError):
             pypdfium2.PdfDocument(folder / name)

@@ -68,7 +68,7 @@ def test_a_second_call_changes_nothing_and_another_size_replaces_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_unchanged(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(ValueError, match="not a generated bank"):
         generate(tmp_path, 200)
@@ -96,7 +96,7 @@ def test_times_cover_ten_years_and_scenes_are_mixed_over_them(bank):
     assert 0.35 < Counter(t["lang"] for t in tickets)["zh"] / len(tickets) < 0.55
 
 
-def test_personal_data_and_traps_stand_where_the_truth_says(bank):
+def test_personal_data_and_traps_are_where_the_truth_records_them(bank):
     tickets, feeds = rows(bank, "tickets"), {day: complaints(bank, day) for day in (1, 2)}
     facts = truth(bank, "personal_data") + truth(bank, "traps")
     for fact in facts:
@@ -216,7 +216,7 @@ def test_marks_quote_the_body_and_never_personal_data(bank):
             assert not any(value in row["quote"] for value in personal[row["record_key"]])
 
 
-def test_an_arbitrator_looks_only_where_annotators_differ_and_a_committee_where_he_disputes(bank):
+def test_an_arbitrator_decides_only_where_annotators_differ_and_a_committee_only_disputes(bank):
     kinds = Counter()
     for people_ in spans(bank).values():
         differ = people_["annotator_a"] != people_["annotator_b"]

@@ -1,4 +1,4 @@
-"""A project of two revisions, for the commands that ask about revisions."""
+"""A project of two revisions, for the commands that read revisions."""
 
 import subprocess
 import sys

@@ -107,7 +107,7 @@ def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, proje
         (("sql", "select * from clean.records"), "the query failed"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(capsys, arguments, message):
+def test_a_mistake_reports_one_sentence_with_exit_code_2(capsys, arguments, message):
     assert message in refused(capsys, *arguments)
 
 

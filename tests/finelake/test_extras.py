@@ -1,4 +1,4 @@
-"""A module that is not installed is named with the extra that brings it."""
+"""A module that is not installed is reported with the extra that provides it."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def test_each_module_names_its_extra(monkeypatch, module, extra):
 
 
 @pytest.mark.parametrize("module", ["duckdb", "own_model", "", None, "finelake.jobs.typo", "torch.typo"])
-def test_what_no_extra_brings_stays_an_error(module):
+def test_a_module_of_no_extra_stays_an_error(module):
     assert extras.missing(ModuleNotFoundError("gone", name=module)) is None
 
 
@@ -36,7 +36,7 @@ def without(*modules: str, program: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", gone + program], capture_output=True, text=True)
 
 
-def test_a_command_says_what_to_install(tmp_path):
+def test_a_command_names_what_to_install(tmp_path):
     (tmp_path / "params.yaml").write_text("runs: {}\n")
     program = f"import os; os.chdir({str(tmp_path)!r})\nfrom finelake import cli; cli.main(['run', 'clean'])"
     ended = without("pyspark", program=program)
@@ -44,7 +44,7 @@ def test_a_command_says_what_to_install(tmp_path):
     assert ended.stderr == "finelake: pyspark is not installed; install it with `pip install 'finelake[spark]'`\n"
 
 
-def test_asking_a_lake_needs_none_of_the_extras():
+def test_querying_a_lake_needs_none_of_the_extras():
     names = ("sql", "history", "diff", "trace", "verify", "vacuum", "quality")
     program = f"from finelake import cli\nimport importlib\n[importlib.import_module(cli.COMMANDS[n]) for n in {names}]"
     ended = without(*ENGINES, program=program)

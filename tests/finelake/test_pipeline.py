@@ -81,7 +81,7 @@ def test_a_run_with_such_a_name_is_refused(tmp_path):
     assert not (project / "made").exists()
 
 
-def test_quality_asks_every_data_stage_and_nothing_is_trained_without_its_verdict():
+def test_quality_checks_every_data_stage_and_nothing_is_trained_without_its_verdict():
     entry = STAGES["quality"]
     assert {f"snapshots/{stage}.json" for stage in DATA} | {
         "lake/quality/sql",

@@ -1,4 +1,4 @@
-"""The shell: lines become statements, errors do not end it."""
+"""The shell: lines become statements, and an error does not end it."""
 
 import io
 
@@ -7,7 +7,7 @@ from finelake.lake.errors import UserError
 
 
 def reader(*lines: str):
-    """A stand-in for input() that gives the lines, raises those that are exceptions, and ends."""
+    """A replacement for input() that gives the lines, raises those that are exceptions, and ends."""
     rest = list(lines)
 
     def read(prompt: str) -> str:
@@ -36,11 +36,11 @@ def test_nothing_is_read_after_quit():
     assert list(shell.statements(reader("select 1;", ".quit", "select 2;"))) == ["select 1"]
 
 
-def test_an_interrupt_abandons_what_was_typed(capsys):
+def test_an_interrupt_discards_the_input(capsys):
     assert list(shell.statements(reader("selec", KeyboardInterrupt, "select 1;"))) == ["select 1"]
 
 
-def test_errors_do_not_end_it(tmp_path, monkeypatch, capsys):
+def test_an_error_does_not_end_the_shell(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("select 1;\nbad;\nclosed;\n.tabels\n.tables\nselect 2;\n"))
     answered = []
 

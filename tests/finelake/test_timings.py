@@ -1,4 +1,4 @@
-"""Timings: what ran since the start, whatever stands in the file."""
+"""Timings: what ran since the start, whatever the file holds."""
 
 from finelake import timings
 

@@ -1,4 +1,4 @@
-"""What annotators, arbitrators, committees and sources say becomes gold, or a task, or a named reject."""
+"""Annotations of annotators, arbitrators, committees and sources become gold, a review task or a named reject."""
 
 import random
 from collections import Counter
@@ -53,7 +53,7 @@ def run(spark):
     return run
 
 
-def test_all_ways_to_a_decision(run):
+def test_every_outcome_of_adjudication(run):
     dispute = [*scenes("disputed", "x", "y"), mark("disputed", "scene", "b1", DISPUTED, role="arbitrator")]
     stuck = [*scenes("stuck", "x", "y"), mark("stuck", "scene", "b1", DISPUTED, role="arbitrator")]
     marks = [

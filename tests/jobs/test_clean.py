@@ -52,7 +52,7 @@ ROWS = [
     # A column on a logarithmic scale.
     *incomes("amounts", "amount", lambda index: 1.5**index),
     record("void", 3, "texts", text="\u200b \n", facts={"channel": "web"}),
-    record("number alone", 3, "texts", text=None, numbers={"n": 1.0}),
+    record("only a number", 3, "texts", text=None, numbers={"n": 1.0}),
 ]
 OUTLIERS = {"min_rows": 10, "excluded": ["code"], "log": ["amount"]}
 
@@ -83,7 +83,7 @@ def found(outputs, *columns):
     return sorted(tuple(row[name] for name in columns) for row in outputs["outliers"].collect())
 
 
-def test_the_report_says_what_each_method_would_reject(spark):
+def test_the_report_counts_what_each_method_would_reject(spark):
     # A giant, and a value 15 sigmas off that hides behind it; of 8 giants in 40 none sees the others but the median.
     rows = [*incomes("one"), record("giant", 3, "one", numbers={"income": 1e9})]
     rows += [record("hidden", 3, "one", numbers={"income": 300.0}), *incomes("few", value=float)[:9]]
@@ -106,7 +106,7 @@ def test_the_report_says_what_each_method_would_reject(spark):
     assert [row[0] for row in rejected(iterated)] == ["giant", "hidden"]
 
 
-def test_limits_are_in_the_column_s_own_units(spark):
+def test_limits_are_in_the_column_s_units(spark):
     rows = incomes("a", "amount", lambda index: float(index))
     row = run(spark, rows, outliers={"log": ["amount"], "method": "mad"})["outliers"].where("method = 'mad'").first()
     assert row["centre"] == pytest.approx(19.494, abs=0.01)
@@ -163,11 +163,11 @@ def test_texts_and_facts_are_normalised(spark):
 
 
 TEXTS = [
-    ("mended", "<p>cafÃ© &amp; bar</p>"),
+    ("repaired", "<p>cafÃ© &amp; bar</p>"),
     ("lost", "\ufffd\ufffd\ufffd ok \ufffd"),
     ("lost in GBK", "锟斤拷锟斤拷 好"),
     ("little lost", "a long text in which one letter \ufffd is lost"),
-    ("tags alone", "<br><div></div>&nbsp;"),
+    ("only tags", "<br><div></div>&nbsp;"),
     ("boilerplate", "Please see ATTACHED!\n\nSent from my iPhone"),
     ("zh boilerplate", "详见附件。"),
     ("more than boilerplate", "Please see attached. My card is gone."),
@@ -175,7 +175,7 @@ TEXTS = [
 ]
 
 
-def test_texts_are_mended_or_rejected(spark):
+def test_texts_are_repaired_or_rejected(spark):
     rows = [record(name, text=text) for name, text in TEXTS]
     rows += [record("numbers", text="见附件", numbers={"n": 1.0}), (*record("fr")[:5], "fr", "Bonjour", None, None)]
     rows += [(*record("und")[:5], "und", "42", None, None)]
@@ -185,21 +185,21 @@ def test_texts_are_mended_or_rejected(spark):
         ("fr", "language"),
         ("lost", "mojibake"),
         ("lost in GBK", "mojibake"),
-        ("tags alone", "empty"),
+        ("only tags", "empty"),
         ("zh boilerplate", "boilerplate"),
     ]
     texts = kept(outputs, "text")
-    assert texts["mended"] == ("café & bar",)
-    assert sorted(texts) == sorted(["mended", "little lost", "more than boilerplate", "no letters", "numbers", "und"])
+    assert texts["repaired"] == ("café & bar",)
+    assert sorted(texts) == sorted(["repaired", "little lost", "more than boilerplate", "no letters", "numbers", "und"])
 
 
-def test_mending_can_be_switched_off(spark):
+def test_repair_can_be_switched_off(spark):
     rows = [record("1", text="<p>cafÃ© &amp;</p>"), record("2", text="\ufffd"), record("3", text="见附件")]
     outputs = run(spark, rows, encoding=False, markup=False, max_replaced=1.0, boilerplate=[])
     assert kept(outputs, "text") == {"1": ("<p>cafÃ© &amp;</p>",), "2": ("\ufffd",), "3": ("见附件",)}
 
 
-def test_clean_texts_stay_as_they_are(spark):
+def test_clean_texts_are_unchanged(spark):
     rows = [record(name, text=text, numbers={"n": 1.0}) for name, text in TEXTS]
     first = run(spark, rows)
     again = clean.build({"ingest.records": first["records"].drop("imputed")}, clean.Params())

@@ -92,7 +92,7 @@ def test_one_record_of_each_cluster_stays(spark):
     assert run(spark, partitions=7, exclude=["applications"]) == outputs
 
 
-def test_a_text_of_a_template_is_compared_with_the_nearest_alone(spark):
+def test_a_text_of_a_template_is_compared_only_with_the_nearest(spark):
     picked = random.Random(6)
     texts = [f"{''.join(picked.choices('abcdefgh', k=3))} {STORY} {number}" for number in range(200)]
     rows = [record(f"copy-{number:03}", text, number) for number, text in enumerate(texts)]
@@ -149,7 +149,7 @@ def test_who_survives(spark, params, kept):
     assert removed == sorted((row[0], kept) for row in SURVIVORS if row[0] != kept)
 
 
-def test_a_chain_does_not_join_what_no_pair_would(spark):
+def test_a_chain_does_not_join_dissimilar_texts(spark):
     words = STORY.split()
     texts = [" ".join(words)]
     for place, word in zip((3, 6, 9, 12), ("garden", "yellow", "window", "pocket"), strict=True):

@@ -146,7 +146,7 @@ def test_an_annotator_who_is_named_by_a_value_becomes_a_code():
     assert mask.annotator_code("B1234567", mask.Params(patterns={"badge": r"B\d{7}"})).startswith("annotator-")
 
 
-def test_names_of_annotators_change_nothing_of_what_is_decided(spark):
+def test_names_of_annotators_do_not_change_what_is_decided(spark):
     """Agreement, arbitration and gold of people named by e-mail addresses are those of people named a, b and c."""
     records = spark.createDataFrame(
         [(f"{n}", "s", f"k{n}", WHEN, "x", "en", f"call {n} now", {}, {}, [], f"{n}") for n in range(6)], CLUSTERED
@@ -226,7 +226,7 @@ def test_only_what_the_parameters_give_is_a_tag(modes, kept, searched):
     assert [mask.mask_text(text, params) for text in searched] == ["<ALL>"] * len(searched)
 
 
-def test_a_value_in_what_looks_like_a_tag_is_found():
+def test_finds_a_value_in_text_that_looks_like_a_tag():
     assert mask.mask_text("<NAME:a@b.cn><x>13812345678", mask.Params()) == "<NAME:<EMAIL>><x><PHONE>"
     assert mask.mask_text("<IP:1381><PHONE>", mask.Params()) == "<IP:1381><PHONE>"
     assert mask.mask_text("客户<NAME:我叫王小明，>来电", mask.Params()) == "客户<NAME:我叫<NAME>，>来电"
@@ -243,7 +243,7 @@ def test_partial_keeps_what_many_share():
     assert mask.mask_text(text, params) == "<PHONE:5678> <RESIDENT_ID:11> <CARD:1111> <PLATE:京a> <IBAN:gb>"
 
 
-def test_quotes_carry_pseudonyms_too():
+def test_quotes_hold_pseudonyms_too():
     params = keyed(modes=PSEUDONYMS)
     phone = mask.mask_text("13812345678", params)
     assert mask.mask_quote("1381234", 3, "转账给13812345678，不是转账", params) == (phone, 3)
@@ -285,7 +285,7 @@ def test_a_record_with_a_column_named_by_a_value_is_rejected(spark):
     ]
 
 
-def test_own_patterns_mask_what_the_recognisers_miss(spark):
+def test_users_patterns_mask_what_the_recognisers_miss(spark):
     outputs = run(spark, kinds=["phone"], patterns={"shop": r"[a-z]@b\.cn", "four": r"card (?P<value>\d{4})"})
     assert [(row[6], row[8], row[-1]) for row in outputs["records"]] == [
         ("电话<PHONE>和<PHONE>", {"file": "<SHOP>.pdf", "reply": "ok"}, {"phone": 3, "shop": 1}),
@@ -295,7 +295,7 @@ def test_own_patterns_mask_what_the_recognisers_miss(spark):
     assert ("a", "zh", "shop", 1) in outputs["counts"]
 
 
-def test_own_patterns_have_the_same_modes(spark):
+def test_users_patterns_have_the_same_modes(spark):
     patterns = {"badge": r"B\d{7}"}
     params = keyed(patterns=patterns, modes={"badge": "pseudonym"})
     one, other = mask.mask_text("B1234567 Ｂ1234567", params).split()
@@ -304,8 +304,8 @@ def test_own_patterns_have_the_same_modes(spark):
     assert ("1", "a", "mask", "personal_data", "shop") in outputs["rejects"]
 
 
-def test_an_own_pattern_frees_what_the_second_look_finds():
-    """A value that no_personal_data finds and the recognisers leave: a pattern masks it, and the check passes."""
+def test_a_users_pattern_masks_what_the_independent_check_finds():
+    """A value that no_personal_data finds and the recognisers miss: a pattern masks it, and the check passes."""
     import duckdb
 
     from finelake.lake.quality import checks as quality
@@ -327,7 +327,7 @@ def test_an_own_pattern_frees_what_the_second_look_finds():
     assert failing(mask.mask_text(text, own)) == []
 
 
-def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
+def test_a_pattern_that_takes_too_long_reports_one_sentence(monkeypatch):
     monkeypatch.setattr(patterns, "SECONDS", 0.05)
     params = mask.Params(patterns={"slow": r"(?:a|a|aa)+b(?=c)"})
     with pytest.raises(UserError, match=r"mask.patterns.slow took more than 0.05 s for one text; write it without"):
@@ -385,7 +385,7 @@ def test_a_pattern_that_runs_away_is_one_sentence(monkeypatch):
         ({"key": KEY}, "unknown key mask.key"),
     ],
 )
-def test_what_cannot_be_is_refused(params, sentence):
+def test_invalid_parameters_are_refused(params, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         parse(mask.Params, params, "mask")
 
@@ -447,7 +447,7 @@ def own_model(monkeypatch):
     mask.load_ner.cache_clear()
 
 
-def test_a_model_of_one_s_own_finds_names(own_model):
+def test_a_users_model_finds_names(own_model):
     params = mask.ready(mask.Params(ner="own_model:finds_ann", modes={"name": "tag"}), None)
     assert mask.mask_text("Ann wrote to a@b.cn", params) == "<NAME> wrote to <EMAIL>"
     for name in ("model", "part", "part_of_part"):
@@ -468,13 +468,13 @@ def test_a_model_of_one_s_own_finds_names(own_model):
         ("without_text", "cannot be called with one text"),
     ],
 )
-def test_what_is_not_a_model_is_refused(own_model, name, reason):
+def test_an_object_that_cannot_be_a_model_is_refused(own_model, name, reason):
     with pytest.raises(UserError, match=re.escape(f"mask.ner names own_model:{name}, which {reason}; name a function")):
         mask.ready(mask.Params(ner=f"own_model:{name}"), None)
 
 
 @pytest.mark.parametrize("raised", ["RuntimeError('no\\nluck')", "SystemExit(3)", "ImportError('x')", "MemoryError()"])
-def test_a_module_that_raises_is_one_sentence(tmp_path, monkeypatch, raised):
+def test_a_module_that_raises_reports_one_sentence(tmp_path, monkeypatch, raised):
     (tmp_path / "raising.py").write_text(f"raise {raised}")
     monkeypatch.syspath_prepend(tmp_path)
     kind = raised.partition("(")[0]
@@ -483,6 +483,6 @@ def test_a_module_that_raises_is_one_sentence(tmp_path, monkeypatch, raised):
 
 
 @pytest.mark.parametrize("name", ["no_such_package.module:function", "yaml:no_such_function"])
-def test_a_model_that_is_not_there_is_refused(name):
+def test_a_missing_model_is_refused(name):
     with pytest.raises(UserError, match=f"mask.ner names {name}, which cannot be imported"):
         mask.ready(mask.Params(ner=name), None)

@@ -1,4 +1,4 @@
-"""The runner: checked inputs, balanced rows, the manifest last of all."""
+"""The runner: checked inputs, balanced rows, the manifest last."""
 
 import datetime
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_a_stage_reads_what_is_pinned_and_pins_what_it_wrote(spark, project):
     assert sorted(map(tuple, rows)) == [("1" * 32, "hello"), ("2" * 32, "world")]
 
 
-def test_the_same_again_commits_nothing(spark, project):
+def test_the_same_content_commits_nothing(spark, project):
     first = run_clean(spark, project)
     assert run_clean(spark, project) == first
     assert len(snapshots.history(str(project / "lake"), "clean/records")) == 1
@@ -72,7 +72,7 @@ def test_a_lost_row_is_found_and_nothing_is_pinned(spark, project, monkeypatch):
     assert not snapshots.manifest_path(project, "clean").exists()
 
 
-def test_a_worker_s_sentence_is_the_user_s_and_any_other_error_is_not(spark, project, monkeypatch):
+def test_a_worker_s_user_error_is_reported_and_any_other_error_is_a_fault(spark, project, monkeypatch):
     whole = clean.build
 
     def broken(error):
@@ -119,7 +119,7 @@ def test_a_missing_data_file_is_named_before_anything_is_computed(spark, project
         runner.prepare(project, "clean", str(project / "lake"), load(project / "params.yaml"))
 
 
-def test_a_result_is_one_line():
+def test_describes_a_result_in_one_line():
     result = runner.Result("clean", 1.25, {"records": 5824, "rejects": 15}, {"outlier": 15})
     assert runner.describe(result) == "clean: 5,824 records, 15 rejects (outlier 15), 1.2 s"
 

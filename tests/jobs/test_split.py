@@ -1,4 +1,4 @@
-"""Each promise of the split, on rows made by hand and on generated ones."""
+"""Each guarantee of the split, on rows made by hand and on generated ones."""
 
 import csv
 import random
@@ -99,7 +99,7 @@ def test_ten_days_are_cut_eight_to_one_to_one(run):
     }
 
 
-def test_clusters_and_texts_stay_at_home(run):
+def test_clusters_and_texts_stay_in_their_assigned_part(run):
     rows = [record(f"{day:02}", day) for day in range(30)]  # test from day 27 on, validation from day 24
     rows[24] = record("24", 24, cluster="03")
     rows[28] = record("28", 28, cluster="25")
@@ -115,7 +115,7 @@ def test_clusters_and_texts_stay_at_home(run):
     assert report["clusters_together"]["kept"] and report["no_text_in_two_parts"]["kept"]
 
 
-def test_a_given_split_stands(run):
+def test_a_given_split_is_kept(run):
     rows = [
         *[given(f"t{n}", " Train ") for n in range(40)],
         *[given("v", "dev"), given("w", "VAL"), given("x", "test"), given("y", "test", cluster="c", text="same")],
@@ -192,7 +192,7 @@ def test_one_instant_is_never_cut():
     assert cut_times(np.array([5, 9]), np.array([8, 2]), Ratios()) == (9, 9)  # no validation
 
 
-def test_cut_times_are_the_nearest_ones():
+def test_cut_times_are_the_nearest_instants():
     """Against every pair of cuts, on small random histograms."""
     dice = np.random.default_rng(2)
     ratios = Ratios()

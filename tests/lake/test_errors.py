@@ -1,4 +1,4 @@
-"""What the outside world causes is one sentence that names the file; a fault of Finelake stays a traceback."""
+"""An error from outside is reported in one sentence that names the file; a fault of Finelake stays a traceback."""
 
 import errno
 import json
@@ -155,7 +155,7 @@ JAVA = "An error occurred while calling o1.save.\n: org.apache.spark.SparkExcept
         ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "Spark's Java process ended or did not start"),
     ],
 )
-def test_what_stops_spark_is_one_sentence(cause, part):
+def test_reports_what_stops_spark_in_one_sentence(cause, part):
     text = sentence(Py4JJavaError(JAVA + cause + "\n\t... 19 more"))
     assert part in text and text.isprintable()
 
@@ -168,13 +168,13 @@ def test_a_name_with_a_nul_character_is_named():
     assert "holds a NUL character" in sentence(raised(Path("a\0b").read_text))
 
 
-def test_what_duckdb_says_of_a_value_is_not_shown():
+def test_a_message_of_duckdb_about_a_value_is_not_shown():
     """It may be personal data."""
     error = raised(lambda: duckdb.sql("select '13812345678x'::integer").fetchall())
     assert "13812345678" not in (text := sentence(error)) and "DuckDB reports: ConversionException" in text
 
 
-def test_an_error_behind_another_counts():
+def test_the_cause_of_an_error_is_reported():
     def wrapped() -> None:
         try:
             Path("/no/such/file").read_text()
@@ -241,7 +241,7 @@ def python(code: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, **options)
 
 
-def test_a_reader_that_ends_early_is_no_error():
+def test_a_reader_that_ends_early_is_not_an_error():
     reading, writing = os.pipe()
     os.close(reading)
     done = python("print('a' * 100_000)", stdout=writing)
@@ -256,19 +256,19 @@ def test_another_broken_pipe_is_an_error():
     assert done.stderr.startswith(b"finelake: the command: Broken pipe; ")
 
 
-def test_an_output_that_takes_nothing_is_one_sentence():
+def test_reports_an_output_that_cannot_be_written_in_one_sentence():
     with open("/dev/full", "w") as full:
         done = python("print('a')", stdout=full)
     assert done.returncode == 2
     assert done.stderr.startswith(b"finelake: the disk is full") and done.stderr.count(b"\n") == 1
 
 
-def test_a_closed_output_is_no_error():
+def test_a_closed_output_is_not_an_error():
     done = python("print('a')", preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_what_the_locale_cannot_hold_is_written_as_an_escape():
+def test_characters_that_the_locale_lacks_are_escaped():
     environment = os.environ | {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = python(r"print('\u4e2d')", stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\\u4e2d\n", b"")

@@ -1,4 +1,4 @@
-"""Keys: what the lake says of them is what the stages make."""
+"""Keys: those of the lake are those that the stages make."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ from finelake.lake import keys
 from finelake.lake.config.stages import SPARK
 
 
-def test_a_record_is_named_as_ingest_names_it(spark):
+def test_a_record_has_the_id_that_ingest_gives_it(spark):
     row = spark.createDataFrame([("tickets", "T1|中")], "source string, key string")
     assert row.select(record_id("source", "key")).first()[0] == keys.record_id("tickets", "T1|中")
 

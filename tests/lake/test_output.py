@@ -1,4 +1,4 @@
-"""A file that a person names: replaced whole, or left as it was."""
+"""A file that the user names: replaced completely, or unchanged."""
 
 import fcntl
 import os
@@ -32,7 +32,7 @@ def test_a_new_file_has_the_mode_of_any_other_and_an_old_one_is_replaced(tmp_pat
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
-def test_a_file_keeps_its_mode_and_nobody_else_reads_it_before_it_is_whole(tmp_path, mode):
+def test_a_file_keeps_its_mode_and_nobody_else_reads_it_before_it_is_complete(tmp_path, mode):
     path = tmp_path / "a"
     path.touch()
     path.chmod(mode)
@@ -42,13 +42,13 @@ def test_a_file_keeps_its_mode_and_nobody_else_reads_it_before_it_is_whole(tmp_p
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", mode)
 
 
-def test_a_new_file_is_its_owners_alone_before_it_is_whole(tmp_path):
+def test_only_the_owner_reads_a_new_file_before_it_is_complete(tmp_path):
     with replacing(tmp_path / "a") as part:
         assert stat.S_IMODE(part.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("made", ["before", "meanwhile"])
-def test_a_file_that_its_owner_made_read_only_is_left_alone(tmp_path, made):
+def test_a_read_only_file_is_not_replaced(tmp_path, made):
     path = tmp_path / "a"
 
     def make():
@@ -74,7 +74,7 @@ with replacing(Path(sys.argv[1])) as part:
 """
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_writers_is_not(tmp_path):
+def test_leftovers_of_a_killed_writer_are_removed_and_files_of_a_running_one_kept(tmp_path):
     path = tmp_path / "a[1]"
     for target in (path, tmp_path / "other"):
         subprocess.run([sys.executable, "-c", KILLED, str(target)], check=False)
@@ -90,7 +90,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_write
     assert names == [".a[1].#.part", ".a[1].mine.part", ".other.#.part", "a[1]"]
 
 
-def test_a_file_that_was_taken_for_abandoned_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+def test_a_file_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
     lock, locked = fcntl.flock, []
 
     def late(file, how):
@@ -122,7 +122,7 @@ def test_a_link_stays_and_the_file_that_it_names_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "socket", "folder", "link to a fifo"])
-def test_what_is_not_a_regular_file_is_left_alone(tmp_path, kind):
+def test_only_a_regular_file_is_replaced(tmp_path, kind):
     path = tmp_path / "it"
     with socket.socket(socket.AF_UNIX) as server:
         {
@@ -137,14 +137,14 @@ def test_what_is_not_a_regular_file_is_left_alone(tmp_path, kind):
         assert (path.lstat().st_ino, path.lstat().st_mode, sorted(os.listdir(tmp_path))) == before
 
 
-def test_a_file_that_becomes_something_else_meanwhile_is_left_alone(tmp_path):
+def test_a_path_that_stops_being_a_file_is_not_replaced(tmp_path):
     path = tmp_path / "it"
     with pytest.raises(UserError, match="is not a regular file"), replacing(path):
         os.mkfifo(path)
     assert os.listdir(tmp_path) == ["it"]
 
 
-def test_a_link_that_waits_for_the_temporary_file_is_not_followed(tmp_path, monkeypatch):
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, monkeypatch):
     monkeypatch.setattr("finelake.lake.output.secrets.token_hex", lambda _: "0")
     (tmp_path / "victim").write_text("kept")
     (tmp_path / ".a.0.part").symlink_to("victim")
@@ -153,7 +153,7 @@ def test_a_link_that_waits_for_the_temporary_file_is_not_followed(tmp_path, monk
     assert (tmp_path / "victim").read_text() == "kept" and (tmp_path / ".a.0.part").is_symlink()
 
 
-def test_a_folder_that_is_not_there_and_a_loop_of_links_are_named(tmp_path):
+def test_names_a_missing_folder_and_a_loop_of_links(tmp_path):
     with pytest.raises(UserError, match="none/a cannot be written .*; name a file in a folder of yours"):
         write(tmp_path / "none" / "a")
     (tmp_path / "loop").symlink_to("loop")

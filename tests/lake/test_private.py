@@ -1,4 +1,4 @@
-"""DVC's databases lie where no other user can write."""
+"""DVC's databases are where no other user can write."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_dvc_keeps_its_databases_where_only_the_user_can_enter(tmp_path, monkeyp
     assert list((folder / "dvc" / "repo").iterdir())
 
 
-def test_a_chosen_folder_of_dvc_stays_and_a_home_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
+def test_a_configured_folder_of_dvc_is_kept_and_an_unwritable_home_is_ignored(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", "/chosen")
     keep_dvc_private()
     assert os.environ["DVC_SITE_CACHE_DIR"] == "/chosen"

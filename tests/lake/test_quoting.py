@@ -1,4 +1,4 @@
-"""Identifiers and texts reach SQL as what they are, whatever they hold."""
+"""Identifiers and texts reach SQL unchanged, whatever they hold."""
 
 import duckdb
 import pytest

@@ -1,4 +1,4 @@
-"""Every notebook runs on a small project from its first cell to its last, and shows what it promises."""
+"""Every notebook runs on a small project from its first cell to its last, and shows its plots."""
 
 import json
 from pathlib import Path

@@ -60,7 +60,7 @@ def test_near_texts_have_near_hashes():
     assert 0 < near <= 14 < far
 
 
-def test_bands_meet_as_often_as_their_similarity_promises():
+def test_bands_collide_as_often_as_their_similarity_predicts():
     picked = random.Random(4)
     pairs = []
     for _ in range(100):

@@ -48,7 +48,7 @@ def test_normalise(text, stored):
         ("AT&T &copy 5", "AT&T &copy 5"),
     ],
 )
-def test_normalise_mends(text, stored):
+def test_normalise_repairs_mojibake_and_markup(text, stored):
     assert normalise(text) == stored
     assert normalise(stored) == stored
 
@@ -80,7 +80,7 @@ def test_normalise_is_idempotent(text, chinese_punctuation):
     assert normalise(stored, chinese_punctuation) == stored
 
 
-def test_mending_stops_however_deep_the_markup():
+def test_repair_ends_however_deep_the_markup():
     assert normalise("<div>" * 5000 + "x" + "</div>" * 5000) == "x"
     assert normalise("&" + "amp;" * 15 + "lt;") == "<"
 
@@ -100,7 +100,7 @@ def test_normalise_can_fold_chinese_punctuation():
         ("end.", "end"),
     ],
 )
-def test_match_key_makes_equal(left, right):
+def test_match_key_unifies(left, right):
     assert match_key(left) == match_key(right) != ""
 
 
@@ -108,7 +108,7 @@ def test_match_key_makes_equal(left, right):
     ("left", "right"),
     [("1.5", "15"), ("<18岁", ">18岁"), ("5%", "5"), ("3-5天", "35天"), ("$5", "€5"), ("HIV+", "HIV")],
 )
-def test_match_key_keeps_apart(left, right):
+def test_match_key_distinguishes(left, right):
     assert match_key(left) != match_key(right)
 
 

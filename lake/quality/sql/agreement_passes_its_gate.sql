@@ -1,4 +1,4 @@
--- Annotators agree on each layer as much as its gate asks.
+-- Agreement on each layer reaches its gate.
 -- table: annotate.agreement
 -- severity: warn
 with

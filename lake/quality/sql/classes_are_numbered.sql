@@ -1,4 +1,4 @@
--- Classes are numbered from 0 without a gap, and each has a name of its own.
+-- Classes are numbered from 0 without a gap, and their names are unique.
 -- table: tokenize@*.classes
 with
 numbered as (

@@ -1,4 +1,4 @@
--- A record's cluster is the id of a record that stayed.
+-- A record's cluster is the id of a kept record.
 -- table: dedup.records, mask.records
 with
 failing as (

@@ -1,4 +1,4 @@
--- Every column of a source is named once, with what became of it.
+-- Every column of a source is named once, with how it is used.
 -- table: ingest.columns
 with
 columns as (select source, name as "column", count(*) as rows, count(used_as) as used from this group by all),

@@ -1,4 +1,4 @@
--- A duplicate is another record than its survivor and no further away than two hashes can be.
+-- A duplicate differs from its survivor, and their distance is at most the number of bits of a hash.
 -- table: dedup.duplicates
 with
 failing as (

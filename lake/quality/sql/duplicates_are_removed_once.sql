@@ -1,4 +1,4 @@
--- A removed duplicate is named once, with the record that stayed.
+-- A removed duplicate is named once, with the record kept in its place.
 -- table: dedup.duplicates
 with
 keys as (select removed, count(*) as rows, count(kept) as kept from this group by removed),

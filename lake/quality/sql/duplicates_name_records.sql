@@ -1,4 +1,4 @@
--- A duplicate was removed, and the record it was removed for stayed.
+-- A duplicate was removed, and its survivor was kept.
 -- table: dedup.duplicates
 with
 failing as (

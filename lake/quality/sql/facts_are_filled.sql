@@ -1,4 +1,4 @@
--- A fact that is stored is not empty.
+-- A stored fact is not empty.
 -- table: clean.records, split.records
 with
 failing as (

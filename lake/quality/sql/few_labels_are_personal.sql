@@ -1,4 +1,4 @@
--- Few labels of a source are rejected for personal data in them: many are a wrong column.
+-- Few labels of a source are rejected for personal data in them: many would mean a wrong column.
 -- table: mask.annotations
 -- values: {personal_share: 0.2}
 with

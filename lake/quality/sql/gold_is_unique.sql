@@ -1,4 +1,4 @@
--- A gold label stands once.
+-- A gold label is listed once.
 -- table: annotate.gold
 with
 keys as (select record_id, layer, label, start, "end", count(*) as rows from this group by all),

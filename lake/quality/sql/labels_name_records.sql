@@ -1,4 +1,4 @@
--- A label, a unit and a task for a human are of a masked record.
+-- A label, a unit and an entry of the review queue belong to a masked record.
 -- table: annotate.gold, annotate.units, annotate.todo
 -- needs: mask.records
 with

@@ -1,4 +1,4 @@
--- Texts are about as long as they were (population stability index over deciles).
+-- The lengths of texts are distributed as before (population stability index over deciles).
 -- table: clean.records
 -- needs: previous
 -- severity: warn

@@ -1,4 +1,4 @@
--- Masked values are counted as often as records say they were masked.
+-- The counts of masked values add up to those of the records.
 -- table: mask.counts
 with
 kinds as (

@@ -1,4 +1,4 @@
--- Mask keeps every deduplicated record or rejects it for the personal data in it, and has no other.
+-- Mask keeps every deduplicated record or rejects it for personal data, and holds no other.
 -- table: mask.records
 -- needs: dedup.records
 with

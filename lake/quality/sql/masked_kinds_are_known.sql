@@ -1,4 +1,4 @@
--- What was masked is counted by kinds, shipped ones or a project's own, each at least once.
+-- Masked values are counted by known kinds, shipped ones or the project's own, each at least once.
 -- table: mask.records, split.records
 with
 kinds as (

@@ -1,6 +1,6 @@
--- After masking, no text, fact, key, business, label, annotator, quote or detail holds personal data. A second look,
--- with rules of its own, which are narrower: what they find is surely there. In labels, which are names of classes, only
--- what a form or a check digit proves.
+-- After masking, no text, fact, key, business, label, annotator, quote or detail holds personal data. An
+-- independent check, with narrower rules, whose findings are certain. In labels, which are names of classes, only what a
+-- format or a check digit proves.
 -- table: mask.records, mask.annotations, mask.rejects, annotate.gold, annotate.rejects, split.records, split.rejects
 -- values: {personal: [url, email, resident_id, credit_code, iban, card, ssn, passport, phone, plate, wechat, qq, ip, address, name]}
 with
@@ -10,7 +10,7 @@ bodies as (
             'text', 'facts', 'source_key', 'business', 'label', 'annotator', 'quote', 'detail'
         ))
     ) as body,
-    -- Every table has a record_id; without it no column might be left.
+    -- Every table has a record_id; without it no column might remain.
     concat_ws(
         chr(10), *columns(lambda name: name in (
             'record_id', 'text', 'facts', 'source_key', 'business', 'annotator', 'quote', 'detail'
@@ -18,7 +18,7 @@ bodies as (
     ) as prose
     from this
 ),
--- Few texts hold a sign or figures enough to be worth a closer look.
+-- Only few texts hold a sign or enough digits to be searched further.
 suspects as materialized (
     select record_id, translate(body, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as body,
         translate(prose, '０１２３４５６７８９＠．－　①②③④⑤⑥⑦⑧⑨⓪', '0123456789@.- 1234567890') as prose
@@ -28,7 +28,7 @@ suspects as materialized (
         || '|[零〇一二三四五六七八九幺]{11}|[0-9][0-9-]{6}|微信|QQ|我叫|姓名|[路街道][0-9]|[A-Z]·?[0-9]{5}|(?i:my name is|box [0-9])'
     )
 ),
--- Each number with up to 20 characters before it and a little behind it, which say what it is.
+-- Each number with up to 20 characters before it and a few after it, which identify its kind.
 pieces as (
     select record_id, 'run' as shape, unnest(regexp_extract_all(
         body, '[^0-9]{0,20}[0-9]{11,}[Xx]?(?:\.[0-9]|[A-Za-z])?'
@@ -77,7 +77,7 @@ judged as (
             ))::int % 11, 1) = right(number, 1)
             then 'resident_id'
         when not is_code
-            -- What UnionPay, Visa, Mastercard, JCB, American Express and Discover issue.
+            -- Numbers issued by UnionPay, Visa, Mastercard, JCB, American Express and Discover.
             and regexp_full_match(
                 number,
                 '62[0-9]{14,17}|4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|5[1-5][0-9]{14}|35[0-9]{14}|3[47][0-9]{13}'
@@ -94,7 +94,7 @@ judged as (
         when not is_code and shape = 'foreign' and length(number) between 10 and 14
             and regexp_matches(written, '[0-9]$') then 'phone'
         when shape = 'landline' then 'phone'
-        -- An area and a group that were given out, and not of an advertisement.
+        -- An area and a group that were issued, and not a number from an advertisement.
         when not is_code and shape = 'ssn' and not regexp_matches(before, '[A-Za-z_-]$')
             and regexp_full_match(
                 written,
@@ -105,7 +105,7 @@ judged as (
     end as kind
     from numbers
 ),
--- Codes whose check digits tell: an IBAN is 1 modulo 97 (ISO 13616), a credit code's weights are powers of 3 modulo 31
+-- Codes with check digits: an IBAN is 1 modulo 97 (ISO 13616), a credit code's weights are powers of 3 modulo 31
 -- (GB 32100).
 written as (
     select record_id, upper(unnest(regexp_extract_all(body, '[A-Za-z0-9]{15,34}'))) as code from suspects

@@ -1,4 +1,4 @@
--- A number that is stored is there and finite.
+-- A stored number is not null and is finite.
 -- table: clean.records, split.records
 with
 failing as (

@@ -1,4 +1,4 @@
--- Numbers are spread much as they were (population stability index over deciles).
+-- Numbers are distributed as before (population stability index over deciles).
 -- table: clean.records
 -- needs: previous
 -- severity: warn

@@ -1,4 +1,4 @@
--- A unit of annotation is decided or says what it waits for.
+-- A unit of annotation is decided, or its reason for review is known.
 -- table: annotate.units
 -- lists: decided, todo_reasons
 with

@@ -1,4 +1,4 @@
--- The outliers that the chosen method counts are those that were rejected.
+-- The chosen method counts as many outliers as were rejected.
 -- table: clean.outliers
 -- needs: clean.rejects
 with

@@ -1,4 +1,4 @@
--- The split keeps each of its promises.
+-- The split keeps each of its guarantees.
 -- table: split.report
 -- severity: warn
 with

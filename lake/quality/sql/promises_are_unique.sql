@@ -1,4 +1,4 @@
--- The split reports on each promise once.
+-- The split reports on each guarantee once.
 -- table: split.report
 with
 keys as (select promise, count(*) as rows from this group by all),

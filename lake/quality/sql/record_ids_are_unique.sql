@@ -1,4 +1,4 @@
--- Every record has an id of its own.
+-- Record ids are unique.
 -- table: *.records
 with
 keys as (select record_id, count(*) as rows from this group by all),

@@ -1,4 +1,4 @@
--- A record's id is the hash of its source and its key there.
+-- A record's id is the hash of its source and its key.
 -- table: ingest.records
 with
 failing as (

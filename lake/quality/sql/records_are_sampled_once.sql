@@ -1,4 +1,4 @@
--- A record is in one sample, and in none when it was rejected.
+-- A record is in one sample, or in none when it was rejected.
 -- table: tokenize@*.samples
 with
 used as (

@@ -1,4 +1,4 @@
--- A record says where it is from, when it happened and in which language, and has a text or a number.
+-- A record has a source, a time and a language, and a text or a number.
 -- table: ingest.records, clean.records, split.records
 with
 failing as (

@@ -1,4 +1,4 @@
--- Who annotates is a source, an annotator, an arbitrator or the committee.
+-- The role of an annotation is source, annotator, arbitrator or committee.
 -- table: ingest.annotations, mask.annotations
 -- lists: roles
 with

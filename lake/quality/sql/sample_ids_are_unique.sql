@@ -1,4 +1,4 @@
--- Every sample has an id of its own.
+-- Sample ids are unique.
 -- table: tokenize@*.samples
 with
 keys as (select sample_id, count(*) as rows from this group by all),

@@ -1,4 +1,4 @@
--- A sample has tokens and something to learn, and numbers its records' tokens from the front.
+-- A sample has tokens and targets, and every token has the number of its record.
 -- table: tokenize@*.samples
 with
 failing as (

@@ -1,4 +1,4 @@
--- A sample's records stand in the split, in the part of the sample.
+-- A sample's records are in the split, in the part of the sample.
 -- table: tokenize@*.samples
 -- needs: split.records
 with

@@ -1,4 +1,4 @@
--- No scene is most of a part.
+-- No scene is the majority of a part.
 -- table: split.records
 -- severity: warn
 -- values: {scene_share: 0.5}

@@ -1,4 +1,4 @@
--- The shares of scenes are much as they were (population stability index).
+-- The shares of scenes are as before (population stability index).
 -- table: split.records
 -- needs: previous
 -- severity: warn

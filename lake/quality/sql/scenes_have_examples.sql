@@ -1,4 +1,4 @@
--- A scene has enough rows to learn from in train, and rows to be measured on in test.
+-- A scene has enough rows in train to learn from, and in test to be measured on.
 -- table: split.records
 -- severity: warn
 -- values: {train_rows: 20, test_rows: 5}

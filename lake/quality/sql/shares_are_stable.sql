@@ -1,4 +1,4 @@
--- The shares of sources, businesses and languages are much as they were (population stability index).
+-- The shares of sources, businesses and languages are as before (population stability index).
 -- table: ingest.records
 -- needs: previous
 -- severity: warn

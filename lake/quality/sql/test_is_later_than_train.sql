@@ -1,4 +1,4 @@
--- Every test row is later than every train row, where the source gave no split itself.
+-- Every test row is later than every train row, unless the source gave the split.
 -- table: split.records
 with
 timed as (select record_id, source, split, occurred_at from this where facts['split'] is null),

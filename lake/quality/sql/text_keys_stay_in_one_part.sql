@@ -1,4 +1,4 @@
--- Texts that differ in case, spaces and punctuation alone are in one part.
+-- Texts that differ only in case, spaces and punctuation are in one part.
 -- table: split.records
 -- severity: warn
 with

@@ -1,4 +1,4 @@
--- A stored text is not empty, and has no space at its ends and no invisible characters.
+-- A stored text is not empty, has no space at its ends and no invisible characters.
 -- table: clean.records
 with
 failing as (

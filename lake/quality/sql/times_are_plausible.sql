@@ -1,4 +1,4 @@
--- A record happened within the years in which the business has records.
+-- A record's time is within the years in which the business has records.
 -- table: ingest.records, split.records
 -- severity: warn
 -- values: {earliest: 1970-01-01, latest: 2100-01-01}

@@ -1,4 +1,4 @@
--- What waits for a human says what it waits for.
+-- Every entry of the review queue has a known reason.
 -- table: annotate.todo
 -- lists: todo_reasons
 with

@@ -1,4 +1,4 @@
--- What waits for a human are the undecided units.
+-- The review queue holds exactly the undecided units.
 -- table: annotate.todo
 -- lists: decided
 with

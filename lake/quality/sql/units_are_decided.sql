@@ -1,4 +1,4 @@
--- Few units of annotation wait for a human.
+-- Few units of annotation are in the review queue.
 -- table: annotate.units
 -- severity: warn
 -- lists: decided

@@ -1,4 +1,4 @@
--- A unit has as many gold labels as it says.
+-- A unit counts its gold labels correctly.
 -- table: annotate.units
 with
 labels as (select record_id, layer, count(*) as found from annotate.gold group by all),

@@ -1,4 +1,4 @@
--- A value that was no number is no number of its record, and is named once.
+-- A value that is not a number is absent from its record's numbers, and is named once.
 -- table: ingest.unparsable
 with
 named as (select record_id, source, "column", count(*) as rows from this group by all),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 
-def test_diff_names_rows_and_how_values_moved(finelake):
+def test_diff_names_rows_and_reports_drift(finelake):
     code, out, _ = finelake("diff", "old", "clean.records")
     assert code == 0
     assert out.splitlines()[:7] == [
@@ -45,7 +45,7 @@ def test_equal_contents_are_not_read(finelake, monkeypatch):
         (("diff", "old", "clean.records", "--memory", "much"), "the memory limit 'much' is not a size"),
     ],
 )
-def test_a_mistake_is_one_sentence(finelake, arguments, message):
+def test_a_mistake_reports_one_sentence(finelake, arguments, message):
     code, out, err = finelake(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err

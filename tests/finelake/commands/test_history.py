@@ -1,11 +1,11 @@
-"""`finelake history`: every version, its state and who pins it."""
+"""`finelake history`: every version, its state and what pins it."""
 
 from pathlib import Path
 
 from finelake.lake.tables import snapshots
 
 
-def test_each_version_names_who_pins_it(finelake):
+def test_each_version_names_the_refs_that_pin_it(finelake):
     code, out, _ = finelake("history", "clean.records")
     newest, oldest = [line.split() for line in out.splitlines()[2:]]
     assert code == 0
@@ -13,7 +13,7 @@ def test_each_version_names_who_pins_it(finelake):
     assert [oldest[0], oldest[3], *oldest[5:]] == ["0", "4", "complete", "HEAD,", "brave-name,", "main,", "old"]
 
 
-def test_a_version_whose_files_are_gone_is_marked(finelake, revised):
+def test_a_version_whose_files_are_missing_is_marked(finelake, revised):
     pinned = snapshots.manifests(revised)["clean"]["records"]
     file = Path(snapshots.files(str(revised / "lakehouse"), "clean", pinned)[0])
     away = file.rename(file.with_name("away"))
@@ -37,7 +37,7 @@ def test_an_unknown_table_is_named_with_the_nearest(finelake):
     assert "the lake holds no table clean.recrods; did you mean clean.records?" in err
 
 
-def test_a_ref_whose_manifests_are_not_here_is_told(finelake, revised):
+def test_names_a_ref_whose_manifests_cannot_be_read(finelake, revised):
     cache = revised / ".dvc" / "cache"
     away = cache.rename(cache.with_name("away"))
     try:

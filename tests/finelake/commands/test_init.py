@@ -1,4 +1,4 @@
-"""`finelake init` in odd places: a project, or one sentence that names what is in the way."""
+"""`finelake init` in unusual folders: a project, or one sentence that names the obstacle."""
 
 import pytest
 

@@ -45,7 +45,7 @@ def pin(root: Path, stage: str, **tables: pa.Table) -> None:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """mask.records of two rows, one source, and the five checks above alone."""
+    """mask.records of two rows, one source, and only the five checks above."""
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.sql")))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.csv").write_text("id,date,text\n1,2024-01-01,hello\n")
@@ -125,7 +125,7 @@ def test_json(capsys, project):
 
 
 @pytest.mark.usefixtures("project")
-def test_the_output_replaces_regular_files_only(capsys, tmp_path, monkeypatch):
+def test_the_output_replaces_only_regular_files(capsys, tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "old").write_text("old")
     (tmp_path / "link").symlink_to("old")
@@ -184,7 +184,7 @@ def test_junit():
     )
 
 
-def test_the_page_is_whole_escaped_and_needs_nothing_else(capsys, project):
+def test_the_page_is_complete_escaped_and_self_contained(capsys, project):
     code, out, _ = finelake(capsys, "quality", "--format", "html", "--output", "page.html")
     assert (code, out) == (2, "page.html: 1 error, 1 warning, 1 passed, 2 skipped\n")
     page = (project / "page.html").read_text()
@@ -207,7 +207,7 @@ META = '<meta name="viewport" content="width=device-width, initial-scale=1">'
         (("run", "quality@intent"), "quality is shared by all training runs; run `finelake run quality`"),
     ],
 )
-def test_a_mistake_is_one_sentence(capsys, arguments, message):
+def test_a_mistake_reports_one_sentence(capsys, arguments, message):
     code, out, err = finelake(capsys, *arguments)
     assert (code, out) == (2, "")
     assert message in err and err.count("\n") == 1
@@ -222,7 +222,7 @@ def test_a_mistake_is_one_sentence(capsys, arguments, message):
         "from glob('*')",
     ],
 )
-def test_a_check_reads_the_pinned_tables_only(capsys, project, query):
+def test_a_check_reads_only_the_pinned_tables(capsys, project, query):
     (project / "quality" / "holds.sql").write_text(f"-- Reads more.\n-- table: mask.records\n{query}")
     code, out, err = finelake(capsys, "quality", "holds")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -270,7 +270,7 @@ def test_the_stage_writes_a_verdict_that_warnings_do_not_change(capsys, project)
     assert json.loads((project / "metrics" / "quality.json").read_text()) == {"checks": 2, "warnings": {}}
 
 
-def test_the_stage_leaves_tables_of_training_runs_alone(capsys, project):
+def test_the_stage_ignores_tables_of_training_runs(capsys, project):
     (project / "quality" / "fails.sql").write_text("-- None.\n-- table: tokenize@*.samples\nselect * from this")
     pin(project, "tokenize@intent", samples=pa.table({"sample_id": ["1"]}))
     assert finelake(capsys, "quality", "fails")[0] == 2
@@ -329,7 +329,7 @@ def test_an_earlier_version_with_other_columns_or_lost_files_is_not_compared(cap
     assert "skipped  grows  mask.records  of HEAD: table mask/records, version 0: the data file" in out
 
 
-def test_files_of_the_stage_follow_from_what_is_pinned_now_alone(capsys, project):
+def test_files_of_the_stage_depend_only_on_what_is_pinned_now(capsys, project):
     (project / "quality" / "fails.sql").unlink()
     (project / "quality" / "grows.sql").write_text(GROWS.replace("needs:", "severity: warn\n-- needs:") + "0")
     assert "0 errors, 1 warning, 1 passed, 2 skipped" in finelake(capsys, "run", "quality")[1]

@@ -23,7 +23,7 @@ def test_a_run_whose_name_could_be_a_path_or_a_command_is_refused(name):
 @pytest.mark.parametrize(
     "called", ["base@none", "dvc.yaml:base@none", "sub/dvc.yaml:base@none", "../dvc.yaml:base@none"]
 )
-def test_a_stage_is_found_as_dvc_calls_it_from_any_folder(tmp_path, capsys, monkeypatch, called):
+def test_a_stage_is_resolved_by_its_dvc_name_from_any_folder(tmp_path, capsys, monkeypatch, called):
     from finelake import cli
 
     (tmp_path / "params.yaml").write_text(

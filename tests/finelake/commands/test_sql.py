@@ -1,4 +1,4 @@
-"""`finelake sql`: which tables are asked and where the answer goes."""
+"""`finelake sql`: which tables it reads and where the answer goes."""
 
 import io
 import os
@@ -7,7 +7,7 @@ import stat
 import pytest
 
 
-def test_a_revision_is_asked(finelake):
+def test_a_revision_is_queried(finelake):
     query = "select count(*) as rows from clean.records"
     assert finelake("sql", query)[1].split() == ["rows", "----", "5"]
     assert finelake("sql", "--rev", "old", query)[1].split() == ["rows", "----", "4"]
@@ -37,7 +37,7 @@ def test_a_pipe_is_not_replaced(finelake, revised):
     (revised / "pipe").unlink()
 
 
-def test_the_owner_reads_files_and_another_program_the_tables_only(finelake, revised):
+def test_the_owner_reads_files_and_another_program_only_the_tables(finelake, revised):
     (revised / "own.csv").write_text("a\n7\n")
     assert finelake("sql", "from 'own.csv'")[1].split() == ["a", "-", "7"]
     code, out, err = finelake("sql", "--tables-only", "from 'own.csv'")
@@ -90,7 +90,7 @@ def test_a_table_shows_its_first_rows(finelake):
     ]
 
 
-def test_a_plan_is_shown_as_it_is(finelake):
+def test_a_plan_is_shown_unchanged(finelake):
     assert "READ_PARQUET" in finelake("sql", "explain from clean.records")[1]
 
 
@@ -111,12 +111,12 @@ def test_the_shell_lists_tables_and_answers(finelake, monkeypatch):
         (("drop view clean.records",), "a statement of type drop is refused"),
     ],
 )
-def test_a_mistake_is_one_sentence(finelake, arguments, message):
+def test_a_mistake_reports_one_sentence(finelake, arguments, message):
     code, out, err = finelake("sql", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
 
 
-def test_parquet_is_not_for_a_terminal(finelake, monkeypatch):
+def test_parquet_is_refused_on_a_terminal(finelake, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert "parquet cannot be shown on a terminal" in finelake("sql", "--format", "parquet", "select 1")[2]

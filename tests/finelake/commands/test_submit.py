@@ -1,4 +1,4 @@
-"""submit: what is refused before anything is sent, what is sent, and how the manifest comes back."""
+"""submit: what is refused before anything is sent, what is sent, and how the manifest is returned."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_cluster_mode_needs_yarn_or_kubernetes(root, master):
     submit.refuse("clean", master, "client", content(root))
 
 
-def test_a_training_stage_is_no_spark_stage(root):
+def test_a_training_stage_is_not_a_spark_stage(root):
     with pytest.raises(UserError, match="train@x is not a Spark stage; run it with `finelake run train@x`"):
         submit.refuse("train@x", "yarn", "client", content(root))
 
@@ -128,7 +128,7 @@ def test_the_key_of_pseudonyms_becomes_no_spark_property(root, monkeypatch):
         assert SECRET not in str(submit.properties("mask", chosen, mode, content(root)))
 
 
-def test_the_keys_of_an_object_store_go_with_a_lake_that_lies_there(root, monkeypatch):
+def test_the_keys_of_an_object_store_are_sent_for_a_lake_in_it(root, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "k")
     monkeypatch.setenv("AWS_REGION", "r")
     spark = submit.properties("clean", replace(YARN, lake="s3a://bucket/lake"), "cluster", content(root))
@@ -171,7 +171,7 @@ def test_what_is_sent_holds_the_stages_inputs_and_no_secret_on_the_command_line(
     assert f"spark.files {scratch / 'workspace.zip'}" in written
 
 
-def test_the_tokenizer_of_a_run_goes_along(root):
+def test_the_tokenizer_of_a_run_is_sent(root):
     folder = root / "models" / "r" / "tokenizer"
     folder.mkdir(parents=True)
     (folder / "tokenizer.json").write_text("{}")
@@ -217,7 +217,7 @@ def prepared(root: Path, monkeypatch) -> Settings:
     return Settings(lake=str(root / "lake"), master="local[1]", memory="1g", ranks=1)
 
 
-def test_the_manifest_comes_back_through_the_lake(root, monkeypatch):
+def test_the_manifest_is_returned_through_the_lake(root, monkeypatch):
     outcome = {"manifest": "the manifest\n", "line": "clean: 3 records"}
     body = (
         "from pathlib import Path\npath = Path(lake, result)\npath.parent.mkdir(parents=True)\n"
@@ -229,14 +229,14 @@ def test_the_manifest_comes_back_through_the_lake(root, monkeypatch):
     assert list((root / "lake" / submit.SUBMISSIONS).iterdir()) == []
 
 
-def test_a_mistake_that_the_stage_finds_is_told_and_nothing_is_pinned(root):
+def test_a_mistake_that_the_stage_finds_is_reported_and_nothing_is_pinned(root):
     write_bytes(str(root / "lake"), "_submissions/1/clean.json", json.dumps({"error": "a is missing; add it"}).encode())
     with pytest.raises(UserError, match="a is missing; add it"):
         submit.fetch(root, "clean", str(root / "lake"), "_submissions/1/clean.json")
     assert not (root / "snapshots").exists()
 
 
-def test_a_driver_that_leaves_nothing_is_a_failure(root, monkeypatch):
+def test_a_driver_that_stores_no_outcome_is_a_failure(root, monkeypatch):
     fake_spark_submit(root, monkeypatch, "sys.exit(7)")
     with pytest.raises(
         UserError, match=r"clean left no result \(exit code 7 of spark-submit\); see .finelake/spark.log"

@@ -1,11 +1,11 @@
-"""The story of a record as text."""
+"""The trace of a record as text."""
 
 from finelake.commands.trace import _lines
 
 
-def test_each_step_is_told_in_its_words():
+def test_prints_each_step():
     other = {"record_id": "b", "distance": 3, "similarity": 0.9}
-    told = {
+    history = {
         "record_id": "a",
         "source": "tickets",
         "source_key": "T1",
@@ -28,7 +28,7 @@ def test_each_step_is_told_in_its_words():
             },
         ],
     }
-    assert list(_lines(told)) == [
+    assert list(_lines(history)) == [
         "record a",
         "  source tickets, key T1, time unknown",
         "  business cards, language unknown",
@@ -42,13 +42,20 @@ def test_each_step_is_told_in_its_words():
 
 
 def test_a_rejected_record_ends_with_the_reason(finelake):
-    told = {"record_id": "a", "source": None, "source_key": None, "occurred_at": None, "business": None, "lang": None}
+    history = {
+        "record_id": "a",
+        "source": None,
+        "source_key": None,
+        "occurred_at": None,
+        "business": None,
+        "lang": None,
+    }
     reject = {"source": "tickets", "reason": "broken", "detail": "x.pdf"}
-    told["steps"] = [{"stage": "ingest", "outcome": "rejected", "rejects": [reject]}]
-    assert list(_lines(told))[-1] == "ingest             rejected: broken (x.pdf)"
+    history["steps"] = [{"stage": "ingest", "outcome": "rejected", "rejects": [reject]}]
+    assert list(_lines(history))[-1] == "ingest             rejected: broken (x.pdf)"
 
 
-def test_an_unknown_record_is_one_sentence(finelake):
+def test_reports_an_unknown_record_in_one_sentence(finelake):
     code, out, err = finelake("trace", "123456")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "no pinned table holds a record 123456" in err

@@ -1,4 +1,4 @@
-"""`finelake verify` calls nothing whole that is not, and `finelake repro` nothing up to date."""
+"""`finelake verify` reports nothing as complete that is not, and `finelake repro` nothing as up to date."""
 
 import hashlib
 import json
@@ -73,12 +73,12 @@ def refused(capsys, *arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("project")
-def test_a_whole_lake_is_whole(capsys):
+def test_a_complete_lake_is_reported_as_complete(capsys):
     for arguments in (["verify"], ["verify", "--deep"]):
         assert finelake(capsys, *arguments) == (0, "2 tables of 2 stages are complete (6 rows).\n", "")
 
 
-def test_a_project_that_pins_nothing_is_not_called_whole(capsys, project):
+def test_a_project_that_pins_nothing_is_not_reported_as_complete(capsys, project):
     for path in (project / "dvc.lock", *(manifest_path(project, stage) for stage in STAGES)):
         path.unlink()
     assert finelake(capsys, "verify") == (0, "Nothing is pinned yet; `finelake repro` runs the stages.\n", "")
@@ -97,7 +97,7 @@ def test_a_manifest_without_tables_is_named(capsys, project):
     assert "snapshots/clean.json is not a snapshot manifest of clean" in refused(capsys, "verify")
 
 
-def test_a_manifest_whose_rows_lie_is_named(capsys, project):
+def test_names_a_manifest_with_a_wrong_number_of_rows(capsys, project):
     table = commit(str(project / "lakehouse"), "clean/records", [1, 2, 3])
     write_manifest(project, "clean", {"records": replace(table, rows=7)})
     assert "snapshots/clean.json is not the one that dvc.lock pins" in refused(capsys, "verify")
@@ -105,7 +105,7 @@ def test_a_manifest_whose_rows_lie_is_named(capsys, project):
     assert "clean/records has 3 rows, its manifest 7" in refused(capsys, "verify")
 
 
-def test_a_flipped_bit_is_found_by_whoever_reads_the_file(capsys, project):
+def test_every_reader_of_a_file_finds_a_flipped_bit(capsys, project):
     (file,) = project.glob("lakehouse/clean/records/data/*/part.parquet")
     content = file.read_bytes()
     file.write_bytes(content[:5] + bytes([content[5] ^ 1]) + content[6:])
@@ -115,7 +115,7 @@ def test_a_flipped_bit_is_found_by_whoever_reads_the_file(capsys, project):
 
 
 @pytest.mark.parametrize("altered", ["adt", None])
-def test_a_log_that_names_other_files_than_its_commit_is_found_by_whoever_reads_them(capsys, project, altered):
+def test_every_reader_finds_a_log_with_other_files_than_its_commit(capsys, project, altered):
     (log,) = project.glob("lakehouse/clean/records/_delta_log/*.json")
     lines = log.read_text().splitlines(keepends=True)
     kept = [
@@ -126,7 +126,7 @@ def test_a_log_that_names_other_files_than_its_commit_is_found_by_whoever_reads_
         assert "its Delta log names other files than its commit wrote" in refused(capsys, *arguments)
 
 
-def test_a_damaged_memory_of_digests_condemns_nothing(capsys, project):
+def test_damaged_stored_digests_report_no_file_as_altered(capsys, project):
     memory = project / ".finelake" / "digests.json"
     for file in project.glob("lakehouse/*/records/data/*/*"):
         os.utime(file, (1, 1))
@@ -148,7 +148,7 @@ def test_a_named_pipe_is_not_waited_for(capsys, project):
     assert finelake(capsys, "sql", "from clean.records")[0] == 0
 
 
-def test_repair_calls_nothing_whole_whose_manifest_is_gone(capsys, project):
+def test_repair_reports_nothing_as_complete_whose_manifest_is_missing(capsys, project):
     manifest_path(project, "clean").unlink()
     assert "snapshots/clean.json is missing" in refused(capsys, "repair")
 
@@ -161,14 +161,14 @@ def test_vacuum_keeps_a_number_of_days(capsys, days):
     )
 
 
-def test_a_log_that_names_other_columns_than_the_files_is_found_by_whoever_reads_them(capsys, project):
+def test_every_reader_finds_a_log_with_other_columns_than_the_files(capsys, project):
     (log,) = project.glob("lakehouse/clean/records/_delta_log/*.json")
     log.write_text(log.read_text().replace('\\"name\\":\\"id\\"', '\\"name\\":\\"ie\\"'))
     for arguments in (["verify", "--deep"], ["sql", "from clean.records"], ["run", "dedup"]):
         assert "the columns in its Delta log are not those of its files" in refused(capsys, *arguments)
 
 
-# ---------------------------------------------------------------- what repro refuses before DVC is asked
+# ---------------------------------------------------------------- what repro refuses before DVC runs
 
 
 ALL = {name: {"cmd": "x"} for name in ("ingest", "clean", "dedup", "mask", "annotate", "split", "quality")}
@@ -200,7 +200,7 @@ def test_a_run_needs_the_stages_of_runs(capsys, project):
     assert "dvc.yaml has no stage select" in refused(capsys, "repro")
 
 
-def test_a_section_that_stands_twice_is_refused(capsys, project):
+def test_a_section_that_is_given_twice_is_refused(capsys, project):
     with (project / "params.yaml").open("a") as file:
         file.write("clean: {}\n")
     for arguments in (["repro"], ["run", "clean"], ["quality"]):

@@ -10,7 +10,7 @@ NAMES = ("id", "text")
 ROWS = [(1, "a"), (20, None)]
 
 
-def test_columns_that_fit_stand_side_by_side():
+def test_columns_that_fit_are_side_by_side():
     assert list(lines(NAMES, ROWS, width=20, right=(True, False))) == [
         "id  text",
         "--  ----",
@@ -27,7 +27,7 @@ def test_the_widest_column_is_cut():
     ]
 
 
-def test_rows_stand_one_under_the_other_where_cells_would_get_too_short():
+def test_a_row_takes_several_lines_where_cells_would_be_too_short():
     assert list(lines(NAMES, [("a" * 30, "b" * 30)], width=20)) == [
         "-- row 1 -----------",
         "id    aaaaaaaaaaaaa…",
@@ -35,7 +35,7 @@ def test_rows_stand_one_under_the_other_where_cells_would_get_too_short():
     ]
 
 
-def test_a_chinese_character_takes_two_places():
+def test_a_chinese_character_takes_two_columns():
     assert list(lines(("text", "n"), [("一二三四五六七八九", 1), ("ab", 2)], width=16)) == [
         "text           n",
         "-------------  -",

@@ -1,4 +1,4 @@
-"""Where a quote lies, what a committee decides, and which labels count as equal."""
+"""Where a quote is, what a committee decides, and which labels count as equal."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Tasks out, labels back: nothing of an annotation is lost on the way, and nothing odd is guessed at."""
+"""Tasks are exported and labels imported without loss; an unexpected export is refused."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ def choice(layer, *labels):
     return {"id": "C", "from_name": layer, "to_name": "text", "type": "choices", "value": {"choices": list(labels)}}
 
 
-def test_tasks_hold_the_masked_text_and_the_way_back():
+def test_tasks_hold_the_masked_text_and_the_record_id():
     assert to_tasks([RECORD | {"record_id": "r2"}, RECORD]) == [
         {"data": {"text": TEXT, "record_id": key, "source": "tickets"}, "annotations": []} for key in ("r1", "r2")
     ]
@@ -72,12 +72,12 @@ def test_offsets_in_code_points_or_in_utf16_units_give_the_same_place():
     assert from_export([exported(units)], layers=["entity"]) == expected
 
 
-def test_a_line_break_which_label_studio_spells_out():
+def test_reads_a_line_break_that_label_studio_escapes():
     broken = span(11, 17, "X", text="Li:\\nis")
     assert from_export([exported(broken)], layers=["entity"]) == [row("entity", "7", "X", "Li:\nis", 11)]
 
 
-def test_skipped_tasks_say_nothing():
+def test_skipped_tasks_give_no_rows():
     assert from_export([exported(was_cancelled=True)]) == []
 
 
@@ -103,7 +103,7 @@ def without(key):
         ("x", "task ?"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_task(task, message):
+def test_names_the_task_of_an_unreadable_export(task, message):
     with pytest.raises(UserError, match=message) as refusal:
         from_export([task])
     assert "Li" not in str(refusal.value)

@@ -49,7 +49,7 @@ def test_mad_is_the_median_of_the_deviations_from_the_median(values):
         assert found.high - centre == pytest.approx(3 * MAD_TO_SIGMA * spread, rel=1e-6)
 
 
-def test_iterated_finds_what_hides_behind_a_larger_outlier():
+def test_iterated_finds_outliers_masked_by_a_larger_one():
     values = [*range(20), 60, 100_000]
     assert interval("sigma", values).high > 60
     assert 19 < interval("iterated", values).high < 60

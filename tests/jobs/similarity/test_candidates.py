@@ -1,4 +1,4 @@
-"""Which texts meet, how many at most, and that no sketch drops what is alike."""
+"""Which texts share a bucket, how many at most, and that no sketch drops similar ones."""
 
 import random
 
@@ -15,7 +15,7 @@ from finelake.text.grams import LONG, jaccard, ones
 
 
 @pytest.mark.parametrize("blocks", [3, 10, 16])
-def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
+def test_every_pair_within_the_guaranteed_distance_shares_a_bucket(blocks):
     tables = [mask % (1 << 64) for mask in masks(blocks)]
     assert len(tables) == blocks * (blocks - 1) // 2
     generator = random.Random(1)
@@ -25,7 +25,7 @@ def test_every_pair_within_the_promised_distance_meets_in_a_table(blocks):
 
 
 def texts_of(nodes, hashes, mask):
-    """Texts that their sketches tell nothing about, in the buckets of one table."""
+    """Texts whose sketches exclude nothing, in the buckets of one table."""
     size, hashes = len(hashes), np.array(hashes, np.uint64)
     plain = {"length": np.full(size, 50), "grams": np.full(size, 100), "sketch": np.zeros((size, 8), np.uint64)}
     return Candidates(np.array(nodes), hashes, **plain, bucket=(hashes & np.uint64(mask)).view(np.int64))
@@ -64,7 +64,7 @@ def candidates(signed):
 
 @settings(deadline=None)
 @given(st.lists(st.text("abcd你好 ", min_size=1, max_size=40).map(lambda text: text * 7), min_size=2, max_size=8))
-def test_no_sketch_drops_what_is_alike(texts):
+def test_no_sketch_drops_similar_texts(texts):
     found = signatures(texts)
     found = found[found["digest"].notna()].reset_index(names="node")
     assume(len(found) > 1)

@@ -1,4 +1,4 @@
-"""Components, the greedy choice of those that stay, and pairs thinned out."""
+"""Components, the greedy choice of survivors, and pairs thinned out."""
 
 import random
 

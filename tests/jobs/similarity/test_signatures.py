@@ -1,4 +1,4 @@
-"""A text has one signature, whatever stands beside it."""
+"""A text has one signature, whatever the other texts are."""
 
 import random
 
@@ -11,6 +11,6 @@ def test_signatures_do_not_depend_on_the_batch():
     picked = random.Random(1)
     texts = ["".join(picked.choices("abcdefgh 你好", k=picked.choice([3, 30, 300]))) for _ in range(500)]
     whole = signatures(texts, "minhash")
-    alone = pd.concat([signatures([text], "minhash") for text in texts], ignore_index=True)
-    assert whole["bands"].map(list).tolist() == alone["bands"].map(list).tolist()
-    assert whole.drop(columns="bands").equals(alone.drop(columns="bands"))
+    single = pd.concat([signatures([text], "minhash") for text in texts], ignore_index=True)
+    assert whole["bands"].map(list).tolist() == single["bands"].map(list).tolist()
+    assert whole.drop(columns="bands").equals(single.drop(columns="bands"))

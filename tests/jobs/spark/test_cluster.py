@@ -1,4 +1,4 @@
-"""The settings of a cluster and the user's own Spark properties."""
+"""The settings of a cluster and the user's Spark properties."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def packed(monkeypatch):
     ("master", "expected"),
     [("local[2]", False), ("local-cluster[2,1,1024]", False), ("spark://h:7077", True), ("yarn", True)],
 )
-def test_which_masters_have_executors_elsewhere(master, expected):
+def test_which_masters_have_separate_executors(master, expected):
     assert cluster.is_cluster(master) is expected
 
 
@@ -47,7 +47,7 @@ def test_without_a_file_there_are_none(properties):
 
 
 @pytest.mark.parametrize("line", ["executor.memory 1g", "spark.executor.memory", "spark.executor.memory ="])
-def test_a_line_that_is_no_property_is_named_without_its_value(properties, line):
+def test_names_a_line_that_is_not_a_property_without_its_value(properties, line):
     properties(line)
     with pytest.raises(UserError, match=line.split()[0]):
         cluster.properties()

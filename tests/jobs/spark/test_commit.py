@@ -29,7 +29,7 @@ def frame(spark):
     return spark.createDataFrame(ROWS, SCHEMA)
 
 
-def test_the_hash_is_of_the_rows_alone(spark, frame):
+def test_the_hash_depends_only_on_the_rows(spark, frame):
     rows, content = content_hash(frame)
     assert rows == 3
     assert len(content) == 32
@@ -81,13 +81,13 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("kind", ALIKE)
-def test_values_that_look_alike_have_their_own_hashes(spark, kind):
+def test_values_that_look_alike_have_different_hashes(spark, kind):
     values = spark.createDataFrame(list(enumerate(ALIKE[kind])), f"place int, a {kind}")
     row = values.groupBy("place").agg(*_sums(values.select("a")))
     assert row.select("lane0", "lane1", "lane2", "lane3").distinct().count() == len(ALIKE[kind])
 
 
-def test_what_stands_in_one_column_does_not_in_the_next(spark):
+def test_a_value_in_another_column_gives_another_hash(spark):
     rows = [(1, ["a"], ["b"]), (2, ["a", "b"], []), (3, [], ["a", "b"]), (4, ["b"], ["a"]), (5, None, ["a", "b"])]
     values = spark.createDataFrame(rows, "place int, a array<string>, b array<string>")
     row = values.groupBy("place").agg(*_sums(values.select("a", "b")))
@@ -127,7 +127,7 @@ def test_a_damaged_version_is_written_again_and_satisfies_the_old_pin(spark, fra
     assert read(spark, lake, table).count() == 3
 
 
-def test_lakes_with_another_past_give_the_same_pins(frame, tmp_path):
+def test_lakes_with_different_histories_give_the_same_pins(frame, tmp_path):
     plain, wandering = str(tmp_path / "a"), str(tmp_path / "b")
     commit(frame.limit(2), wandering, "x/records", frame.schema)
     assert commit(frame, plain, "x/records", frame.schema) == commit(frame, wandering, "x/records", frame.schema)
@@ -154,7 +154,7 @@ def test_a_version_with_a_flipped_byte_is_not_reused(spark, frame, tmp_path):
     assert intact(lake, table, deep=True)
 
 
-def test_a_write_leaves_data_files_and_the_log_alone(frame, tmp_path):
+def test_a_write_leaves_only_data_files_and_the_log(frame, tmp_path):
     lake = str(tmp_path)
     commit(frame, lake, "x/records", frame.schema)
     commit(frame, lake, "x/records", frame.schema)
@@ -186,7 +186,7 @@ def test_a_write_that_fails_leaves_nothing(frame, tmp_path):
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-def test_a_count_that_the_files_contradict_is_not_believed(frame, tmp_path, monkeypatch):
+def test_the_files_are_hashed_where_their_count_differs(frame, tmp_path, monkeypatch):
     expected = content_hash(frame)
     twice = {"rows": 6, "lane0": 1, "lane1": 2, "lane2": 3, "lane3": 4}
     monkeypatch.setattr(Observation, "get", property(lambda self: twice))
@@ -194,7 +194,7 @@ def test_a_count_that_the_files_contradict_is_not_believed(frame, tmp_path, monk
     assert (table.rows, table.content) == expected
 
 
-def test_no_value_of_a_row_stands_in_the_log(frame, tmp_path):
+def test_no_value_of_a_row_is_in_the_log(frame, tmp_path):
     commit(frame, str(tmp_path), "x/records", frame.schema)
     (log,) = tmp_path.glob("x/records/_delta_log/*.json")
     assert "minValues" not in log.read_text()

@@ -68,7 +68,7 @@ def quoted(text: str) -> str:
 
 
 def value(random: random.Random, kind: str, depth: int = 0) -> str:
-    """A value of a kind, as a person could write it."""
+    """A value of a kind, as a user could write it."""
     literal = {
         TEXT: quoted(random.choice(WORDS)),
         NUMBER: random.choice(("0", "1", "2.5", "-3", "1e308", "0.30000000000000004", "9007199254740993", "50")),
@@ -149,7 +149,7 @@ def test_no_variable_and_no_escape_is_filled_in(records, text, expected):
     assert here == {row["text"] for row in select(files, text)} == {expected}
 
 
-def test_a_long_list_and_a_long_chain_are_no_deep_tree(records):
+def test_a_long_list_and_a_long_chain_do_not_make_a_deep_tree(records):
     frame, files = records
     ids = [f"{number:03d}" for number in range(3000)]
     chain = " or ".join(f"record_id = '{name}'" for name in ids[:2000])

@@ -1,4 +1,4 @@
-"""No Java library is loaded, or put in place, but the one whose SHA-256 is pinned."""
+"""Only Java libraries with the pinned SHA-256 are installed and loaded."""
 
 import hashlib
 import re
@@ -55,7 +55,7 @@ def test_fetched_libraries_are_in_place(folder, repository):
     assert sorted(path.name for path in folder.iterdir()) == ["good-1.0.jar", "other-2.1.jar"]
 
 
-def test_a_library_that_is_not_there_is_named(folder):
+def test_names_a_missing_library(folder):
     with pytest.raises(UserError, match=r"^the Java library good-1.0.jar is not installed; run `finelake setup`"):
         jars.jar_paths()
 
@@ -94,7 +94,7 @@ def test_a_fetched_library_with_another_digest_is_not_put_in_place(folder, repos
     assert [path.name for path in folder.iterdir()] == ["good-1.0.jar"]
 
 
-def test_a_fetch_that_fails_keeps_what_it_brought_and_is_one_sentence(folder, repository):
+def test_a_failed_fetch_keeps_what_it_fetched_and_reports_one_sentence(folder, repository):
     del repository[0][OTHER.file]
     with pytest.raises(UserError, match=r"could not be fetched \(unresolved dependency\); try again"):
         jars.fetch()

@@ -20,7 +20,7 @@ def names(found) -> set[str]:
     return {distribution.name.lower().replace("_", "-") for distribution in found}
 
 
-def test_the_zip_holds_text_lake_and_jobs_and_its_bytes_follow_from_them(folder):
+def test_the_zip_holds_text_lake_and_jobs_and_its_bytes_depend_only_on_them(folder):
     target = package.code_zip()
     with zipfile.ZipFile(target) as archive:
         listed = set(archive.namelist())
@@ -48,13 +48,13 @@ def test_imports_are_followed_into_functions_and_own_modules():
     assert not found & {"finelake", "jobs", "lake", "pyspark", "os", "torch", "dvc"}
 
 
-def test_everything_that_a_package_requires_goes_along_and_torch_does_not():
+def test_everything_that_a_package_requires_is_packed_except_torch():
     found = names(package.distributions(package.imported(package.PROGRAMS)))
     assert {"numpy", "pandas", "pyarrow", "python-dateutil", "scipy", "deltalake", "tokenizers", "omegaconf"} <= found
     assert not found & {"torch", "pyspark", "py4j", "dvc", "duckdb", "transformers", "petastorm"}
 
 
-def test_the_archive_unpacks_to_site_packages_and_its_bytes_follow_from_the_files(folder):
+def test_the_archive_unpacks_to_site_packages_and_its_bytes_depend_only_on_the_files(folder):
     chosen = [importlib.metadata.distribution(name) for name in ("six", "python-dateutil")]
     contents = []
     for name in ("one", "two"):

@@ -1,4 +1,4 @@
-"""A session's temporary folder: nobody else can enter it, a dead one is swept, a living one never."""
+"""A session's temporary folder: nobody else can enter it, a dead one is swept, a running one never."""
 
 import os
 import shlex
@@ -37,7 +37,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_only_the_owner_can_enter_and_nothing_stays(tmp_path):
+def test_only_the_owner_can_enter_and_nothing_is_left(tmp_path):
     project = tmp_path / ".finelake"
     project.mkdir(mode=0o755)  # as earlier versions made it
     with scratch(project) as room:
@@ -45,7 +45,7 @@ def test_only_the_owner_can_enter_and_nothing_stays(tmp_path):
     assert not room.folder.exists()
 
 
-def test_a_dead_session_s_folder_goes_and_a_living_one_s_stays(tmp_path, holder):
+def test_a_dead_session_s_folder_is_removed_and_a_running_one_s_kept(tmp_path, holder):
     process, held = holder
     with scratch(tmp_path) as room:
         assert (held / "rows").exists() and room.folder != held
@@ -69,7 +69,7 @@ def test_a_child_that_inherits_the_lock_keeps_the_folder(tmp_path):
         assert not room.folder.exists()
 
 
-def test_links_and_files_that_are_not_a_session_s_are_left_alone(tmp_path):
+def test_links_and_files_that_are_not_a_session_s_are_kept(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (tmp_path / ".finelake" / "tmp").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""One JVM serves many stage processes, also after one of them was killed."""
+"""One JVM serves many stage processes, even after one of them was killed."""
 
 import io
 import logging
@@ -75,12 +75,12 @@ def test_a_missing_java_is_named(monkeypatch, tmp_path):
         java()
 
 
-def test_hadoops_module_for_object_stores_is_of_the_hadoop_that_spark_brings():
+def test_hadoops_module_for_object_stores_has_the_version_of_sparks_hadoop():
     (client,) = Path(pyspark.__file__).parent.glob("jars/hadoop-client-api-*.jar")
     assert f"hadoop-aws-{client.stem.rpartition('-')[2]}.jar" in [Path(path).name for path in jar_paths()]
 
 
-def test_keys_stand_in_no_setting_of_spark(monkeypatch):
+def test_keys_are_in_no_setting_of_spark(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "hidden")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -92,7 +92,7 @@ def test_keys_stand_in_no_setting_of_spark(monkeypatch):
 
 
 def test_one_process_may_share_a_jvm_again_and_again(tmp_path, monkeypatch):
-    """As `finelake repair` does, a stage at a time; a start that fails is reported to the stage."""
+    """As `finelake repair` does, one stage at a time; a start that fails is reported to the stage."""
     made = []
 
     def launch(conf, options):

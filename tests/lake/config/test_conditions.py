@@ -1,4 +1,4 @@
-"""Conditions: what may be written, what it becomes, and one sentence for all else."""
+"""Conditions: what is accepted, what it becomes, and one sentence for everything else."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ def test_letters_digits_dashes_and_underscores_make_a_name(name):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_anything_else_is_refused_in_one_line(name):
+def test_any_other_name_is_refused_in_one_line(name):
     with pytest.raises(
         UserError, match=r"params.yaml: runs\..*: a run's name begins with a letter .*; rename it$"
     ) as e:

@@ -156,7 +156,7 @@ def test_a_broken_file_is_named(tmp_path):
         ("1: x\n1: y\n", "1 is given twice"),
     ],
 )
-def test_a_key_that_stands_twice_is_named(tmp_path, text, place):
+def test_names_a_key_that_is_given_twice(tmp_path, text, place):
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=place):

@@ -30,12 +30,12 @@ def test_the_nearest_folder_above_with_params_is_the_project(tmp_path):
     assert find_root(below) == tmp_path
 
 
-def test_no_project_is_one_sentence(tmp_path):
+def test_reports_a_missing_project_in_one_sentence(tmp_path):
     with pytest.raises(UserError, match="is in no Finelake project .* make one with `finelake init DIR`"):
         find_root(tmp_path)
 
 
-def test_the_lake_lies_in_the_project_or_where_the_environment_says(tmp_path, monkeypatch):
+def test_the_lake_is_in_the_project_or_where_the_environment_names_it(tmp_path, monkeypatch):
     monkeypatch.delenv("FINELAKE_LAKE", raising=False)
     assert settings(tmp_path).lake == str(tmp_path / "lakehouse")
     monkeypatch.setenv("FINELAKE_LAKE", "s3a://bucket/lake")
@@ -80,7 +80,7 @@ def test_a_lake_where_its_tables_would_harm_other_files_is_refused(tmp_path, mon
 
 
 @pytest.mark.parametrize("place", ["lakehouse", "data/lake", "../lake", "../project-lake", "a#b", "中 文"])
-def test_a_lake_of_its_own_is_taken(tmp_path, monkeypatch, place):
+def test_a_separate_folder_is_accepted_as_lake(tmp_path, monkeypatch, place):
     monkeypatch.setenv("FINELAKE_LAKE", place)
     expected = str((tmp_path / "project" / place).resolve())
     assert settings(tmp_path / "project").lake == expected
@@ -121,7 +121,7 @@ def test_a_setting_that_no_stage_could_work_with_is_named(tmp_path, monkeypatch,
         *[("MEMORY", memory) for memory in ("512m", "2G", "600M", "1t")],
     ],
 )
-def test_what_spark_takes_is_taken(tmp_path, monkeypatch, name, value):
+def test_masters_that_spark_accepts_are_accepted(tmp_path, monkeypatch, name, value):
     monkeypatch.setenv(f"FINELAKE_{name}", value)
     monkeypatch.setenv("FINELAKE_LAKE", str(tmp_path / "lake"))
     assert getattr(settings(tmp_path / "project"), name.lower()) == value
@@ -143,7 +143,7 @@ def test_a_current_folder_that_was_deleted_is_named(tmp_path, monkeypatch):
         current_folder()
 
 
-def test_an_atomic_write_leaves_the_file_alone(tmp_path):
+def test_an_atomic_write_leaves_only_the_file(tmp_path):
     write_atomically(tmp_path / "a" / "b.json", "x")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
     assert (tmp_path / "a" / "b.json").read_text() == "x"
@@ -156,7 +156,7 @@ def test_an_atomic_write_that_fails_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_path):
+def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_else(tmp_path):
     for text in ("one", "two"):
         new = tmp_path / ".model.new"
         new.mkdir()

@@ -88,7 +88,7 @@ def test_that_name_is_refused_in_any_case(name):
 
 
 @pytest.mark.parametrize("name", ["x;touch P;", "a/b", "..", "", 1, True, None])
-def test_a_name_that_is_none_is_refused_whichever_run_is_asked_for(name):
+def test_an_invalid_name_is_refused_whichever_run_is_parsed(name):
     with pytest.raises(UserError, match=r"params.yaml: runs\..*: a run's name begins with a letter"):
         parse_run({"runs": {"answer": ENTRY, name: ENTRY}}, "answer")
 

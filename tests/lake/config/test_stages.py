@@ -17,7 +17,7 @@ def test_the_groups_are_those_of_the_table():
 
 
 @pytest.mark.parametrize("entry", stages.STAGES, ids=lambda entry: entry.name)
-def test_a_stage_has_a_module_that_is_called_as_it(entry):
+def test_a_stage_has_a_module_of_its_name(entry):
     if entry.package != "lake":  # quality is a package of checks; finelake/commands/quality.py runs it
         importlib.import_module(f"finelake.{entry.package}.{entry.name}")
 

@@ -37,7 +37,7 @@ select * from failing;
 """
 
 
-def test_a_file_is_a_law_a_header_and_a_query():
+def test_a_file_is_a_rule_a_header_and_a_query():
     check = parse_check(FILE, "odd", "quality/odd.sql")
     assert check.rule == "Nothing is odd, and nothing is null."
     assert check.tables == ("clean.records", "tokenize@*.samples")
@@ -115,7 +115,7 @@ def write(project, name: str, text: str) -> None:
 OWN = "-- Own.\n-- table: clean.records\n-- values: {bound: 1.5, word: a}\nselect 1"
 
 
-def test_an_own_check_stands_beside_the_shipped_and_replaces_a_namesake(project):
+def test_a_projects_check_is_added_to_the_shipped_and_replaces_a_namesake(project):
     shipped = {check.name: check for check in load_checks(project, Params())}
     write(project, "own", OWN)
     write(project, "langs_are_known", OWN)
@@ -169,11 +169,11 @@ PRESENT = {"clean.records", "split.records", "tokenize@a.samples", "tokenize@b.s
         ("*.gold", ["*.gold"]),
     ],
 )
-def test_patterns_name_tables_and_what_matches_nothing_stands_for_itself(pattern, tables):
+def test_patterns_name_tables_and_one_without_a_match_is_kept(pattern, tables):
     assert matching([pattern], PRESENT) == tables
 
 
-def test_a_table_that_is_not_there_is_a_reason_to_skip():
+def test_a_missing_table_is_a_reason_to_skip():
     check = parse_check(FILE, "odd", "odd.sql")
 
     def reason(table, present, absent):
@@ -211,9 +211,9 @@ def test_failing_rows_are_counted_and_the_first_five_shown(database):
 
 
 def test_values_are_prepared_parameters_and_never_pasted(database):
-    asked = check("select record_id from this where text = $word", '-- values: {word: "\' or true --"}\n')
-    assert run_check(database, asked, "mask.records").failing == 0
-    assert run_check(database, replace(asked, values={"word": "secret 3"}), "mask.records").failing == 1
+    checked = check("select record_id from this where text = $word", '-- values: {word: "\' or true --"}\n')
+    assert run_check(database, checked, "mask.records").failing == 0
+    assert run_check(database, replace(checked, values={"word": "secret 3"}), "mask.records").failing == 1
 
 
 def test_a_table_of_the_same_stage_needs_no_prefix(database):
@@ -250,7 +250,7 @@ def test_a_table_of_the_same_stage_needs_no_prefix(database):
         ("mask.records", "select record_id, 'clean.records' as a from this, range(1)", ["record_id", "a"]),
     ],
 )
-def test_of_tables_before_mask_only_ids_are_shown(database, table, sql, shown):
+def test_shows_only_ids_of_tables_before_mask(database, table, sql, shown):
     result = run_check(database, check(sql), table)
     assert result.failing == 9
     assert [list(row) for row in result.examples] == ([shown] * 5 if shown else [])
@@ -315,7 +315,7 @@ def test_a_table_that_the_lake_lacks_is_named(tmp_path):
         list(run_checks(tmp_path, str(tmp_path / "lake"), [check("select 1")], {"clean": {"records": table}}))
 
 
-def test_queries_may_call_the_psi_that_drift_tells():
+def test_queries_can_call_the_psi_of_drift():
     bins = [(20, 10), (20, 30), (5, 0)]
     connection = duckdb.connect()
     connection.execute(MACROS)

@@ -1,4 +1,4 @@
-"""The shipped checks: all of them pass on a small whole project, and each finds exactly what breaks its law."""
+"""The shipped checks: all of them pass on a small complete project, and each finds exactly what breaks its rule."""
 
 import hashlib
 import re
@@ -108,7 +108,7 @@ def whole():
 
 @pytest.fixture
 def project(whole):
-    """The project, in a transaction that is taken back."""
+    """The project, in a transaction that is rolled back."""
     cursor = whole.cursor()
     cursor.execute("begin")
     yield cursor
@@ -126,15 +126,15 @@ def small(name: str) -> quality.Check:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_whole_project_passes(project, name):
-    asked = matching(CHECKS[name].tables, tables(project))
-    assert set(asked) <= tables(project)
-    for table in asked:
+def test_a_complete_project_passes(project, name):
+    checked = matching(CHECKS[name].tables, tables(project))
+    assert set(checked) <= tables(project)
+    for table in checked:
         result = run_check(project, small(name), table)
         assert (result.status, result.failing, result.examples) == ("passed", 0, []), table
 
 
-# check -> (table, what breaks the law, the failing rows as they are shown)
+# check -> (table, what breaks the rule, the failing rows as they are shown)
 BROKEN = {
     "agreement_is_a_kappa": (
         "annotate.agreement",
@@ -584,7 +584,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_what_breaks_the_law_is_found(project, name):
+def test_finds_what_breaks_the_rule(project, name):
     assert name in BROKEN, f"{name} is shipped without a case that it finds"
     table, statements, rows = BROKEN[name]
     assert table in matching(CHECKS[name].tables, tables(project))
@@ -610,8 +610,8 @@ def test_every_table_of_every_stage_is_checked(whole):
     for stage in SPARK:
         name = of_run(stage, "intent")
         written |= {f"{name}.{table}" for table in load_stage(stage).writes}
-    asked = {table for check in CHECKS.values() for table in matching(check.tables, written)}
-    assert written <= asked
+    checked = {table for check in CHECKS.values() for table in matching(check.tables, written)}
+    assert written <= checked
     assert written <= tables(whole)
 
 
@@ -695,7 +695,7 @@ def test_personal_data_by_kind(project, text):
         ("mask.rejects", "detail"),
     ],
 )
-def test_personal_data_are_found_wherever_text_stands(project, table, column):
+def test_personal_data_are_found_in_every_text(project, table, column):
     project.execute(f"update {table} set {column} = 'x 13812345678'")
     assert run_check(project, CHECKS["no_personal_data"], table).failing > 0
 
@@ -710,7 +710,7 @@ CLASSES = [
 @pytest.mark.parametrize("label", CLASSES)
 @pytest.mark.parametrize("table", ["mask.annotations", "annotate.gold"])
 def test_a_class_named_by_words_stops_no_chain(project, table, label):
-    """What mask keeps as a label (see tests/jobs/test_mask.py) passes its second look too."""
+    """What mask keeps as a label (see tests/jobs/test_mask.py) passes the independent check too."""
     project.execute(f"update {table} set label = $label", {"label": label})
     assert run_check(project, CHECKS["no_personal_data"], table).status == "passed"
 

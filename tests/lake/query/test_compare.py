@@ -52,7 +52,7 @@ def test_without_a_key_that_is_unique_rows_are_a_multiset(key):
     )
 
 
-def test_columns_are_told_by_name_and_type():
+def test_columns_are_compared_by_name_and_type():
     connection = duckdb.connect()
     connection.execute("create table before as select 1 as id, 'x' as old, 1 as number")
     connection.execute("create table after as select 1.5::double as number, 1 as id, [1] as new")

@@ -1,4 +1,4 @@
-"""How columns moved: each kind has its figures, and the PSI is Siddiqi's."""
+"""How columns moved: each kind has its statistics, and the PSI is Siddiqi's."""
 
 import math
 
@@ -74,7 +74,7 @@ def test_entries_of_maps_texts_lists_and_times_are_columns():
     assert all(column.psi == 0 for column in found.values())
 
 
-def test_a_text_that_is_hardly_ever_met_again_is_no_category():
+def test_a_column_of_rarely_repeated_texts_is_not_a_category():
     query = "select range::varchar as x from range(10)"
     found = drifts(query, query)["x"]
     assert (found.kind, found.moved) == ("text", [])

@@ -53,7 +53,7 @@ def test_partition_columns_are_there(project):
     assert rows == [("train", 10, "a"), ("train", 2, "b")]
 
 
-def test_a_wrong_query_is_one_sentence(project):
+def test_a_wrong_query_reports_one_sentence(project):
     with pytest.raises(UserError, match=r'the query failed .*Did you mean "records"\?.* lists what there is$'):
         run_query(connect(*project), "select * from clean.recrods")
 
@@ -170,7 +170,7 @@ def test_words_that_only_look_like_such_functions_are_fine(project, query, answe
         "show all tables",
     ],
 )
-def test_what_tells_of_a_query_reads(project, query):
+def test_statements_about_a_query_only_read(project, query):
     assert run_query(connect(*project, query=query), query).fetchall()
 
 
@@ -203,7 +203,7 @@ def test_an_explain_of_a_pivot_without_its_values_is_named():
         "from root",  # a variable of this very function
     ],
 )
-def test_without_files_the_pinned_tables_are_all_there_is(project, query):
+def test_without_files_only_the_pinned_tables_can_be_read(project, query):
     root, lake = project
     query = query.format(lake=lake)
     for connection in (connect(root, lake, query=query), connect(root, lake)):
@@ -211,7 +211,7 @@ def test_without_files_the_pinned_tables_are_all_there_is(project, query):
             run_query(connection, query).fetchall()
 
 
-def test_without_files_the_tables_are_whole_and_nothing_can_be_opened_again(project):
+def test_without_files_the_tables_are_complete_and_access_stays_locked(project):
     connection = connect(*project)
     assert run_query(connection, "select count(*) from clean.records").fetchall() == [(2,)]
     assert run_query(connection, "select count(*) from clean.rejects").fetchall() == [(0,)]
@@ -248,7 +248,7 @@ def test_others_cannot_look_into_what_is_spilled(tmp_path):
     assert stat.S_IMODE((tmp_path / duck.SCRATCH).stat().st_mode) == 0o770
 
 
-def test_one_statement_is_asked_at_a_time(project):
+def test_only_one_statement_is_run_at_a_time(project):
     with pytest.raises(UserError, match="holds 2 statements; run one at a time"):
         run_query(connect(*project), "select 1; select 2")
 
@@ -257,7 +257,7 @@ def test_a_pivot_reads(project):
     assert run_query(connect(*project), "pivot clean.records on name using max(id)").fetchall() == [(2, 1)]
 
 
-def test_statements_end_at_semicolons_outside_of_texts_and_comments():
+def test_statements_end_at_semicolons_outside_texts_and_comments():
     assert duck.split("select ';中'; -- a;b\nfrom t;; select") == (["select ';中'", " -- a;b\nfrom t"], " select")
     assert duck.split("select 1; -- the end") == (["select 1"], "")
 
@@ -272,7 +272,7 @@ def broken(project):
     away.rename(file)
 
 
-def test_a_damaged_file_is_one_sentence(project):
+def test_reports_a_damaged_file_in_one_sentence(project):
     root, lake = project
     file = Path(files(lake, "clean", manifests(root)["clean"]["records"])[0])
     whole = file.read_bytes()
@@ -284,7 +284,7 @@ def test_a_damaged_file_is_one_sentence(project):
         file.write_bytes(whole)
 
 
-def test_stages_that_differ_in_case_only_are_named(project, monkeypatch):
+def test_names_stages_that_differ_only_in_case(project, monkeypatch):
     root, lake = project
     found = manifests(root)["clean"]
     monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {"tokenize@a": found, "tokenize@A": found})
@@ -293,7 +293,7 @@ def test_stages_that_differ_in_case_only_are_named(project, monkeypatch):
 
 
 @pytest.mark.parametrize("query", ["select '\udcff'", "select 1\0"])
-def test_a_query_that_is_not_text_is_one_sentence(project, query):
+def test_a_query_that_is_not_text_reports_one_sentence(project, query):
     with pytest.raises(UserError, match="the query holds bytes that are not UTF-8 text"):
         connect(*project, query=query)
 
@@ -307,7 +307,7 @@ def test_a_query_needs_only_the_tables_that_it_names(broken):
         connect(*broken)
 
 
-def test_a_table_of_another_revision_is_mended_there(broken, monkeypatch):
+def test_names_how_to_repair_a_table_of_another_revision(broken, monkeypatch):
     root, lake = broken
     monkeypatch.setattr(duck, "manifests_at", lambda root, rev: manifests(root))
     with pytest.raises(
@@ -316,12 +316,12 @@ def test_a_table_of_another_revision_is_mended_there(broken, monkeypatch):
         connect(root, lake, rev="old", query="from clean.records")
 
 
-def test_a_query_that_names_no_table_sees_those_that_are_whole(broken):
+def test_a_query_that_names_no_table_sees_the_complete_ones(broken):
     tables = run_query(connect(*broken, query="show all tables"), "show all tables").project("schema, name").fetchall()
     assert sorted(tables) == [("clean", "rejects"), ("tokenize_my-run", "samples")]
 
 
-def test_another_revision_is_asked(project, monkeypatch):
+def test_another_revision_is_queried(project, monkeypatch):
     root, lake = project
     monkeypatch.setattr(duck, "manifests_at", lambda root, rev: {rev: manifests(root)["clean"]})
     assert run_query(connect(root, lake, rev="old"), "select count(*) from old.records").fetchall() == [(2,)]
@@ -342,7 +342,7 @@ def test_an_answer_is_streamed_as(project, form, text):
     assert out.getvalue().decode() == text
 
 
-def test_a_parquet_file_comes_back(project, tmp_path):
+def test_a_parquet_file_round_trips(project, tmp_path):
     connection = connect(*project, files=True)
     duck.copy(run_query(connection, "from clean.records"), "parquet", str(tmp_path / "it's.parquet"))
     found = connection.read_parquet(str(tmp_path / "it's.parquet")).order("id").fetchall()
@@ -359,7 +359,7 @@ def test_a_reader_that_stops_stops_the_query(project):
         duck.stream(connection, run_query(connection, "from range(1_000_000_000_000)"), "csv", Full())
 
 
-def test_a_query_that_fails_midway_is_one_sentence(project):
+def test_a_query_that_fails_midway_reports_one_sentence(project):
     connection = connect(*project)
     answer = run_query(connection, "select (case when range = 90000 then 'x' else '1' end)::int from range(100000)")
     with pytest.raises(UserError, match="Could not convert string 'x'"):
@@ -385,7 +385,7 @@ def test_what_was_spilled_is_removed(tmp_path):
     assert list((tmp_path / ".finelake").iterdir()) == []
 
 
-def test_a_memory_limit_that_is_no_size_is_refused(tmp_path):
+def test_a_memory_limit_that_is_not_a_size_is_refused(tmp_path):
     with pytest.raises(UserError, match="the memory limit 'much' is not a size"):
         duck.open_database(tmp_path, "much")
 

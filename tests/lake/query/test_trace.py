@@ -1,4 +1,4 @@
-"""The story of a record, from tables with one row of each kind."""
+"""The trace of a record, from tables with one row of each kind."""
 
 from datetime import datetime
 
@@ -69,8 +69,8 @@ def root(tmp_path):
     return tmp_path
 
 
-def step(stage: str, outcome: str = "kept", **told) -> dict:
-    return {"stage": stage, "outcome": outcome, "rejects": [], **told}
+def step(stage: str, outcome: str = "kept", **columns) -> dict:
+    return {"stage": stage, "outcome": outcome, "rejects": [], **columns}
 
 
 def test_a_record_that_was_kept(root):
@@ -118,10 +118,10 @@ def test_an_annotation_that_mask_rejected_is_shown_with_the_labels(root):
 
 
 def test_a_duplicate_ends_where_it_was_replaced(root):
-    told = trace(chain(), root, None, COPY)
-    assert told["source_key"] == "T2"
-    assert told["steps"][:2] == [step("ingest"), step("clean", imputed=[])]
-    assert told["steps"][2:] == [
+    history = trace(chain(), root, None, COPY)
+    assert history["source_key"] == "T2"
+    assert history["steps"][:2] == [step("ingest"), step("clean", imputed=[])]
+    assert history["steps"][2:] == [
         step(
             "dedup",
             outcome="rejected",
@@ -133,16 +133,16 @@ def test_a_duplicate_ends_where_it_was_replaced(root):
 
 
 def test_a_row_that_was_never_a_record(root):
-    told = trace(chain(), root, None, BROKEN)
+    history = trace(chain(), root, None, BROKEN)
     rejects = [{"source": "tickets", "reason": "no_text", "detail": ""}]
-    assert told["steps"] == [step("ingest", outcome="rejected", rejects=rejects)]
-    assert (told["source"], told["source_key"]) == ("tickets", None)
+    assert history["steps"] == [step("ingest", outcome="rejected", rejects=rejects)]
+    assert (history["source"], history["source_key"]) == ("tickets", None)
 
 
 @pytest.mark.parametrize("stages", [("ingest", "clean"), ("ingest", "clean", "dedup", "mask")])
 def test_a_chain_that_ran_in_part(root, stages):
     tables = chain(*stages)
-    assert tuple(told["stage"] for told in trace(tables, root, None, KEPT)["steps"]) == stages
+    assert tuple(history["stage"] for history in trace(tables, root, None, KEPT)["steps"]) == stages
 
 
 def test_a_stage_older_than_its_input_has_not_seen_the_record(root):
@@ -171,7 +171,7 @@ def test_a_record_is_found_by_id_beginning_and_key():
         ("tickets/T9", "no pinned table holds a record tickets/T9"),
     ],
 )
-def test_an_unknown_record_is_one_sentence(wanted, message):
+def test_reports_an_unknown_record_in_one_sentence(wanted, message):
     with pytest.raises(UserError, match=message):
         find(chain(), wanted)
 

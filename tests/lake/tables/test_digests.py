@@ -63,7 +63,7 @@ def test_a_file_written_a_moment_ago_is_not_remembered(lake, monkeypatch):
     assert digests._known == {}
 
 
-def test_what_is_kept_serves_a_later_process(lake, monkeypatch, tmp_path):
+def test_stored_digests_serve_a_later_process(lake, monkeypatch, tmp_path):
     root, read = lake
     for _ in range(2):
         with digests.kept(tmp_path):
@@ -73,7 +73,7 @@ def test_what_is_kept_serves_a_later_process(lake, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[1]", b"{", json.dumps({"1": 2}).encode()])
-def test_a_damaged_file_of_digests_costs_time_and_nothing_else(lake, tmp_path, content):
+def test_a_damaged_file_of_digests_only_costs_time(lake, tmp_path, content):
     root, _ = lake
     file = tmp_path / digests.FILE
     file.parent.mkdir()

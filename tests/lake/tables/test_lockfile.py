@@ -1,4 +1,4 @@
-"""dvc.lock is read as DVC writes it; an output that is not the one it names is found."""
+"""dvc.lock is read as DVC writes it; an output that differs from the pinned one is reported."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_an_output_that_was_altered_is_named(outputs, change):
 @pytest.mark.parametrize(
     "text", ["stages: 3", "stages: {a: 1}", "stages: {a: {outs: [1]}}", "[1]", "{", b"\xff", "[" * 9999]
 )
-def test_a_lock_of_the_work_tree_that_is_not_dvcs_is_named(tmp_path, text):
+def test_names_a_lock_file_that_dvc_did_not_write(tmp_path, text):
     (tmp_path / "dvc.lock").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match="dvc.lock of the work tree was altered or truncated"):
         lockfile.work_tree(tmp_path)

@@ -1,4 +1,4 @@
-"""What a killed writer left is swept; what a living one writes is not."""
+"""Leftovers of a killed writer are swept; data being written are not."""
 
 import signal
 import subprocess
@@ -33,7 +33,7 @@ def lake(spark, tmp_path):
     return str(tmp_path), table
 
 
-def test_the_first_writer_sweeps_what_a_killed_one_left(lake):
+def test_the_first_writer_sweeps_the_leftovers_of_a_killed_one(lake):
     root, table = lake
     assert unnamed(root, "x/records") == ["0123"]
     with writing(root, "x"):
@@ -63,7 +63,7 @@ def test_data_without_a_mark_are_never_swept(lake):
     assert intact(root, table, deep=True)
 
 
-def test_a_writer_killed_behind_its_commit_leaves_a_mark_and_no_waste(spark, tmp_path, monkeypatch):
+def test_a_writer_killed_after_its_commit_leaves_only_a_mark(spark, tmp_path, monkeypatch):
     root, frame = str(tmp_path), spark.range(3)
     monkeypatch.setattr("finelake.jobs.spark.commit.unmark", lambda *_: None)
     table = commit(frame, root, "x/records", frame.schema)
@@ -93,7 +93,7 @@ def noting(function, root, seen):
     return noted
 
 
-def test_a_second_writer_leaves_the_first_ones_data_alone(lake):
+def test_a_second_writer_does_not_touch_the_first_ones_data(lake):
     root, _ = lake
     with writing(root, "x"):
         data = f"{root}/x/records/data/4567"

@@ -94,7 +94,7 @@ def test_a_manifest_that_git_holds_needs_no_cache(repository, tmp_path):
     assert revisions.manifests_at(root, "main") == {"clean": {"records": OLD}}
 
 
-def test_unknown_and_empty_revisions_are_told_apart(repository):
+def test_unknown_and_empty_revisions_are_distinguished(repository):
     root = repository[0]
     with pytest.raises(UserError, match="Git knows no revision no-such"):
         revisions.manifests_at(root, "no-such")
@@ -103,7 +103,7 @@ def test_unknown_and_empty_revisions_are_told_apart(repository):
     assert isinstance(error.value, UserError)
 
 
-def test_a_lock_that_cannot_be_read_is_not_taken_for_none(repository, tmp_path):
+def test_an_unreadable_lock_file_is_not_treated_as_missing(repository, tmp_path):
     git(tmp_path, "clone", "--quiet", repository[0].parent, "clone")
     root = tmp_path / "clone" / "project"
     blob = git(root, "rev-parse", "HEAD:./dvc.lock").strip()

@@ -23,7 +23,7 @@ DIGEST = hashlib.sha256(
 ).hexdigest()
 
 
-def test_a_manifest_is_this_text_and_comes_back(tmp_path):
+def test_a_manifest_has_this_text_and_round_trips(tmp_path):
     snapshots.write_manifest(tmp_path, "clean", {"records": TABLE})
     assert (tmp_path / "snapshots" / "clean.json").read_text() == (
         '{\n  "format": 4,\n  "stage": "clean",\n  "tables": {\n    "records": {\n'
@@ -34,7 +34,7 @@ def test_a_manifest_is_this_text_and_comes_back(tmp_path):
     assert snapshots.read_manifest(tmp_path, "clean") == {"records": TABLE}
 
 
-def test_a_stage_of_a_run_has_a_file_and_folders_of_its_own(tmp_path):
+def test_a_stage_of_a_run_has_its_own_file_and_folders(tmp_path):
     assert snapshots.manifest_path(tmp_path, "tokenize@intent").name == "tokenize-intent.json"
     assert snapshots.table_path("tokenize@intent", "samples") == "tokenize/intent/samples"
     samples = replace(TABLE, path="tokenize/my-run/samples")
@@ -84,7 +84,7 @@ PINNED = dataclasses.asdict(TABLE)
         ),
     ],
 )
-def test_a_manifest_that_says_anything_else_than_was_written_is_refused(tmp_path, altered):
+def test_a_manifest_that_was_not_written_so_is_refused(tmp_path, altered):
     snapshots.write_manifest(tmp_path, "clean", {"records": TABLE})
     path = tmp_path / "snapshots" / "clean.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | altered))
@@ -114,7 +114,7 @@ def test_a_manifest_of_the_format_before_pins_its_tables():
     assert snapshots.parse_manifest(text, "snapshots/clean.json of HEAD", "clean") == {"records": TABLE}
 
 
-def test_manifests_that_cannot_be_listed_are_not_taken_for_none(tmp_path):
+def test_manifests_that_cannot_be_listed_are_not_treated_as_missing(tmp_path):
     assert snapshots.manifests(tmp_path) == {}
     (tmp_path / "snapshots").write_text("not a folder")
     with pytest.raises(NotADirectoryError):
@@ -168,7 +168,7 @@ def test_missing_table_version_and_file_are_named(lake):
     assert snapshots.intact(root, tables[1])
 
 
-def test_a_flipped_byte_is_found_by_a_deep_check_alone(lake):
+def test_only_a_deep_check_finds_a_flipped_byte(lake):
     root, tables = lake
     file = Path(snapshots.files(root, "clean", tables[1])[0])
     content = file.read_bytes()
@@ -189,7 +189,7 @@ def test_a_manifest_whose_rows_are_not_those_of_its_commit_is_named(lake):
     ]
 
 
-def test_what_is_computed_on_is_read_byte_by_byte_first(lake):
+def test_every_byte_is_checked_before_it_is_computed_on(lake):
     root, tables = lake
     (file,) = (Path(path) for path in snapshots.files(root, "clean", tables[1]))
     content, status = file.read_bytes(), file.stat()
@@ -240,7 +240,7 @@ except snapshots.UnreadableLog as error:
 except (UserError, OSError) as error:
     print("refused", error)
 """
-    # pytest's folders are for their owner alone: another user has to get as far as the log.
+    # pytest's folders are readable only by their owner: another user must reach the log.
     above = [folder for folder in log.parents if folder.stat().st_uid == os.getuid() and folder != Path("/")]
     modes = {folder: folder.stat().st_mode for folder in above}
     try:

@@ -1,4 +1,4 @@
-"""A folder and an object store answer alike; a store that cannot be reached is one sentence."""
+"""A folder and an object store behave alike; an unreachable store is reported in one sentence."""
 
 import hashlib
 import socket
@@ -45,7 +45,7 @@ def test_sums_are_of_the_bytes(lake):
     assert storage.sha256(lake, list(CONTENT)) == expected
 
 
-def test_a_large_file_is_summed_whole(lake):
+def test_a_large_file_is_hashed_completely(lake):
     content = bytes(range(256)) * (2 * storage.BLOCK // 256) + b"end"
     filesystem, path = storage.filesystem(storage.location(lake, "x/large"))
     with filesystem.open_output_stream(path) as stream:
@@ -67,7 +67,7 @@ def test_folders_are_named_and_deleted_with_all_that_is_in_them(lake):
     assert [file.path for file in storage.list_files(lake, "x")] == ["a.txt"]
 
 
-def test_delta_rs_gets_the_environments_way_to_the_store(s3_lake, object_store, monkeypatch, tmp_path):
+def test_delta_rs_gets_the_store_of_the_environment(s3_lake, object_store, monkeypatch, tmp_path):
     found = object_store | {"AWS_ALLOW_HTTP": "True"}
     assert storage.delta_options(s3_lake) == found
     monkeypatch.setenv("AWS_SESSION_TOKEN", "")
@@ -75,7 +75,7 @@ def test_delta_rs_gets_the_environments_way_to_the_store(s3_lake, object_store, 
     assert storage.delta_options(str(tmp_path)) is None
 
 
-def test_keys_do_not_show(s3_lake, object_store):
+def test_keys_are_not_shown(s3_lake, object_store):
     shown = repr(storage.object_store())
     assert object_store["AWS_ENDPOINT_URL"] in shown
     assert object_store["AWS_SECRET_ACCESS_KEY"] not in shown
@@ -95,7 +95,7 @@ def test_keys_do_not_show(s3_lake, object_store):
         ("AWS_ACCESS_KEY_ID", "", "the lake lies in an object store and AWS_ACCESS_KEY_ID is not set; export"),
     ],
 )
-def test_a_store_that_cannot_be_reached_is_one_sentence(s3_lake, object_store, monkeypatch, name, value, message):
+def test_reports_an_unreachable_store_in_one_sentence(s3_lake, object_store, monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message) as refused:
         storage.open_table(s3_lake, "x")
@@ -103,7 +103,7 @@ def test_a_store_that_cannot_be_reached_is_one_sentence(s3_lake, object_store, m
     assert "\n" not in str(refused.value)
 
 
-def test_a_store_that_never_answers_is_given_up(s3_lake, monkeypatch):
+def test_a_store_that_never_answers_times_out(s3_lake, monkeypatch):
     monkeypatch.setattr(storage, "PATIENCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -119,17 +119,17 @@ def test_a_store_that_never_answers_is_given_up(s3_lake, monkeypatch):
         ("s3a:///x", "s3a:///x is neither a folder nor s3a://BUCKET/PREFIX"),
     ],
 )
-def test_a_root_that_is_no_lake_is_refused(s3_lake, root, message):
+def test_a_root_that_is_not_a_lake_is_refused(s3_lake, root, message):
     with pytest.raises(UserError, match=message):
         storage.check(root)
 
 
-def test_a_folder_that_does_not_exist_yet_is_no_mistake(tmp_path):
+def test_a_folder_that_does_not_exist_yet_is_accepted(tmp_path):
     storage.check(str(tmp_path / "lake"))
     assert not Path(tmp_path, "lake").exists()
 
 
-def test_a_private_folder_is_its_owner_s_alone_unless_it_was_opened(tmp_path):
+def test_only_the_owner_reads_a_private_folder_unless_it_was_opened(tmp_path):
     lake = str(tmp_path / "new" / "lake")
     storage.make_private(lake, "clean")
     assert Path(lake, "clean").stat().st_mode & 0o777 == 0o700
@@ -160,7 +160,7 @@ def test_a_lake_may_lie_at_any_path_that_delta_rs_reads(tmp_path):
 
 
 @pytest.mark.parametrize("name", MISREAD)
-def test_a_path_that_delta_rs_misreads_is_refused_by_name(tmp_path, name):
+def test_a_path_that_delta_rs_misreads_is_refused(tmp_path, name):
     (tmp_path / "link").symlink_to(tmp_path / f"a{name}b")
     for lake in (f"{tmp_path}/a{name}b", f"{tmp_path}/a{name}b/deeper", str(tmp_path / "link")):
         with pytest.raises(UserError, match="the path of the lake, .* which delta-rs cannot read; move the project"):

@@ -1,4 +1,4 @@
-"""Vacuum takes what nothing needs, and never what any branch, tag, experiment or work tree pins."""
+"""Vacuum frees unreferenced data, and never what any branch, tag, experiment or work tree pins."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ def freed(root: Path, lake: str, rules: Rules) -> list[int | None]:
     return [item.version for item in unreferenced(lake, pinned(root, rules.every_commit), rules)]
 
 
-def test_what_nothing_pins_is_waste(project):
+def test_what_nothing_pins_is_unreferenced(project):
     root, lake, tables = project
     assert freed(root, lake, NOTHING) == [3, 2]
     (item, _) = unreferenced(lake, pinned(root), NOTHING)
@@ -95,14 +95,14 @@ def test_days_are_counted_from_now(project):
     assert [item.version for item in unreferenced(lake, pinned(root), Rules(days=7), now=later)] == [3, 2]
 
 
-def test_deleting_leaves_every_pin_whole(project):
+def test_deleting_leaves_every_pin_complete(project):
     root, lake, tables = project
     assert delete(lake, unreferenced(lake, pinned(root), NOTHING)) == []
     assert [intact(lake, table, deep=True) for table in tables] == [True, True, False, False, True]
     assert unreferenced(lake, pinned(root), NOTHING) == []
 
 
-def test_a_freed_content_is_written_again_when_it_is_asked_for(spark, project):
+def test_a_freed_content_is_written_again_on_demand(spark, project):
     root, lake, tables = project
     delete(lake, unreferenced(lake, pinned(root), NOTHING))
     frame = spark.range(4)
@@ -117,7 +117,7 @@ def test_the_manifest_of_a_running_experiment_keeps_its_table(project):
     assert freed(root, lake, NOTHING) == [2]
 
 
-def test_a_ref_can_be_given_up(project):
+def test_the_pins_of_a_ref_can_be_ignored(project):
     root, lake, _ = project
     assert [item.version for item in unreferenced(lake, pinned(root, without=["old"]), NOTHING)] == [3, 2, 0]
     with pytest.raises(UserError, match="--without older: there is no such ref; did you mean old?"):
@@ -135,7 +135,7 @@ def test_a_manifest_that_cannot_be_read_stops_everything(project):
         pinned(root)
 
 
-def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
+def test_an_aborted_write_is_unreferenced_and_one_in_progress_is_kept(project):
     root, lake, _ = project
     left = Path(lake, "clean", "records", "data", "0123")
     left.mkdir()
@@ -148,7 +148,7 @@ def test_a_killed_write_is_waste_and_a_living_one_is_left(project):
     assert delete(lake, found) == []
 
 
-def test_without_a_log_only_aborted_writes_are_waste(project):
+def test_without_a_log_only_aborted_writes_are_unreferenced(project):
     root, lake, _ = project
     log = Path(lake, "clean", "records", "_delta_log")
     log.rename(log.with_name("away"))
@@ -178,7 +178,7 @@ def test_a_pin_that_no_version_satisfies_stops_everything(project, lost):
 
 
 @pytest.mark.parametrize("altered", ["the folder", "the key", "all of it"])
-def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project, altered):
+def test_files_of_the_delta_log_are_kept_whatever_the_commit_lists(project, altered):
     root, lake, tables = project
     log = Path(lake, "clean", "records", "_delta_log", f"{4:020d}.json")
     (batch,) = history(lake, "clean/records")[0].batches
@@ -201,7 +201,7 @@ def test_what_a_version_is_read_from_stays_whatever_its_commit_says(project, alt
     assert list(Path(lake, "clean", "records", "data", batch).glob("*.parquet"))
 
 
-def test_what_dvc_lock_pins_stays_where_its_manifest_is_gone(project):
+def test_what_dvc_lock_pins_is_kept_without_its_manifest(project):
     root, lake, tables = project
     for damage in (lambda path: path.write_text(path.read_text().replace('"format": 4', '"format": 2')), Path.unlink):
         damage(manifest_path(root, "clean"))
@@ -215,7 +215,7 @@ def test_what_dvc_lock_pins_stays_where_its_manifest_is_gone(project):
         pinned(root)
 
 
-def test_links_and_other_folders_of_a_lake_are_left_alone(project, tmp_path):
+def test_links_and_other_folders_of_a_lake_are_kept(project, tmp_path):
     root, lake, tables = project
     Path(lake, "clean_old").symlink_to("clean")
     Path(lake, "loop").symlink_to(".")
@@ -241,7 +241,7 @@ def test_manifests_that_cannot_be_listed_stop_everything(project):
         pinned(root)
 
 
-def test_what_is_given_up_is_expired_and_not_lost(spark, project):
+def test_expendable_tables_are_expired_and_not_lost(spark, project):
     root, lake, tables = project
     assert pinned(root, expendable=lambda manifests, stages: ["mask"]) == pinned(root)
     pins = pinned(root, expendable=lambda manifests, stages: manifests.keys() & stages.keys())

@@ -66,7 +66,7 @@ BREAKS = st.sampled_from(["\n", "\r\n", "\n\n", "\u2028", "\x0b"])
 
 @given(LINES, BREAKS, st.sampled_from(sorted(PLANTED)))
 @settings(max_examples=1500, deadline=None)
-def test_a_value_in_a_line_of_its_own_is_found_behind_any_line(line, end, kind):
+def test_a_value_on_its_own_line_is_found_after_any_line(line, end, kind):
     written, value = PLANTED[kind]
     text = line + end + written
     begin = text.rindex(value)

@@ -1,4 +1,4 @@
-"""Spans are sorted and apart, values that touch are all found, and masking a masked text changes nothing."""
+"""Spans are sorted and disjoint, values that touch are all found, and masking a masked text changes nothing."""
 
 import pytest
 from hypothesis import given, settings
@@ -46,7 +46,7 @@ def test_nothing_is_found_in_an_empty_text():
 
 @given(MIXED)
 @settings(deadline=None)
-def test_spans_lie_in_the_text_one_behind_the_other(text):
+def test_spans_are_in_the_text_sorted_and_disjoint(text):
     spans = find(text)
     assert all(0 <= start < end <= len(text) for start, end, _ in spans)
     assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
@@ -81,7 +81,7 @@ def test_find_gives_offsets_and_kinds():
     assert find(text, ("email",)) == [(23, 29, "email")]
 
 
-def test_a_model_is_called_for_every_text_and_gives_way_to_recognisers():
+def test_a_model_is_called_for_every_text_and_recognisers_take_precedence():
     def model(text):
         return [(0, 3, "name"), (4, 15, "name"), (3, 3, "name"), (0, 1, "planet")]
 

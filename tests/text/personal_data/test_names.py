@@ -1,4 +1,4 @@
-"""Names behind a title or label are masked; roles, offices and greetings are not."""
+"""Names after a title or label are masked; roles, offices and greetings are not."""
 
 import pytest
 

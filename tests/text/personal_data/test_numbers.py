@@ -44,7 +44,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("text", "expected"), MASKED)
-def test_numbers_that_name_somebody_are_masked(text, expected):
+def test_numbers_that_identify_a_person_are_masked(text, expected):
     assert masked(text) == expected
     assert masked(expected) == expected
 

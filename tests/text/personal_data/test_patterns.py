@@ -1,4 +1,4 @@
-"""The user's own kinds: what their patterns match beside the recognisers, and how long they may take."""
+"""The user's own kinds: what their patterns match in addition to the recognisers, and how long they may take."""
 
 import re
 
@@ -8,7 +8,7 @@ from finelake.text.personal_data import patterns
 from finelake.text.personal_data.find import find
 
 
-def test_a_pattern_of_one_s_own_finds_what_the_recognisers_leave():
+def test_a_users_pattern_finds_what_the_recognisers_leave():
     own = {"badge": r"(?:badge|工号)\W*(?P<value>[A-Z]?\d{5,})", "word": "secret|秘密"}
     text = "badge: B12345, 工号：１２３４５６７, badge 13812345678, secret"
     found = [(text[start:end], kind) for start, end, kind in find(text, patterns=own)]
@@ -20,7 +20,7 @@ def test_a_pattern_of_one_s_own_finds_what_the_recognisers_leave():
 
 
 def test_the_time_of_a_pattern_is_that_of_all_its_matches_in_a_text(monkeypatch):
-    """Each match takes a second of a clock that stands still otherwise; ten are within the limit, eleven are not."""
+    """Each match takes a second of an otherwise stopped clock; ten are within the limit, eleven are not."""
 
     class Matches:
         groupindex = {}
