@@ -24,7 +24,6 @@ from finelake.jobs.sources.config import (
     Files,
     Mapped,
     Source,
-    document_files,
     expand,
     is_sqlite,
     landed_pages,
@@ -34,6 +33,7 @@ from finelake.jobs.sources.config import (
     sqlite_path,
     uses,
 )
+from finelake.jobs.sources.document.folder import document_files
 from finelake.jobs.stage import struct
 from finelake.lake.errors import UserError, did_you_mean
 
@@ -163,7 +163,7 @@ def check(root: Path, sources: Mapping[str, Source]) -> None:
         if not isinstance(source, Api):
             _check_variables(name, source)
         if isinstance(source, Documents):
-            document_files(root, name, source)
+            document_files(root / expand(source.path, name), name)
         elif isinstance(source, Api):
             landed_pages(root, name, source)
         else:

@@ -43,7 +43,6 @@ from finelake.jobs.sources.config import (
     Mapped,
     Source,
     dig,
-    document_files,
     expand,
     is_sqlite,
     landed_pages,
@@ -52,6 +51,9 @@ from finelake.jobs.sources.config import (
     relation,
     sqlite_path,
 )
+from finelake.jobs.sources.document import reading
+from finelake.jobs.sources.document.folder import document_files
+from finelake.jobs.sources.document.headers import without_headers
 from finelake.jobs.stage import named, struct
 from finelake.lake.errors import UserError, one_line
 from finelake.lake.quoting import quoted
@@ -121,12 +123,8 @@ def _read(spark: SparkSession, root: Path, name: str, source: Source, columns: S
         return _read_api(spark, landed_pages(root, name, source), columns)
     if isinstance(source, Files):
         return _read_files(spark, root, name, source, columns)
-    from finelake.jobs.sources.document.documents import (
-        read_documents,  # pdf and picture libraries: only where there are documents
-    )
-
     folder = root / expand(source.path, name)
-    return read_documents(path_frame(spark, document_files(root, name, source)), folder, source)
+    return _read_documents(path_frame(spark, document_files(folder, name)), folder, source)
 
 
 def _seen(spark: SparkSession, root: Path, name: str, source: Mapped) -> dict[str, str]:
@@ -400,3 +398,40 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+# Documents
+
+
+def _read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFrame:
+    """The pages of the files (column `path`, relative to the folder), columns reading.COLUMNS.
+
+    Text layers by file, then OCR by page, so that those of one long scan spread over all cores, then by file what its
+    pages share.
+    """
+    schema = struct(**dict.fromkeys(reading.COLUMNS, StringType()))
+
+    def extract(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            for file in batch["path"]:
+                yield pd.DataFrame(reading.document_rows(folder, file, source), columns=list(reading.COLUMNS))
+
+    def recognise(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            rows = [reading.ocr_row(folder, row, source) for row in _rows(batch)]
+            yield pd.DataFrame(rows, columns=list(reading.COLUMNS))
+
+    def compare(pages: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame(without_headers(_rows(pages), source), columns=list(reading.COLUMNS))
+
+    pages = files.mapInPandas(extract, schema)  # type: ignore[arg-type]
+    tasks = 4 * files.sparkSession.sparkContext.defaultParallelism
+    recognised = pages.repartition(tasks, "key").mapInPandas(recognise, schema)  # type: ignore[arg-type]
+    return recognised.groupBy("file").applyInPandas(compare, schema)
+
+
+def _rows(frame: pd.DataFrame) -> list[reading.Row]:
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
