@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document import isolated, parse
 from finelake.jobs.sources.document.reading import SUFFIXES, document_rows, ocr_row
+from finelake.jobs.sources.documents import Documents
 
 
 def main() -> None:

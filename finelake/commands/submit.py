@@ -162,17 +162,10 @@ def _manager(master: str) -> str:
 
 def local_paths(content: Mapping) -> dict[str, str]:
     """By source, the file or folder that it reads."""
-    from finelake.jobs.sources import config as sources
+    from finelake.jobs.sources.kinds import parse_sources
 
-    found = {}
-    for name, source in sources.parse_sources(content.get("sources")).items():
-        if isinstance(source, sources.Database):
-            url = sources.expand(source.url, name)
-            if url.startswith("jdbc:sqlite:"):
-                found[name] = url.removeprefix("jdbc:sqlite:")
-        else:
-            found[name] = source.landing if isinstance(source, sources.Api) else sources.expand(source.path, name)
-    return found
+    sources = parse_sources(content.get("sources"))
+    return {name: path for name, source in sources.items() if (path := source.local_path(name))}
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from finelake.jobs.sources.document.page import Message, Unreadable, check_pages, file_errors, named_time, page_message
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 # What a package may hold, whatever its sizes say; ordinary ones have some 20 entries and a core.xml of 1 kB.
 MOST_ENTRIES = 10_000

@@ -9,7 +9,7 @@ from finelake.jobs.sources.columns import REASON
 from finelake.jobs.sources.document.reading import Row
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 EDGE = 3  # lines at each end of a page that may be a header or a footer
 LONGEST_HEADER = 200  # characters of one line

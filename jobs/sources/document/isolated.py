@@ -27,7 +27,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 WALL_SHARE = 20  # the deadline by the clock, in max_seconds, and at least
 LEAST_WALL = 60  # seconds

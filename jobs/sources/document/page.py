@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 METHODS = ("text_layer", "ocr", "docx")  # by which the text of a page was read
 REASONS = ("encrypted", "broken", "no_text", "too_large")  # why a file or page has no text

@@ -13,7 +13,7 @@ from finelake.jobs.sources.document.page import Message, Unreadable, page_messag
 from finelake.jobs.sources.document.pdf import open_pdf, pdf_messages
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 
 def read_text(path: Path, first: int, source: "Documents") -> Iterator[Message]:

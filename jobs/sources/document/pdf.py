@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium_raw
 from finelake.jobs.sources.document.page import Message, Unreadable, check_pages, file_errors, named_time, page_message
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 
 def open_pdf(path: Path) -> pdfium.PdfDocument:

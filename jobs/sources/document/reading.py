@@ -16,7 +16,7 @@ from finelake.jobs.sources.document.folder import document_path
 from finelake.jobs.sources.document.page import METHODS, REASONS
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", "header_lines", REASON, DETAIL)
 SUFFIXES = (".pdf", ".docx")

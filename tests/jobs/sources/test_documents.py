@@ -9,8 +9,10 @@ import pytest
 
 from finelake.jobs.ingest import Params, balance, build
 from finelake.jobs.sources.columns import COLUMNS
-from finelake.jobs.sources.config import mapped_columns, parse_sources
+from finelake.jobs.sources.documents import Documents
+from finelake.jobs.sources.kinds import parse_sources
 from finelake.jobs.sources.readers import read
+from finelake.lake.errors import UserError
 from tests.jobs.sources.document import hostile
 from tests.jobs.sources.document.made import docx, pdf, picture
 
@@ -39,7 +41,7 @@ def test_documents_become_records_and_rejects(spark, folder):
     fields = {"kind": "documents", "path": "documents", "business_value": "documents", "max_megabytes": 2}
     fields["occurred_at_pattern"] = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
     params = Params(sources=parse_sources({"docs": fields}))
-    columns = mapped_columns(params.sources["docs"])
+    columns = params.sources["docs"].mapping.mapped_columns()
     frames = {"source.docs": read(spark, folder.parent, "docs", params.sources["docs"], columns)}
     frames["columns"] = spark.createDataFrame([], COLUMNS)
     outputs = build(frames, params)
@@ -85,7 +87,7 @@ def test_hostile_files_through_spark(spark, tmp_path):
         server.bind(os.path.relpath(folder / "socket.pdf"))
         fields = {"kind": "documents", "path": "documents", "occurred_at_pattern": None, "max_megabytes": 2}
         params = Params(sources=parse_sources({"docs": fields | {"max_memory_megabytes": 300, "max_pages": 10}}))
-        columns = mapped_columns(params.sources["docs"])
+        columns = params.sources["docs"].mapping.mapped_columns()
         frames = {"source.docs": read(spark, tmp_path, "docs", params.sources["docs"], columns)}
         frames["columns"] = spark.createDataFrame([], COLUMNS)
         outputs = build(frames, params)
@@ -103,3 +105,10 @@ def test_hostile_files_through_spark(spark, tmp_path):
         (None, "caf\\xe9.docx#p1"),
     ]
     assert balance(frames, outputs, params) == {"docs": (10, 10)}
+
+
+def test_ocr_that_is_not_installed_is_named_before_anything_is_read(folder, monkeypatch):
+    monkeypatch.setattr("finelake.jobs.sources.documents.find_spec", lambda name: None)
+    Documents(path="documents", ocr=False).check(folder.parent, "docs")
+    with pytest.raises(UserError, match="rapidocr is not installed; .* or set sources.docs.ocr: false"):
+        Documents(path="documents").check(folder.parent, "docs")

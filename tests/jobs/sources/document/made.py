@@ -13,8 +13,8 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document.reading import document_rows
+from finelake.jobs.sources.documents import Documents
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"
 SOURCE = Documents(path="documents", business_value="documents")

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document.docx import docx_pages, docx_time, open_docx
 from finelake.jobs.sources.document.page import Unreadable
+from finelake.jobs.sources.documents import Documents
 from tests.jobs.sources.document import hostile
 from tests.jobs.sources.document.made import SHARED, found, judged, shared
 

@@ -39,6 +39,17 @@ def test_what_is_hidden_is_left_out_and_nothing_else(tmp_path, folder):
     assert names == ["a.pdf", "inner", "link.pdf", "loop", "pipe", "round", "socket", "sub/b.docx"]
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_folder_that_cannot_be_read_is_never_left_out(tmp_path, ordinary_rights, mode):
+    """Its rows would be missing without a word."""
+    (tmp_path / "documents" / "closed").mkdir(parents=True)
+    for folder in (tmp_path / "documents", tmp_path / "documents" / "closed"):
+        (folder / "a.csv").touch()
+    folder.chmod(mode)
+    with ordinary_rights(), pytest.raises(UserError, match=r"of source x cannot be read \(Permission denied\)"):
+        listed(tmp_path)
+
+
 def test_a_folder_or_file_that_cannot_be_read_is_named(tmp_path, folder, monkeypatch):
     scan, access = os.scandir, os.access
 

@@ -3,9 +3,9 @@
 import re
 
 from finelake.jobs.sources.columns import REASON
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document.headers import own_text, without_headers
 from finelake.jobs.sources.document.reading import document_rows
+from finelake.jobs.sources.documents import Documents
 from tests.jobs.sources.document.made import SHARED, SOURCE, pdf, shared
 
 PAGE = """Bank of X,  handbook

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document import isolated
 from finelake.jobs.sources.document.reading import document_rows, ocr_row
+from finelake.jobs.sources.documents import Documents
 from tests.jobs.sources.document import hostile
 
 SOURCE = Documents(path="documents", max_memory_megabytes=100.0, max_seconds=1.0)
@@ -210,7 +210,7 @@ def test_a_child_ends_with_the_process_that_started_it(tmp_path):
     code = f"""if True:
         from finelake.jobs.sources.document import isolated
         from finelake.jobs.sources.document.reading import document_rows
-        from finelake.jobs.sources.config import Documents
+        from finelake.jobs.sources.documents import Documents
         from pathlib import Path
         busy = "def read_as(path, page, source):\\n  import os, time\\n  yield ['pages', os.getpid(), None]\\n" \\
             "  while True: time.sleep(1)\\nparse.read_text = read_as"

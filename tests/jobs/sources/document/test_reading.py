@@ -5,8 +5,8 @@ import os
 import pytest
 
 from finelake.jobs.sources.columns import REASON
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document.reading import document_rows, ocr_row
+from finelake.jobs.sources.documents import Documents
 from tests.jobs.sources.document import hostile
 from tests.jobs.sources.document.made import MEMORY, SOURCE, judged
 
