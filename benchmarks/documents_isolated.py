@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from finelake.jobs.sources.config import Documents
-from finelake.jobs.sources.document import isolated, pages
-from finelake.jobs.sources.document.documents import KINDS, document_rows, ocr_row
+from finelake.jobs.sources.document import isolated, parse
+from finelake.jobs.sources.document.reading import SUFFIXES, document_rows, ocr_row
+from finelake.jobs.sources.documents import Documents
 
 
 def main() -> None:
@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("--ocr", action="store_true")
     options = parser.parse_args()
     source = Documents(path="", ocr=options.ocr)
-    files = [path for folder in options.folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in KINDS]
+    files = [
+        path for folder in options.folders for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES
+    ]
     ways: dict[str, Callable[[Path, Documents], int]] = {"here": here, "child": child}
     taken: dict[str, list[float]] = {name: [] for name in ways}
     count = 0
@@ -60,10 +62,10 @@ def used() -> float:
 def here(path: Path, source: Documents) -> int:
     """Parse without a child and without limits: how many pages."""
     limits = dataclasses.replace(source, max_seconds=86_400)
-    messages = list(pages.read_text(path, 1, limits))
+    messages = list(parse.read_text(path, 1, limits))
     for message in messages:
         if message[0] == "page" and message[3] == "ocr":
-            list(pages.read_picture(path, cast(int, message[1]), limits))
+            list(parse.read_picture(path, cast(int, message[1]), limits))
     return sum(message[0] == "page" for message in messages)
 
 

@@ -7,7 +7,6 @@ a missing text, business or split is null. A row is kept or rejected for one rea
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from finelake.jobs.sources import columns, config
-from finelake.jobs.sources.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE, declares_types
-from finelake.jobs.sources.config import Documents, Mapped, Source, listed, mapped_columns
+from finelake.jobs.sources.columns import COLUMNS, DETAIL, ORDER, REASON, SOURCE
+from finelake.jobs.sources.kinds import parse_sources
+from finelake.jobs.sources.mapping import AnnotationColumns, ColumnMapping, listed
+from finelake.jobs.sources.readers import union
+from finelake.jobs.sources.source import Source
 from finelake.jobs.stage import ANNOTATIONS, RECORDS, REJECTS, Frames, Stage, named, struct
 from finelake.lake.config.contract import HUMAN_ROLES, LAYERS
-from finelake.lake.errors import UserError
 from finelake.lake.keys import BETWEEN, SEPARATOR
 from finelake.text.language import HAN_SHARE, KANA_SHARE, LETTERS, UNKNOWN, guess
 from finelake.text.values import amount, written_date
@@ -44,15 +44,15 @@ def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     Rows of a source = its records + its annotations whose role is not `source` + its rejects.
     """
     raw = {
-        name: bounded(with_reader_columns(frames[f"source.{name}"]), source.max_characters)
+        name: bounded(with_reader_columns(frames[f"source.{name}"]), source.mapping.max_characters)
         for name, source in params.sources.items()
     }
-    by_role = {role: [n for n, s in params.sources.items() if s.role == role] for role in ("records", "annotations")}
-    rows = [shaped(raw[name], name, params.sources[name]) for name in by_role["records"]]
+    sources = params.sources.items()
+    rows = [shaped(raw[name], name, source) for name, source in sources if not source.mapping.columns]
     # Records, labels and rejects are taken from the same rows: judge them once.
     judged = [judged_records(union(rows)).persist()] if rows else []
     kept = [frame.where("reason is null") for frame in judged]
-    given = [annotated(raw[name], name, params.sources[name]) for name in by_role["annotations"]]
+    given = [annotated(raw[name], name, columns) for name, source in sources if (columns := source.mapping.columns)]
     brought = [judged_annotations(union(given), kept).persist()] if given else []
     empty = next(iter(raw.values())).limit(0)
     records = union([select_records(frame) for frame in kept] or [_empty(empty, RECORDS)])
@@ -76,10 +76,6 @@ def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[
     parts = [*rows, *[frame.select("source", F.lit(0).alias("before")) for frame in out]]
     sums = union(parts).groupBy("source").agg(F.sum("before").alias("before"), F.count("*").alias("rows")).collect()
     return {row["source"]: (row["before"], row["rows"] - row["before"]) for row in sums}
-
-
-def union(frames: list[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, frames)
 
 
 def _empty(frame: DataFrame, schema) -> DataFrame:
@@ -117,26 +113,27 @@ def value_columns(raw: DataFrame) -> list[str]:
 # ---------------------------------------------------------------- records
 
 
-def shaped(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
+def shaped(raw: DataFrame, name: str, source: Source) -> DataFrame:
     """The columns in the records' shape, not yet judged: `time` is still text. Those that nothing maps are facts."""
-    text = joined(source.text, "\n")
-    mapped = mapped_columns(source)
+    mapping = source.mapping
+    text = joined(mapping.text, "\n")
+    mapped = mapping.mapped_columns()
     taken = [name for name in value_columns(raw) if name not in mapped]
-    numbers = {column: number(column, source) for column in source.numbers}
+    numbers = {column: number(column, mapping, source.declares_types) for column in mapping.numbers}
     lost = [F.when(present(column).isNotNull() & value.isNull(), F.lit(column)) for column, value in numbers.items()]
-    inexact = F.concat_ws(",", *[F.when(is_inexact(name), F.lit(name)) for name in source.numbers])
+    inexact = F.concat_ws(",", *[F.when(is_inexact(name), F.lit(name)) for name in mapping.numbers])
     return raw.select(
         F.lit(name).alias("source"),
-        joined_key(source.key).alias("source_key"),
-        day_first(chosen(source.occurred_at, source.occurred_at_value), source.day_first).alias("time"),
-        F.lit(source.occurred_at).alias("time_column"),
-        chosen(source.business, source.business_value).alias("business"),
-        language(chosen(source.lang, source.lang_value), text).alias("lang"),
+        joined_key(mapping.key).alias("source_key"),
+        day_first(chosen(mapping.occurred_at, mapping.occurred_at_value), mapping.day_first).alias("time"),
+        F.lit(mapping.occurred_at).alias("time_column"),
+        chosen(mapping.business, mapping.business_value).alias("business"),
+        language(chosen(mapping.lang, mapping.lang_value), text).alias("lang"),
         text.alias("text"),
-        keyed([*source.numbers], numbers.__getitem__, "map<string,double>").alias("numbers"),
+        keyed([*mapping.numbers], numbers.__getitem__, "map<string,double>").alias("numbers"),
         F.array_compact(F.array(*lost)).cast("array<string>").alias("unparsable"),
-        keyed([*source.facts, *taken], present, "map<string,string>", split=source.split).alias("facts"),
-        keyed(list(source.labels), lambda layer: present(source.labels[layer]), "map<string,string>").alias("labels"),
+        keyed([*mapping.facts, *taken], present, "map<string,string>", split=mapping.split).alias("facts"),
+        keyed(list(mapping.labels), lambda layer: present(mapping.labels[layer]), "map<string,string>").alias("labels"),
         inexact.alias("inexact"),
         F.col(REASON).alias("reason"),
         F.col(DETAIL).alias("detail"),
@@ -150,23 +147,23 @@ def present(column: str) -> Column:
     return F.when(value != "", value)
 
 
-def number(column: str, source: Mapped | Documents) -> Column:
+def number(column: str, mapping: ColumnMapping, declares_types: bool) -> Column:
     """A column as a finite double, null where it is none; in a source without types also 1,200.50 (text/values.py)."""
     text = F.trim(named(column).cast("string"))
     plain = _finite(text.try_cast("double"))
-    if declares_types(source) or isinstance(source, Documents):
+    if declares_types:
         return plain
-    if source.decimal == ",":
+    if mapping.decimal == ",":
         plain = F.when(~text.contains("."), plain)
-    return F.coalesce(plain, _amount(F.when(plain.isNull() & (text != ""), text), source, column))
+    return F.coalesce(plain, _amount(F.when(plain.isNull() & (text != ""), text), mapping, column))
 
 
 def _finite(value: Column) -> Column:
     return F.when(~F.isnan(value) & (F.abs(value) != float("inf")), value)
 
 
-def _amount(text: Column, source: Mapped, column: str) -> Column:
-    read = partial(amount, decimal=source.decimal, units=source.units.get(column, ()))
+def _amount(text: Column, mapping: ColumnMapping, column: str) -> Column:
+    read = partial(amount, decimal=mapping.decimal, units=mapping.units.get(column, ()))
 
     @F.pandas_udf("double")  # type: ignore[call-overload]
     def amounts(texts: pd.Series) -> pd.Series:
@@ -325,10 +322,8 @@ def record_id(source: str, key: str) -> Column:
 # ---------------------------------------------------------------- annotations
 
 
-def annotated(raw: DataFrame, name: str, source: Mapped | Documents) -> DataFrame:
+def annotated(raw: DataFrame, name: str, columns: AnnotationColumns) -> DataFrame:
     """The rows of an annotations source in the annotations' shape, not yet judged."""
-    columns = source.columns
-    assert columns is not None  # a source of role annotations has them
     start = present(columns.start).try_cast("int") if columns.start else F.lit(None).cast("int")
     # The quote is compared with the text letter by letter: not trimmed.
     quote = named(columns.quote).cast("string") if columns.quote else F.lit(None).cast("string")
@@ -396,26 +391,19 @@ def select_rejects(rows: DataFrame) -> DataFrame:
 
 
 def parse(content: Mapping[str, Any], run_name: str) -> Params:
-    return Params(sources=config.parse_sources(content.get("sources")))
+    return Params(sources=parse_sources(content.get("sources")))
 
 
 def ready(root: Path, params: Params, run_name: str) -> Params:
-    """The same parameters. UserError where the sources' columns do not fit, and where OCR is not installed."""
-    columns.check(root, params.sources)
-    pictured = [name for name, one in params.sources.items() if isinstance(one, Documents) and one.ocr]
-    if pictured and find_spec("rapidocr") is None:
-        raise UserError(
-            f"source {pictured[0]} reads pages that are pictures, and rapidocr is not installed; install it with "
-            f"`pip install 'finelake[ocr]'`, or set sources.{pictured[0]}.ocr: false"
-        )
+    """The same parameters. UserError where a source cannot be read, as far as one can see without Spark."""
+    for name, source in params.sources.items():
+        source.check(root, name)
     return params
 
 
 def secrets(content: Mapping[str, Any]) -> set[str]:
-    """The environment variables of sources: ${NAME} in those other than APIs, which `finelake pull` reads."""
-    found = [source for source in parse(content, "").sources.values() if not isinstance(source, config.Api)]
-    texts = [str(value) for source in found for value in vars(source).values()]
-    return {name for text in texts for name in config.VARIABLE.findall(text)}
+    """The environment variables that reading the sources needs."""
+    return {variable for source in parse(content, "").sources.values() for variable in source.variables()}
 
 
 STAGE = Stage(

@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow.orc
 import pytest
 import yaml
 
-from finelake.jobs.sources import config
+from finelake.jobs.sources.kinds import KINDS
 from finelake.jobs.stage import CLEANED, Stage, load_stage
 from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.config.params import parse
@@ -29,7 +30,8 @@ from tests.lake.quality import test_sql as shipped
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
-NEW = ("lake/quality/sql/texts_are_bounded.sql", "jobs/recent.py")  # files that the examples would add
+# files that the examples would add
+NEW = ("lake/quality/sql/texts_are_bounded.sql", "jobs/recent.py", "jobs/sources/orc.py")
 
 
 def test_every_block_names_its_file_and_no_file_twice():
@@ -168,13 +170,19 @@ def test_the_entry_of_the_stage_names_what_it_reads_and_writes(example, file, be
 # --- the kind of source and the metric -------------------------------------------------------------------------------
 
 
-def test_the_kind_of_source_is_parsed():
-    names = dict(vars(config))
-    exec(BLOCKS["jobs/sources/config.py"], names)
+def test_the_kind_of_source_is_parsed_and_checked(tmp_path):
+    names: dict[str, Any] = {"__name__": "orc"}
+    exec(BLOCKS["jobs/sources/orc.py"], names)
+    assert literal("jobs/sources/kinds.py", names) == {"orc": names["Orc"]} and "orc" not in KINDS
     found = parse(names["Orc"], {"path": "a.orc", "key": "id", "occurred_at": "day", "text": "body"}, "sources.a")
-    assert (found.path, config.mapped_columns(found)) == ("a.orc", ["id", "day", "body"])
+    assert (found.path, found.mapped_columns()) == ("a.orc", ["id", "day", "body"])
     with pytest.raises(UserError, match="sources.a: names no key"):
         parse(names["Orc"], {"path": "a.orc"}, "sources.a")
+    with pytest.raises(UserError, match="a.orc of source a cannot be read"):
+        found.check(tmp_path, "a")
+    pyarrow.orc.write_table(pyarrow.table({"id": [1], "day": ["2020-01-01"], "body": ["text"]}), tmp_path / "a.orc")
+    assert found.declared(tmp_path, "a") == {"id": "int64", "day": "string", "body": "string"}
+    found.check(tmp_path, "a")
 
 
 def test_the_metric_scores_each_answer():

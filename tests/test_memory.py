@@ -190,7 +190,7 @@ def dedup_alone(folder, make):
 
 def main(folder):
     from finelake.jobs import annotate, clean, dedup, ingest, mask, split
-    from finelake.jobs.sources.config import parse_sources
+    from finelake.jobs.sources.kinds import parse_sources
     from finelake.jobs.spark.session import open_session
 
     spark = open_session("local[2]", "1g", Path(folder) / "spark.log")

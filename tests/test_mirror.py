@@ -14,8 +14,8 @@ ELSEWHERE = {
         "plain data, compared with what the stages declare",
     ),
     "jobs/stage.py": ("tests/lake/config/test_stages.py", "a declaration, tested with those of all stages"),
-    "jobs/sources/document/pages.py": (
-        "tests/jobs/sources/document/test_documents.py",
+    "jobs/sources/document/parse.py": (
+        "tests/jobs/sources/document/test_isolated.py",
         "parses in a child process, so it is tested through what starts that",
     ),
     "training/evaluation/answers.py": ("tests/training/test_evaluate.py", "a data class, without code"),

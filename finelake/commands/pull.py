@@ -8,7 +8,6 @@ from pathlib import Path
 
 from finelake.lake.config.params import load, unknown_key
 from finelake.lake.config.project import PARAMS
-from finelake.lake.errors import UserError
 
 EXAMPLE = "  finelake pull complaints"
 
@@ -23,15 +22,11 @@ def main(options: argparse.Namespace) -> None:
 
 def pull_source(root: Path, name: str) -> None:
     """Pull one API source of the project and print the number of new items."""
-    from finelake.jobs.sources import config as sources
-    from finelake.jobs.sources import pull
+    from finelake.jobs.sources.kinds import parse_sources
 
-    declared = sources.parse_sources(load(root / PARAMS).get("sources"))
-    unknown_key({name: None}, declared, "sources")
-    source = declared[name]
-    if not isinstance(source, sources.Api):
-        raise UserError(f"the source {name} is not an API; only sources of kind api can be pulled")
-    result = pull.pull(root, name, source)
+    sources = parse_sources(load(root / PARAMS).get("sources"))
+    unknown_key({name: None}, sources, "sources")
+    result = sources[name].pull(root, name)
     print(f"Pulled {name}: {result.items:,} new items on {result.pages} pages", flush=True)
-    if result.more:
-        print(f"Stopped at max_pages ({source.max_pages:,}); `finelake pull {name}` continues from there", flush=True)
+    if result.stopped_at:
+        print(f"Stopped at max_pages ({result.stopped_at:,}); `finelake pull {name}` continues from there", flush=True)

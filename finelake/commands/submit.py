@@ -162,17 +162,10 @@ def _manager(master: str) -> str:
 
 def local_paths(content: Mapping) -> dict[str, str]:
     """By source, the local file or folder that it reads."""
-    from finelake.jobs.sources import config as sources
+    from finelake.jobs.sources.kinds import parse_sources
 
-    paths = {}
-    for name, source in sources.parse_sources(content.get("sources")).items():
-        if isinstance(source, sources.Database):
-            url = sources.expand(source.url, name)
-            if url.startswith("jdbc:sqlite:"):
-                paths[name] = url.removeprefix("jdbc:sqlite:")
-        else:
-            paths[name] = source.landing if isinstance(source, sources.Api) else sources.expand(source.path, name)
-    return paths
+    sources = parse_sources(content.get("sources"))
+    return {name: path for name, source in sources.items() if (path := source.local_path(name))}
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ import httpx
 import jsonschema
 import tenacity
 
-from finelake.jobs.sources.config import Api, dig, expand
+from finelake.jobs.sources.api import Api, dig, page_path, pages_in
+from finelake.jobs.sources.source import expand
 from finelake.lake.config.project import write_atomically
 from finelake.lake.errors import UserError
 
@@ -46,11 +47,11 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True)
 class PullResult:
-    """What one pull landed; `more`: it ended at max_pages, not at the end of the API."""
+    """What one pull landed; `stopped_at`: the max_pages at which it ended, None where it came to the API's end."""
 
     pages: int
     items: int
-    more: bool = field(default=False, compare=False)
+    stopped_at: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _pull_pages(fetch: "Fetch", landing: Path, state: State) -> PullResult:
         save_state(landing, state)
         if not more:
             return PullResult(pages, items)
-    return PullResult(pages, items, more=True)
+    return PullResult(pages, items, stopped_at=source.max_pages)
 
 
 def _mark(cursor: str | int) -> bytes:
@@ -210,7 +211,7 @@ HINT = "remove this file and pull again: it continues from the last landed page"
 
 def _landed_state(landing: Path, name: str) -> State:
     """The state before the last landed page was requested: it is requested again, and landed only where it changed."""
-    pages = sorted(landing.glob("[0-9]" * 8 + ".json"))
+    pages = pages_in(landing)
     if not pages:
         return State()
     try:
@@ -237,11 +238,6 @@ def land(landing: Path, state: State, items: list, following: str | int | None) 
         return False
     write_atomically(page_path(landing, state.page), content, PRIVATE_FILE)
     return True
-
-
-def page_path(landing: Path, number: int) -> Path:
-    """The file of a page: its number in eight digits."""
-    return landing / f"{number:08d}.json"
 
 
 def canonical(value: Any) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from finelake import cli
-from finelake.jobs.sources import config as sources
+from finelake.jobs.sources.kinds import KINDS
 from finelake.jobs.stage import load_stage
 from finelake.lake.config import runs
 from finelake.lake.config.stages import DATA
@@ -117,7 +117,7 @@ def cases() -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:
     """(name, the stage that reads it, path of a key in params.yaml) of every key."""
     found: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = []
     for name, source in SOURCES.items():
-        kind = sources.KINDS[str(source["kind"])]
+        kind = KINDS[str(source["kind"])]
         found += [(f"sources.{name}", ("ingest",), ("sources", "x", *path)) for path in [("kind",), *keys(kind)]]
     for stage in DATA[1:]:
         section = load_stage(stage).params

@@ -99,7 +99,7 @@ def test_control_characters_of_a_message_do_not_reach_the_terminal(capsys, proje
         (("run", "clean@intent"), "clean is shared by all training runs"),
         (("run", "tokenize@intent"), "params.yaml: unknown key runs.intent"),
         (("run", "clean"), "snapshots/ingest.json does not exist: the stage ingest has not run yet"),
-        (("pull", "notes"), "the source notes is not an API"),
+        (("pull", "notes"), "source notes is not an API"),
         (("pull", "notse"), "did you mean sources.notes?"),
         (("history", "clean.records"), "the lake holds no table clean.records; expected one of: none yet"),
         (("repair", "clean"), "clean has no broken table"),

@@ -139,7 +139,7 @@ def test_a_new_project_has_the_same_stages_with_the_version_instead_of_the_code(
 
 @pytest.mark.parametrize("path", [ROOT / "params.yaml", TEMPLATES / "params.yaml.in"])
 def test_the_parameters_that_are_shipped_parse(path):
-    from finelake.jobs.sources.config import parse_sources
+    from finelake.jobs.sources.kinds import parse_sources
 
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     parse_sources(content["sources"])

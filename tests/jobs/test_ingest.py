@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from finelake.jobs.ingest import STAGE, Params, balance, build, instant, language
 from finelake.jobs.sources.columns import COLUMNS
-from finelake.jobs.sources.config import parse_sources
+from finelake.jobs.sources.kinds import parse_sources
 from finelake.lake.config.contract import REJECT_REASONS
 from finelake.lake.keys import joined
 

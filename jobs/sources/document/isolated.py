@@ -1,4 +1,4 @@
-"""A child process with limits of memory and time in which documents are parsed (pages.py).
+"""A child process with limits of memory and time in which documents are parsed (parse.py).
 
 Requests and answers are lines of JSON over two pipes: nothing of a child that parsed a hostile file is unpickled. The
 child is used again for the next file, and replaced when it has ended or grown.
@@ -27,7 +27,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finelake.jobs.sources.config import Documents
+    from finelake.jobs.sources.documents import Documents
 
 WALL_SHARE = 20  # the deadline by the clock, in max_seconds, and at least
 LEAST_WALL = 60  # seconds
@@ -61,7 +61,7 @@ _own = threading.local()  # a child belongs to the thread that started it, and d
 
 
 def ask(task: str, path: Path, page: int, source: "Documents", fresh: bool = False) -> Iterator[list[Any]]:
-    """The messages of `task` (read_text or read_picture of pages.py) on one file, from a page on.
+    """The messages of `task` (read_text or read_picture of parse.py) on one file, from a page on.
 
     Raises Ended; OSError when the child cannot open the file, or no child can be started. `fresh`: in a new child that
     sends each message at once, so that the first one missing is the one it ended on.
@@ -211,7 +211,7 @@ def _signal(number: int) -> str:
 
 def serve() -> None:
     """Answer requests on standard input until it ends."""
-    from finelake.jobs.sources.document import pages
+    from finelake.jobs.sources.document import parse
 
     source = SimpleNamespace(**json.loads(sys.argv[2]))
     requests, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
@@ -219,7 +219,7 @@ def serve() -> None:
     _send(answers, [["ready"]])
     for line in requests:
         request = json.loads(line)
-        read = getattr(pages, request["task"])
+        read = getattr(parse, request["task"])
         try:
             messages = limited(read(Path(request["path"]), request["page"], source), source.max_seconds)
             _answer(answers, messages, request["batch"])

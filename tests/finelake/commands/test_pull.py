@@ -17,7 +17,7 @@ sources:
     [
         (PullResult(3, 5000), "Pulled bank: 5,000 new items on 3 pages\n"),
         (
-            PullResult(2000, 1, more=True),
+            PullResult(2000, 1, stopped_at=2000),
             "Pulled bank: 1 new items on 2000 pages\n"
             "Stopped at max_pages (2,000); `finelake pull bank` continues from there\n",
         ),

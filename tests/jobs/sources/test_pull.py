@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 import finelake.jobs.sources.pull
-from finelake.jobs.sources.config import Api
+from finelake.jobs.sources.api import Api
 from finelake.jobs.sources.pull import MOST_LEVELS, PullResult, canonical, locked, pull, retry_after
 from finelake.lake.errors import UserError
 
@@ -208,8 +208,8 @@ def test_a_damaged_cursor_is_named(tmp_path, service):
 
 
 def test_a_pull_that_ends_at_max_pages_reports_it(tmp_path, service):
-    assert pull(tmp_path, "complaints", api(service, max_pages=2)).more
-    assert not pull(tmp_path, "complaints", api(service)).more
+    assert pull(tmp_path, "complaints", api(service, max_pages=2)).stopped_at == 2
+    assert pull(tmp_path, "complaints", api(service)).stopped_at is None
 
 
 # ---------------------------------------------------------------- what a server may send

@@ -43,7 +43,7 @@ def test_a_changed_source_gives_another_zip(folder, monkeypatch, tmp_path):
 
 
 def test_imports_are_followed_into_functions_and_own_modules():
-    found = package.imported(["finelake.jobs.tokenize", "finelake.jobs.sources.document.documents"])
+    found = package.imported(["finelake.jobs.tokenize", "finelake.jobs.sources.kinds"])
     assert {"tokenizers", "yaml", "cv2", "rapidocr", "pypdfium2", "pandas", "onnxruntime"} <= found
     assert not found & {"finelake", "jobs", "lake", "pyspark", "os", "torch", "dvc"}
 

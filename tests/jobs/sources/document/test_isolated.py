@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from finelake.jobs.sources.config import Documents
 from finelake.jobs.sources.document import isolated
-from finelake.jobs.sources.document.documents import document_rows, ocr_row
+from finelake.jobs.sources.document.reading import document_rows, ocr_row
+from finelake.jobs.sources.documents import Documents
 from tests.jobs.sources.document import hostile
 
 SOURCE = Documents(path="documents", max_memory_megabytes=100.0, max_seconds=1.0)
-PROGRAM = isolated.PROGRAM.replace("isolated; isolated", "isolated, pages; exec(CODE); isolated")
+PROGRAM = isolated.PROGRAM.replace("isolated; isolated", "isolated, parse; exec(CODE); isolated")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def parser(monkeypatch):
     """A function that replaces the parser in new children by other code."""
 
     def replace(body: str, name: str = "read_text") -> None:
-        code = f"def parse(path, page, source):\n{body}\npages.{name} = parse"
+        code = f"def read_as(path, page, source):\n{body}\nparse.{name} = read_as"
         monkeypatch.setattr(isolated, "PROGRAM", PROGRAM.replace("CODE", repr(code)))
 
     return replace
@@ -209,11 +209,11 @@ def test_a_child_ends_with_the_process_that_started_it(tmp_path):
     hostile.docx(tmp_path / "a.docx")
     code = f"""if True:
         from finelake.jobs.sources.document import isolated
-        from finelake.jobs.sources.document.documents import document_rows
-        from finelake.jobs.sources.config import Documents
+        from finelake.jobs.sources.document.reading import document_rows
+        from finelake.jobs.sources.documents import Documents
         from pathlib import Path
-        busy = "def parse(path, page, source):\\n  import os, time\\n  yield ['pages', os.getpid(), None]\\n" \\
-            "  while True: time.sleep(1)\\npages.read_text = parse"
+        busy = "def read_as(path, page, source):\\n  import os, time\\n  yield ['pages', os.getpid(), None]\\n" \\
+            "  while True: time.sleep(1)\\nparse.read_text = read_as"
         isolated.PROGRAM = {PROGRAM!r}.replace("CODE", repr(busy))
         source = Documents(path="x", max_pages=10**9)
         isolated.current()

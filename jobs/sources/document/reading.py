@@ -1,71 +1,31 @@
-"""Documents: the text of PDF and DOCX files, page by page, by OCR where a page is a picture.
+"""The pages of one document as rows, read by child processes.
 
-Each row of a parsed frame is a page, or a page or file with the reason why it has no text. No file stops a run: each
-is parsed in a child process (isolated.py) whose end is the reject of the page that it was reading. Which files and
-pages are rejected follows from the parameters of the source, not from how busy the machine is.
+A row is a page, or a page or file with the reason why it has no text. No file stops a run: each is parsed in a child
+process (isolated.py) whose end is the reject of the page that it was reading. Which files and pages are rejected
+follows from the parameters of the source, not from how busy the machine is.
 """
 
 import errno
-import re
 import stat
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-from pyspark.sql import DataFrame
-from pyspark.sql.types import StringType
+from typing import TYPE_CHECKING, Any
 
 from finelake.jobs.sources.columns import DETAIL, REASON
-from finelake.jobs.sources.config import Documents, document_path
 from finelake.jobs.sources.document import isolated
-from finelake.jobs.stage import struct
+from finelake.jobs.sources.document.folder import document_path
+from finelake.jobs.sources.document.page import METHODS, REASONS
+
+if TYPE_CHECKING:
+    from finelake.jobs.sources.documents import Documents
 
 COLUMNS = ("key", "occurred_at", "text", "file", "page", "part", "method", "header_lines", REASON, DETAIL)
-KINDS = (".pdf", ".docx")
-REASONS = ("encrypted", "broken", "no_text", "too_large")
-METHODS = ("text_layer", "ocr", "docx")
+SUFFIXES = (".pdf", ".docx")
 MOST_ENDS = 8  # children that one document may end before the rest of its pages is given up
 LONGEST_TIME = 100  # characters of a creation time
 Row = dict[str, str | None]
 
 
-def read_documents(files: DataFrame, folder: Path, source: Documents) -> DataFrame:
-    """The pages of the files (column `path`, relative to the folder), columns COLUMNS.
-
-    Text layers by file, then OCR by page, so that those of one long scan spread over all cores, then by file what its
-    pages share.
-    """
-    schema = struct(**dict.fromkeys(COLUMNS, StringType()))
-
-    def extract(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            for file in batch["path"]:
-                yield pd.DataFrame(document_rows(folder, file, source), columns=list(COLUMNS))
-
-    def recognise(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            rows = [ocr_row(folder, row, source) for row in _rows(batch)]
-            yield pd.DataFrame(rows, columns=list(COLUMNS))
-
-    def compare(pages: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame(without_headers(_rows(pages), source), columns=list(COLUMNS))
-
-    pages = files.mapInPandas(extract, schema)  # type: ignore[arg-type]
-    tasks = 4 * files.sparkSession.sparkContext.defaultParallelism
-    recognised = pages.repartition(tasks, "key").mapInPandas(recognise, schema)  # type: ignore[arg-type]
-    return recognised.groupBy("file").applyInPandas(compare, schema)
-
-
-def _rows(frame: pd.DataFrame) -> list[Row]:
-    return [
-        {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in frame.to_dict("records")
-    ]
-
-
-def document_rows(folder: Path, file: str, source: Documents) -> list[Row]:
+def document_rows(folder: Path, file: str, source: "Documents") -> list[Row]:
     """The pages of one file; those that OCR must read have the method `ocr`. A file that cannot be read is one row.
 
     OSError where this machine cannot see or open it: the driver listed it, so a reject would lose it in silence.
@@ -80,7 +40,7 @@ def document_rows(folder: Path, file: str, source: Documents) -> list[Row]:
     return reading.rows
 
 
-def _refused(path: Path, source: Documents) -> str | None:
+def _refused(path: Path, source: "Documents") -> str | None:
     """The reason to reject a file without opening it: a pipe, for example, would block for ever."""
     try:
         status = path.stat()
@@ -88,7 +48,7 @@ def _refused(path: Path, source: Documents) -> str | None:
         if error.errno == errno.ELOOP:
             return "unsupported"
         raise
-    if not stat.S_ISREG(status.st_mode) or path.suffix.lower() not in KINDS:
+    if not stat.S_ISREG(status.st_mode) or path.suffix.lower() not in SUFFIXES:
         return "unsupported"
     return "too_large" if status.st_size > source.max_megabytes * 1e6 else None
 
@@ -100,7 +60,7 @@ class _Reading:
     itself, and a page is rejected only where a new child ends on it first of all.
     """
 
-    def __init__(self, file: str, source: Documents):
+    def __init__(self, file: str, source: "Documents"):
         self.file, self.source = file, source
         self.rows: list[Row] = []
         self.pages: int | None = None
@@ -182,7 +142,7 @@ def _row(
     return row | {REASON: reason, DETAIL: detail or place}
 
 
-def ocr_row(folder: Path, row: Row, source: Documents) -> Row:
+def ocr_row(folder: Path, row: Row, source: "Documents") -> Row:
     """The row with the page's text read from its picture, where its method is `ocr`; else the row unchanged."""
     if row["method"] != "ocr" or row[REASON]:
         return row
@@ -195,7 +155,7 @@ def ocr_row(folder: Path, row: Row, source: Documents) -> Row:
     return row | {"text": text}
 
 
-def _recognised(path: Path, page: int, source: Documents) -> str:
+def _recognised(path: Path, page: int, source: "Documents") -> str:
     """The text of one page by OCR. Raises Ended, where memory or the parser failed only after a second child did."""
     try:
         return _picture_text(path, page, source, fresh=False)
@@ -205,7 +165,7 @@ def _recognised(path: Path, page: int, source: Documents) -> str:
         return _picture_text(path, page, source, fresh=True)
 
 
-def _picture_text(path: Path, page: int, source: Documents, fresh: bool) -> str:
+def _picture_text(path: Path, page: int, source: "Documents", fresh: bool) -> str:
     messages = list(isolated.ask("read_picture", path, page, source, fresh))
     match messages:
         case [["page", int(number), str(text), "ocr", None, None]] if number == page:
@@ -213,70 +173,3 @@ def _picture_text(path: Path, page: int, source: Documents, fresh: bool) -> str:
         case [["page", _, None, None, str(reason), str() | None as detail]]:
             raise isolated.Ended(_known(reason), (detail or reason)[:200], final=True)
     raise isolated.Ended("broken", "an answer that does not fit")
-
-
-# ---------------------------------------------------------------- headers and footers
-
-EDGE = 3  # lines at each end of a page that may be a header or a footer
-LONGEST_HEADER = 200  # characters of one line
-FEWEST = 3  # pages on which a line must stand
-_NUMBER = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
-
-
-def without_headers(rows: list[Row], source: Documents) -> list[Row]:
-    """The rows of one file, its PDF pages without headers and footers; `header_lines` counts the lines left out."""
-    pages = {int(row["page"] or 0): row["text"] for row in rows if row["text"] and row["method"] != "docx"}
-    own = {} if source.keep_headers else own_text(pages)
-    told = []
-    for row in rows:
-        text, count = own.get(int(row["page"] or 0), (row["text"], 0))
-        told.append(row | {"text": text, "header_lines": None if row[REASON] else str(count)})
-    return told
-
-
-def own_text(pages: Mapping[int, str]) -> dict[int, tuple[str, int]]:
-    """The text of each page, by its number, without headers and footers, and how many lines were left out.
-
-    A line is one where it stands among the EDGE outermost lines of the same end of more than half of the pages, or of
-    the odd or the even ones, and of FEWEST at least. It is the same line when it is equal but for white space and one
-    number that counts with the pages. A page that would lose all its lines keeps them.
-    """
-    edges = {page: _edges(text.split("\n"), page) for page, text in pages.items()}
-    sizes = Counter(group for page in pages for group in _groups(page))
-    forms = ((group, form) for page in pages for form in set().union(*edges[page].values()) for group in _groups(page))
-    seen = Counter(forms)
-
-    def stays(page: int, place: int) -> bool:
-        shared = ((group, form) for group in _groups(page) for form in edges[page].get(place, ()))
-        return all(seen[group, form] < max(FEWEST, sizes[group] // 2 + 1) for group, form in shared)
-
-    told = {}
-    for page, text in pages.items():
-        lines = text.split("\n")
-        kept = [line for place, line in enumerate(lines) if stays(page, place)]
-        own = "\n".join(kept).strip()
-        told[page] = (own, len(lines) - len(kept)) if own else (text, 0)
-    return told
-
-
-def _groups(page: int) -> tuple[str, str]:
-    return "all", "odd" if page % 2 else "even"
-
-
-def _edges(lines: list[str], page: int) -> dict[int, set[tuple[str, str]]]:
-    """By their place, the lines at both ends of a page: the end and each form in which the line may come again."""
-    filled = [place for place, line in enumerate(lines) if line.strip()]
-    found: dict[int, set[tuple[str, str]]] = {}
-    for end, places in (("top", filled[:EDGE]), ("bottom", filled[-EDGE:])):
-        for place in places:
-            found.setdefault(place, set()).update((end, form) for form in _forms(lines[place], page))
-    return found
-
-
-def _forms(line: str, page: int) -> set[str]:
-    """The line as it is, and with each number as its distance from the page's; none of a line too long for a header."""
-    line = " ".join(line.split())
-    if len(line) > LONGEST_HEADER:
-        return set()
-    numbered = {f"{line[: n.start()]}\0{int(n[0]) - page}\0{line[n.end() :]}" for n in _NUMBER.finditer(line)}
-    return {line} | numbered
