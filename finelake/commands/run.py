@@ -63,7 +63,10 @@ def _run_data(root: Path, stage: str) -> None:
 
 
 def _run_training(root: Path, name: str, run_name: str) -> None:
+    from finelake.training import libraries
+
     content = load(root / PARAMS)
+    libraries.prepare(root / libraries.LOG)
     module = importlib.import_module(f"finelake.training.{name}")
     module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
 

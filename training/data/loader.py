@@ -8,65 +8,24 @@ import itertools
 import queue
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
-import torch
+from petastorm.arrow_reader_worker import ArrowReaderWorker
+from petastorm.reader import Reader
+from petastorm.workers_pool import EmptyResultError
+from petastorm.workers_pool.dummy_pool import DummyPool
 from pyarrow.filesystem import FileSystem
 
 from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.training.data import plan
+from finelake.training.data.batch import COLUMNS, NUMBER, Batch, Labels, Rows, collate
 from finelake.training.data.samples import Part, count_rows
 
-# Petastorm 0.12.1 uses pyarrow's older interface, and says so at each call.
-for _category in (FutureWarning, DeprecationWarning):
-    warnings.filterwarnings("ignore", category=_category, module=r"petastorm\.")
-from petastorm.arrow_reader_worker import ArrowReaderWorker  # noqa: E402
-from petastorm.reader import Reader  # noqa: E402
-from petastorm.workers_pool import EmptyResultError  # noqa: E402
-from petastorm.workers_pool.dummy_pool import DummyPool  # noqa: E402
-
-COLUMNS = ("input_ids", "labels", "segments", "length")
-NUMBER = "number"  # column added while reading: the sample's number in its part
 AHEAD = 4  # steps prepared in advance
-IGNORED = -100  # label of a position without loss
-
-Rows = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A micro-batch, its columns cut to the longest sample."""
-
-    input_ids: torch.Tensor  # int64 [samples, tokens]
-    labels: torch.Tensor  # int64 [samples] classes or [samples, tokens] next-token targets
-    segments: torch.Tensor  # int64 [samples, tokens]; 1, 2, … for each packed text, 0 = padding
-    targets: int  # how many labels count for the loss
-    tokens: int  # real tokens
-    numbers: tuple[int, ...] = ()  # of the samples in their part, see samples.record_ids()
-
-    def to(self, device: torch.device | str) -> "Batch":
-        ids, labels, segments = (tensor.to(device) for tensor in (self.input_ids, self.labels, self.segments))
-        return Batch(ids, labels, segments, self.targets, self.tokens, self.numbers)
-
-
-def collate(rows: Rows) -> Batch:
-    """Rows (arrays of equal first axis) as a Batch."""
-    width = max(int(rows["length"].max()), 1)
-    ids, labels, segments = (rows[name][:, :width].astype(np.int64) for name in ("input_ids", "labels", "segments"))
-    if rows["labels"].shape[1] == 1:
-        labels = labels[:, 0]
-    else:
-        # Position t is predicted from t - 1: never across the border of two packed texts.
-        labels[:, 0] = IGNORED
-        labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    targets, tokens = int(np.count_nonzero(labels != IGNORED)), int(rows["length"].sum())
-    numbers = tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
-    return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(segments), targets, tokens, numbers)
 
 
 @dataclass(frozen=True)
@@ -83,6 +42,7 @@ class Loader:
     """This rank's steps. `waited` is the time the caller spent waiting for data, in seconds."""
 
     part: Part
+    labels: Labels
     seed: int
     global_batch: int  # samples a step, over all ranks
     accumulation: int  # micro-batches a step
@@ -91,19 +51,20 @@ class Loader:
     window: int = plan.WINDOW
     mix: Mix = Mix()
     group_by_length: bool = False  # not of a mix
+    entry: str = "runs.RUN"  # where params.yaml has the run, for messages
     waited: float = 0.0
 
     def __post_init__(self) -> None:
+        size = f"params.yaml: {self.entry}.train.global_batch_size {self.global_batch}"
         if self.global_batch % (self.world_size * self.accumulation):
             raise UserError(
-                f"global_batch_size {self.global_batch} is not a multiple of {self.world_size} ranks x "
-                f"gradient_accumulation_steps {self.accumulation}; change one of the three"
+                f"{size} is not a multiple of {self.world_size} ranks x "
+                f"{self.entry}.train.gradient_accumulation_steps {self.accumulation}; change one of the three"
             )
         if self.samples < self.global_batch:
-            part, wider = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
+            part, wider = ("mix", "samples.mix") if self.mix.shards else ("train part", "where")
             raise UserError(
-                f"the {part} has {self.samples} samples, fewer than global_batch_size {self.global_batch}; "
-                f"lower global_batch_size or widen {wider}"
+                f"{size} is more than the {self.samples} samples of the {part}; lower it or widen {self.entry}.{wider}"
             )
 
     @property
@@ -154,7 +115,7 @@ class Loader:
         # Neighbours in length share a micro-batch, so that little of it is padding; the step's sum stays the same.
         by_length = np.argsort(rows["length"], kind="stable")
         parts = by_length.reshape(self.accumulation, -1)
-        return [collate({name: column[part] for name, column in rows.items()}) for part in parts]
+        return [collate({name: column[part] for name, column in rows.items()}, self.labels) for part in parts]
 
     def _steps(self, epoch: int, step: int) -> Iterator[Rows]:
         """This rank's rows of each step from `step` on."""
@@ -249,7 +210,9 @@ def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
             yield _take(groups, part.rows[shard], part.files[shard])
 
 
-def scan(part: Part, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[np.ndarray, Batch]]:
+def scan(
+    part: Part, labels: Labels, batch_size: int, rank: int = 0, world_size: int = 1
+) -> Iterator[tuple[np.ndarray, Batch]]:
     """Every sample of a part once, for evaluation: (numbers of the samples in file order, batch).
 
     Batches are of like length and follow each other over the ranks, so a rank may get one more than another.
@@ -261,7 +224,7 @@ def scan(part: Part, batch_size: int, rank: int = 0, world_size: int = 1) -> Ite
         for first in range(0, len(by_length), batch_size):
             chosen = by_length[first : first + batch_size]
             if turn % world_size == rank:
-                yield chosen + start, collate({name: column[chosen] for name, column in rows.items()})
+                yield chosen + start, collate({name: column[chosen] for name, column in rows.items()}, labels)
             turn += 1
         start += len(by_length)
 
