@@ -40,8 +40,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from finelake.lake.config.contract import NO_LOSS
 from finelake.lake.config.runs import Base, Run, with_values
-from finelake.training.data.batch import IGNORED, Batch
+from finelake.training.data.batch import Batch
 from finelake.training.models import model as models
 from finelake.training.models import strategies
 
@@ -119,9 +120,9 @@ def causal_batch(lengths: list[int], vocabulary: int, seed: int = 0) -> Batch:
     ids = torch.from_numpy(np.random.default_rng(seed).integers(5, vocabulary, (1, sum(lengths))))
     segments = torch.repeat_interleave(torch.arange(1, len(lengths) + 1), torch.tensor(lengths)).unsqueeze(0)
     labels = ids.clone()
-    labels[:, 0] = IGNORED
-    labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    return Batch(ids, labels, segments, int((labels != IGNORED).sum()), ids.numel()).to(DEVICE)
+    labels[:, 0] = NO_LOSS
+    labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = NO_LOSS
+    return Batch(ids, labels, segments, int((labels != NO_LOSS).sum()), ids.numel()).to(DEVICE)
 
 
 def class_batch(samples: int, vocabulary: int, tokens: int = 128, seed: int = 0) -> Batch:

@@ -99,8 +99,9 @@ def make_corpus(folder: Path, gigabytes: float) -> list[str]:
 def finelake(files: list[str], shuffled: bool) -> Tensors:
     from finelake.training.data.loader import Loader
     from finelake.training.data.samples import split_parts
+    from finelake.training.tasks.instruct import TASK
 
-    loader = Loader(split_parts(files)["train"], seed=0, global_batch=BATCH, accumulation=1)
+    loader = Loader(split_parts(files)["train"], TASK.labels, seed=0, global_batch=BATCH, accumulation=1)
     return ([batch.input_ids, batch.labels, batch.segments] for (batch,) in loader.epoch(0))
 
 

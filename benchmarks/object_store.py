@@ -21,6 +21,7 @@ from finelake.lake.query.duck import connect, run_query
 from finelake.lake.tables import snapshots
 from finelake.training.data.loader import Loader
 from finelake.training.data.samples import split_parts
+from finelake.training.tasks.classify import TASK
 
 TOKENS = 128  # a sample
 SHARDS = 16
@@ -88,7 +89,10 @@ def steps(spark, root: Path, lake: str, frame):
     )
     yield "DuckDB scan", clock(lambda: run_query(connect(root, lake), query).fetchall())
     part = split_parts(snapshots.files(lake, "tokenize@run", table))["train"]
-    yield "loader", clock(lambda: sum(1 for _ in Loader(part, seed=1, global_batch=64, accumulation=4).epoch(0)))
+    yield (
+        "loader",
+        clock(lambda: sum(1 for _ in Loader(part, TASK.labels, seed=1, global_batch=64, accumulation=4).epoch(0))),
+    )
     yield "deep check", clock(lambda: list(snapshots.problems(lake, table, deep=True)))
 
 

@@ -34,8 +34,8 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from finelake.jobs.tokenize import encode_class, load_tokenizer, open_tokenizer, pack
 from finelake.lake.config.runs import Base, Run, with_values
-from finelake.training import base, evaluate, train
-from finelake.training.data.samples import Part, Samples, read_rows, split_parts
+from finelake.training import base, train
+from finelake.training.data.samples import Part, read_rows, split_parts
 from finelake.training.evaluation import baselines
 from finelake.training.loop.progress import Progress, read_csv
 from finelake.training.models import strategies
@@ -149,6 +149,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "lora": {"learning_rate": 2e-3, "label_smoothing": 0.1},
     "prefix": {"learning_rate": 1e-2, "prefix_length": 16},
 }
+BASELINES = ("majority", "tfidf")
 HEADINGS = {"tfidf": "TF-IDF + linear SVC", "lora": "LoRA"}
 
 
@@ -156,7 +157,7 @@ def measure(name: str, method: str, seed: int, data: Path, folder: Path) -> dict
     """The scores of a method on the test part of a data set, in percent, and what training says."""
     parts = SETS[name].read(data, seed)
     training = {}
-    if method in baselines.NAMES:
+    if method in BASELINES:
         wanted, given = _answer_by_baseline(method, parts)
     else:
         job = prepare(configure(name, method, seed), parts, folder)
@@ -174,7 +175,7 @@ def measure(name: str, method: str, seed: int, data: Path, folder: Path) -> dict
 
 def values(name: str, method: str) -> dict[str, Any]:
     """What the runs of a method on a data set say beyond the defaults."""
-    return {} if method in baselines.NAMES else {**SHARED, **METHODS[method], **SETS[name].values}
+    return {} if method in BASELINES else {**SHARED, **METHODS[method], **SETS[name].values}
 
 
 def _answer_by_baseline(method: str, parts: Parts) -> tuple[list[str], list[str]]:
@@ -186,10 +187,9 @@ def _answer_by_baseline(method: str, parts: Parts) -> tuple[list[str], list[str]
 
 
 def _answer_by_model(job: train.Job) -> tuple[list[str], list[str]]:
-    samples = Samples(_parts(job.model.parent), job.labels, "")
-    progress = Progress(job.name, samples.parts["test"].samples)
-    given = evaluate.classify(job.model, samples, job.run.train.eval_batch_size, progress)
-    return [job.labels[label] for (label,) in read_rows(samples.parts["test"], ["labels"])["labels"]], given
+    test = _parts(job.model.parent)["test"]
+    given = job.task.predict(job.model, test, [], job.run, Progress(job.name, test.samples))
+    return [job.labels[label] for (label,) in read_rows(test, ["labels"])["labels"]], given
 
 
 def configure(name: str, method: str, seed: int, **tried: Any) -> Run:

@@ -152,7 +152,7 @@ def make_samples(folder: Path, rows: list[list[int]], tokens: int) -> None:
 
 def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf16: bool) -> tuple[float, int]:
     """Seconds of the loop and steps."""
-    from finelake.lake.config.runs import Base, Run, Samples, with_values
+    from finelake.lake.config.runs import Base, Run, Tokenize, with_values
     from finelake.training.data.samples import split_parts
     from finelake.training.loop.progress import read_csv
     from finelake.training.models import strategies
@@ -170,7 +170,7 @@ def train_ours(folder: Path, rows: list[list[int]], tokens: int, system: str, bf
         "group_by_length": system.endswith("grouped"),
     }
     run = with_values(
-        Run(task="instruct", base=Base(kind="folder", name="base"), samples=Samples(max_length=tokens)), **how, **size
+        Run(task="instruct", base=Base(kind="folder", name="base"), tokenize=Tokenize(max_length=tokens)), **how, **size
     )
     run, _ = strategies.choose(run, len(rows), 4, strategies.hardware())
     names = {"base": folder / "base", "tokenizer": place / "tokenizer", "model": place / "model"}

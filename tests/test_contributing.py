@@ -1,6 +1,7 @@
 """The examples of CONTRIBUTING.md work: each fenced block names the file it belongs to."""
 
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -8,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import duckdb
 import numpy as np
 import pyarrow.orc
 import pytest
+import torch
 import yaml
 
 from finelake.jobs.sources.kinds import KINDS
@@ -23,15 +25,23 @@ from finelake.lake.config.params import parse
 from finelake.lake.config.stages import BY_NAME, Entry
 from finelake.lake.errors import UserError
 from finelake.lake.quality.checks import parse_check, run_check
+from finelake.training import tasks
 from finelake.training.evaluation import metrics
+from finelake.training.evaluation.answers import Answers
 from finelake.training.evaluation.report import TITLES
 from tests.lake.quality import test_sql as shipped
+from tests.training.conftest import batch
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
-# files that the examples would add
-NEW = ("lake/quality/sql/texts_are_bounded.sql", "jobs/recent.py", "jobs/sources/orc.py")
+# Files that the examples would add.
+NEW = (
+    "lake/quality/sql/texts_are_bounded.sql",
+    "jobs/recent.py",
+    "jobs/sources/orc.py",
+    "training/tasks/grade.py",
+)
 
 
 def test_every_block_names_its_file_and_no_file_twice():
@@ -98,15 +108,21 @@ class Example:
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     [file] = [name for name in BLOCKS if re.fullmatch(r"jobs/\w+\.py", name)]
-    path = tmp_path / Path(file).name
+    module = installed(file, tmp_path, monkeypatch)
+    return Example(Path(file).stem, module, module.STAGE)
+
+
+def installed(file: str, folder: Path, monkeypatch) -> ModuleType:
+    """The module of a block, importable as if it were a file of Finelake's."""
+    path = folder / Path(file).name
     path.write_text(BLOCKS[file], encoding="utf-8")
-    name = f"finelake.jobs.{path.stem}"
+    name = f"finelake.{file.removesuffix('.py').replace('/', '.')}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    return Example(path.stem, module, module.STAGE)
+    return module
 
 
 def test_the_stage_declares_what_it_reads_and_writes(example):
@@ -167,7 +183,7 @@ def test_the_entry_of_the_stage_names_what_it_reads_and_writes(example, file, be
     }
 
 
-# --- the kind of source and the metric -------------------------------------------------------------------------------
+# --- the kind of source, the metric and the task ---------------------------------------------------------------------
 
 
 def test_the_kind_of_source_is_parsed_and_checked(tmp_path):
@@ -190,9 +206,24 @@ def test_the_metric_scores_each_answer():
     exec(BLOCKS["training/evaluation/metrics.py"], names)
     contains = names["contains"]
     assert contains(["call us today", "no"], [" us ", "yes"]).tolist() == [1.0, 0.0]
-    line = literal("training/evaluate.py", {"metrics": NewMetrics(contains), "given": ["ab"], "wanted": ["a"]})
+    line = literal("training/tasks/instruct.py", {"metrics": NewMetrics(contains), "given": ["ab"], "wanted": ["a"]})
     assert [(name, score(np.arange(1))) for name, score in line.items()] == [("contains", 1.0)]
     assert "contains" not in TITLES
+
+
+def test_the_task_is_found_and_judged_by_its_file_and_its_line(tmp_path, monkeypatch):
+    module = installed("training/tasks/grade.py", tmp_path, monkeypatch)
+    names = get_args(eval(BLOCKS["lake/config/runs.py"].partition(":")[2], {"Literal": Literal}))
+    assert names == (*tasks.NAMES, "grade")
+    monkeypatch.setattr(tasks, "NAMES", names)
+    task = tasks.find("grade")
+    assert task is module.TASK and not inspect.isabstract(type(task))
+    answers = Answers([{}] * 4, ["1", "2", "3", "3"], {"model": ["2", "2", "3", "1"]}, selected=4)
+    scores = {name: score(np.arange(4)) for name, score in task.scorers(answers, answers.given["model"]).items()}
+    assert list(scores) == ["near", "accuracy", "macro_f1"] and scores["near"] == 0.75
+    tally = task.tally(torch.tensor([[9.0, 0, 0], [0, 0, 9.0]]), batch([[5], [6]], labels=[2, 2]))
+    assert list(tally) == list(task.figures) and tally["distance"] == 2
+    assert task.rank({"loss": 1.0, "accuracy": 0.5, "distance": 1.5}) == [-1.5, -1.0]
 
 
 class NewMetrics:

@@ -19,6 +19,7 @@ ELSEWHERE = {
         "parses in a child process, so it is tested through what starts that",
     ),
     "training/evaluation/answers.py": ("tests/training/test_evaluate.py", "a data class, without code"),
+    "training/evaluation/figures.py": ("tests/training/test_evaluate.py", "draws what stands in the report"),
     "training/evaluation/report.py": ("tests/training/test_evaluate.py", "needs the scores that evaluate makes"),
     "training/loop/engine.py": ("tests/training/test_train.py", "needs a model, samples and a started process group"),
     "finelake/output/quality_report.py": (

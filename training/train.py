@@ -29,6 +29,7 @@ from finelake.lake.config.project import PARAMS, Settings, flush
 from finelake.lake.config.runs import Run, parse_run
 from finelake.lake.errors import UserError, exit_code
 from finelake.lake.tables.lockfile import check_output
+from finelake.training import libraries
 from finelake.training.data.batch import Batch
 from finelake.training.data.loader import Loader, Mix, scan
 from finelake.training.data.samples import Part, count_labels, open_samples, record_ids
@@ -46,6 +47,8 @@ from finelake.training.loop.memory import oom_as_user_error, training_advice
 from finelake.training.loop.progress import Meter, Progress, mean_speed, write_csv, write_json, write_textfile
 from finelake.training.models import model as models
 from finelake.training.models import strategies
+from finelake.training.tasks import find
+from finelake.training.tasks.task import Task
 
 NAMED = 5  # records named of a batch without a finite loss
 
@@ -67,13 +70,26 @@ class Job:
     checkpoints: Path  # folder for this job's checkpoints alone
     choices: Sequence[strategies.Choice] = ()
     textfile: Path | None = None  # file to write for Prometheus
+    log: Path | None = None  # file for what DeepSpeed logs
+
+    @property
+    def task(self) -> Task:
+        return find(self.run.task)
+
+    @property
+    def entry(self) -> str:
+        """Where params.yaml has the run."""
+        return f"runs.{self.name.partition('@')[2]}"
 
     def loader(self, rank: int, world_size: int) -> Loader:
         """UserError when sizes do not fit."""
         run, ratios = self.run, tuple(self.run.select.mix.values())
         mix = Mix(ratios, run.train.mix_rule, run.tokenize.shards) if ratios else Mix()
         sizes = (run.train.global_batch_size, run.train.gradient_accumulation_steps, rank, world_size)
-        return Loader(self.train, run.seed, *sizes, mix=mix, group_by_length=run.train.group_by_length)
+        grouped = run.train.group_by_length
+        return Loader(
+            self.train, self.task.labels, run.seed, *sizes, mix=mix, group_by_length=grouped, entry=self.entry
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -82,10 +98,10 @@ class Job:
 
 def fit(job: Job) -> None:
     """Train, keep the best epoch by validation, and write the model folder, figures and curves of a job."""
-    run, device = job.run, start_process()
+    run, task, device = job.run, job.task, start_process(job.log)
     rank, world_size = dist.get_rank(), dist.get_world_size()
     loader = job.loader(rank, world_size)
-    model = models.build(run, job.base, len(job.labels))
+    model = task.build(run, job.base, len(job.labels))
     meter = Meter(device, models.trained_parameters(model), models.operations(model))
     engine = start_engine(model, run)
     state = load_checkpoint(engine, job.checkpoints, lambda text: print(f"{job.name}: {text}", file=sys.stderr))
@@ -109,7 +125,7 @@ def fit(job: Job) -> None:
             loss_here = 0.0
             for batch in (batch.to(device) for batch in batches):
                 scores = engine(batch)
-                loss = models.loss_sum(scores, batch, run.train.label_smoothing, weights)
+                loss = task.loss(scores, batch, run.train.label_smoothing, weights)
                 loss_here += _finite(loss, scores, batch, job, done + 1)
                 # The engine averages over micro-batches and ranks; what is wanted is the mean over the step's targets.
                 engine.backward(loss * (run.train.gradient_accumulation_steps * world_size / max(targets, 1)))
@@ -160,7 +176,7 @@ def _finite(loss: torch.Tensor, scores: torch.Tensor, batch: Batch, job: Job, st
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     raise UserError(
         f"{job.name}: the loss of step {step} is {value}, from the records {', '.join(ids[:NAMED])}{more}; "
-        f"look at them (`finelake trace {ids[0]}`), or lower learning_rate"
+        f"look at them (`finelake trace {ids[0]}`), or lower {job.entry}.train.learning_rate"
     )
 
 
@@ -180,22 +196,19 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 
 @torch.no_grad()
 def validate(model: torch.nn.Module, part: Part, run: Run, device: torch.device) -> dict[str, float]:
-    """Mean loss and accuracy over the targets of a part; empty where the part is."""
+    """The task's figures, each the mean over the targets of a part; empty where the part is."""
     model.eval()
+    task = find(run.task)
     # Parameters spread over ranks are gathered layer by layer, by all ranks together: each then takes every batch.
     share = (0, 1) if run.train.zero_stage == 3 else (dist.get_rank(), dist.get_world_size())
-    sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, right, targets
-    for _, batch in scan(part, run.train.eval_batch_size, *share):
+    sums = torch.zeros(1 + len(task.figures), dtype=torch.float64, device=device)
+    for _, batch in scan(part, task.labels, run.train.eval_batch_size, *share):
         here = batch.to(device)
-        scores = model(here)
-        chosen, labels = scores.argmax(-1), here.labels
-        if scores.dim() == 3:
-            chosen, labels = chosen[:, :-1], labels[:, 1:]
-        right = (chosen == labels).sum()
-        sums += torch.stack([models.loss_sum(scores, here).double(), right.double(), right.new_tensor(batch.targets)])
+        tally = task.tally(model(here), here)
+        sums += torch.stack([sums.new_tensor(batch.targets), *(tally[name].double() for name in task.figures)])
     dist.all_reduce(sums)
-    loss, right, targets = sums.tolist()
-    return {"loss": loss / targets, "accuracy": right / targets} if targets else {}
+    targets, *figures = sums.tolist()
+    return {name: figure / targets for name, figure in zip(task.figures, figures, strict=True)} if targets else {}
 
 
 def _patience_over(state: State, run: Run) -> bool:
@@ -203,9 +216,7 @@ def _patience_over(state: State, run: Run) -> bool:
 
 
 def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str, float], rank: int) -> None:
-    # A classifier is chosen by what it is for; its loss can rise while its answers still get better.
-    by_accuracy = [figures["accuracy"]] if figures and job.run.task == "classify" else []
-    score = [*by_accuracy, -figures["loss"]] if figures else None
+    score = job.task.rank(figures) if figures else None
     if score and state.best and score <= state.best:
         state.worse += 1
         return
@@ -222,7 +233,7 @@ def _keep_best(model: torch.nn.Module, job: Job, state: State, figures: dict[str
 
 def _finish(job: Job, state: State, loader: Loader, trained: int) -> None:
     # Built anew: the engine's own may be in half precision, compiled or spread over ranks.
-    model = models.build(job.run, job.base, len(job.labels))
+    model = job.task.build(job.run, job.base, len(job.labels))
     models.restore(model, load(_best_weights(job, state)))
     models.save(model, job.run, job.labels, job.tokenizer, job.model)
     write_csv(job.curves, state.curve)
@@ -268,12 +279,15 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
     folder = root / "models" / run_name
     for name in ("base", "tokenizer"):
         check_output(root, f"models/{run_name}/{name}")
-    if run.task == "classify" and not samples.labels:
-        raise UserError(f"tokenize@{run_name} pins no classes; check `label` and `where` of runs.{run_name}.select")
+    task, entry = find(run.task), f"runs.{run_name}"
+    if task.labelled and not samples.labels:
+        raise UserError(
+            f"tokenize@{run_name} pins no classes; check {entry}.select.label and {entry}.select.where in params.yaml"
+        )
     layers = models.load_config(folder / "base").num_hidden_layers
     hardware = strategies.hardware()
     chosen, choices = strategies.choose(run, samples.parts["train"].samples, layers, hardware)
-    strategies.refuse(chosen, hardware)
+    strategies.refuse(entry, chosen, hardware, packed=task.packs and chosen.tokenize.packing)
     key = fingerprint(chosen, samples.content, folder / "base")
     return Job(
         name=f"train@{run_name}",
@@ -289,6 +303,7 @@ def prepare(root: Path, run_name: str, run: Run, settings: Settings) -> Job:
         checkpoints=root / ".finelake" / "checkpoints" / run_name / key,
         choices=choices,
         textfile=Path(settings.metrics) if settings.metrics else None,
+        log=root / libraries.LOG,
     )
 
 
@@ -301,7 +316,7 @@ def run(root: Path, run_name: str, run: Run, settings: Settings) -> None:
     if ranks > 1 and not launched:
         _launch(run_name, ranks)
         return
-    with oom_as_user_error(job.name, training_advice(job.run)):
+    with oom_as_user_error(job.name, training_advice(job.entry, job.run)):
         fit(job)
     # Checkpoints that other parameters or code left behind are of no more use either.
     shutil.rmtree(job.checkpoints.parent, ignore_errors=True)
@@ -322,8 +337,8 @@ def _launch(run_name: str, ranks: int) -> None:
         hint = "fix what is reported above, or set FINELAKE_RANKS=1"
         if killed:
             hint = (
-                "one was killed, as the system does when memory runs out; raise gradient_accumulation_steps or lower "
-                "FINELAKE_RANKS"
+                "one was killed, as the system does when memory runs out; raise "
+                f"runs.{run_name}.train.gradient_accumulation_steps or lower FINELAKE_RANKS"
             )
         raise UserError(f"train@{run_name} failed on {ranks} ranks; {hint}") from None
 
@@ -372,6 +387,7 @@ def main() -> int:
 
 def _rank(run_name: str) -> None:
     root = project.find_root(project.current_folder())
+    libraries.prepare(root / libraries.LOG)
     entry = parse_run(params.load(root / PARAMS), run_name)
     run(root, run_name, entry, project.settings(root))
 

@@ -35,8 +35,7 @@ def main(options: argparse.Namespace) -> None:
     package = stages.BY_NAME[name].package
     content = check(options.root, data=package != "training")
     if package == "training":
-        module = importlib.import_module(f"finelake.training.{name}")
-        module.run(options.root, run_name, runs.parse_run(content, run_name), settings(options.root))
+        _run_training(options.root, name, run_name, content)
     elif package == "lake":
         quality.run(options.root, settings(options.root), content)
     else:
@@ -72,6 +71,14 @@ def _run_data(root: Path, stage: str, content: Mapping[str, Any]) -> None:
     from finelake.jobs import runner
 
     print(runner.describe(runner.run(root, stage, settings(root), content)), flush=True)
+
+
+def _run_training(root: Path, name: str, run_name: str, content: Mapping[str, Any]) -> None:
+    from finelake.training import libraries
+
+    libraries.prepare(root / libraries.LOG)
+    module = importlib.import_module(f"finelake.training.{name}")
+    module.run(root, run_name, runs.parse_run(content, run_name), settings(root))
 
 
 def check_stage(stage: str) -> tuple[str, str]:

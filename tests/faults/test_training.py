@@ -108,7 +108,8 @@ def _without_speed(value):
 def files(project: Path) -> frozenset[str]:
     """What a run leaves: the project's files but DVC's, Git's and the logs."""
     found = (path.relative_to(project) for path in project.rglob("*") if path.is_file())
-    return frozenset(str(path) for path in found if path.parts[0] not in (".git", ".dvc", "lakehouse"))
+    kept = (path for path in found if path.parts[0] not in (".git", ".dvc", "lakehouse") and path.suffix != ".log")
+    return frozenset(map(str, kept))
 
 
 def kills() -> list[tuple[str, str]]:

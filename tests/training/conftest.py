@@ -13,6 +13,8 @@ import pyarrow.parquet as parquet  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from finelake.training.data.batch import Batch  # noqa: E402
+
 torch.set_num_threads(1)
 
 SCHEMA = pa.schema(
@@ -67,6 +69,22 @@ def sharded(rows: Sequence[dict], shards: int) -> list[list[dict]]:
     """Unequal shards, as a hash gives them."""
     cuts = sorted({round(len(rows) * ((i + 1) / shards) ** 1.3) for i in range(shards)})
     return [list(rows[a:b]) for a, b in zip([0, *cuts[:-1]], cuts, strict=True)]
+
+
+def batch(ids, segments=None, labels=None) -> Batch:
+    """A batch of rows of one length, 0 = padding; without labels every class is 0."""
+    ids = torch.tensor(ids)
+    segments = (ids > 0).long() if segments is None else torch.tensor(segments)
+    labels = torch.zeros(len(ids), dtype=torch.int64) if labels is None else torch.tensor(labels)
+    return Batch(ids, labels, segments, targets=len(ids), tokens=int((segments > 0).sum()))
+
+
+def tokenizer_folder(parent: Path) -> Path:
+    """A folder as base@RUN leaves one, with nothing in it that a tokenizer could be made of."""
+    folder = parent / "tokenizer"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from finelake.lake.config.runs import PROMPT, REPLY, Base
+from finelake.lake.config.runs import Base
 from finelake.lake.errors import UserError
+from finelake.text.templates import PROMPT, REPLY
 from finelake.training import base as bases
 
 TEXTS = [

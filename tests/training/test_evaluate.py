@@ -6,21 +6,17 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import torch
 
-from finelake.lake.config import runs
-from finelake.lake.config.runs import PROMPT, REPLY, Base, Run, with_values
+from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training import evaluate
-from finelake.training.base import from_scratch
 from finelake.training.data.samples import Samples, split_parts
-from finelake.training.evaluation import report
+from finelake.training.evaluation import metrics, report
 from finelake.training.evaluation.answers import Answers
 from finelake.training.loop.progress import Progress
-from finelake.training.models import model as models
-from finelake.training.models.model import load
-from tests.training.conftest import classified, sharded, write_part
-from tests.training.test_base import TEXTS, TINY
+from finelake.training.tasks import find
+from finelake.training.tasks.classify import Classify
+from tests.training.conftest import classified, write_part
 
 EVIL = "<script>alert('1')</script> & <PHONE>"
 RUN = with_values(Run(task="classify", base=Base(kind="folder", name="base")), bootstrap=50, examples=6)
@@ -47,42 +43,6 @@ def record(number: int, text: str, **changes) -> dict:
         "split": "test",
     }
     return {**row, **changes}
-
-
-def test_the_order_of_rows_is_the_order_of_answers(tmp_path, encoder):
-    """Each sample's class is found by a model that reads it off the sample's number."""
-    files = write_part(tmp_path, "test", sharded(classified(40), 3))
-    samples = Samples(split_parts(files), ("a", "b", "c"), "content")
-    run = with_values(Run(task="classify", base=Base(kind="folder", name="base")), strategy="full")
-    (tmp_path / "tokenizer").mkdir()
-    trained = models.build(run, encoder, 3)
-    torch.nn.init.normal_(trained.head.weight)
-    models.save(trained, run, samples.labels, tmp_path / "tokenizer", tmp_path / "model")
-    given = evaluate.classify(tmp_path / "model", samples, 7, Progress("t", 40, shown=False))
-    model, _ = load(tmp_path / "model")
-    for row, answer in zip(classified(40), given, strict=True):
-        ids = torch.tensor([row["input_ids"][: row["length"]]])
-        single = models.Batch(ids, torch.zeros(1), torch.ones_like(ids), 1, row["length"])
-        assert answer == "abc"[int(model(single).argmax())]
-
-
-def test_generation_in_batches_is_generation_one_by_one(tmp_path):
-    from_scratch(TINY, 0, TEXTS, tmp_path, "base@tiny")
-    run = with_values(
-        Run(task="instruct", base=TINY, tokenize=runs.Tokenize(max_length=65)),
-        max_length=64,
-        max_new_tokens=8,
-        strategy="full",
-        eval_batch_size=3,
-        prompt="{text}",
-    )
-    models.save(models.build(run, tmp_path / "base", 0), run, (), tmp_path / "tokenizer", tmp_path / "model")
-    prompts = [f"{PROMPT}{text}{REPLY}" for text in ("My card", "我的信用卡丢了怎么办？", "What now, my card?", "卡")]
-    together = evaluate.generate(tmp_path / "model", prompts, run, Progress("t", 4, shown=False))
-    alone = [evaluate.generate(tmp_path / "model", [p], run, Progress("t", 1, shown=False))[0] for p in prompts]
-    assert together == alone
-    assert any(together)
-    assert not any(marker in reply for reply in together for marker in (PROMPT, REPLY))
 
 
 @pytest.fixture
@@ -134,7 +94,8 @@ def test_report_is_one_page_with_nothing_unescaped(answers, task):
     start = Run(task="classify", base=Base(kind="folder", name=EVIL))
     run = with_values(start, task=task, bootstrap=20, max_length=128)
     scores = evaluate.score(run, answers)
-    page = report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
+    view = evaluate.view(find(task), answers, run)
+    page = report.render(EVIL, run, view, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
     seen = Seen()
     seen.feed(page)
     assert "script" not in seen.tags and "phone" not in seen.tags
@@ -142,14 +103,41 @@ def test_report_is_one_page_with_nothing_unescaped(answers, task):
     assert "&lt;script&gt;" in page
     assert "LoRA on" in page and "<td>strategy</td>" in page and "fewer than 100000" in page
     assert not re.findall(r'(?:href|src)="(?!#)', page.replace('xlink:href="#', ""))  # needs no other file
-    assert page == report.render(EVIL, run, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
+    assert f"{find(task).title},\nLoRA" in page and f"<h2>{find(task).examples_title}</h2>" in page
+    assert ("<h2>Confusion matrix</h2>" in page) == (task == "classify")
+    assert page == report.render(EVIL, run, view, scores, answers, {"split.records": "0123abcd"}, CURVE, CHOICES)
 
 
 def test_a_slice_with_one_value_is_not_shown(answers):
     scores = evaluate.score(RUN, answers)
-    page = report.render("a", RUN, scores, answers, {}, CURVE, CHOICES)
-    shown = {column for column in scores["by"] if f"<h2>By {report.title(column, RUN.task).lower()}</h2>" in page}
+    page = report.render("a", RUN, report.View("Task", "Errors", []), scores, answers, {}, CURVE, CHOICES)
+    shown = {column for column in scores["by"] if f"<h2>By {report.TITLES[column].lower()}</h2>" in page}
     assert shown == {column for column, values in scores["by"].items() if len(values) > 1} < set(scores["by"])
+
+
+class Strange(Classify):
+    """A task with a metric and a baseline that the report does not know."""
+
+    def scorers(self, answers, given):
+        return {"not_seen_before": metrics.mean(np.ones(len(given)))} | super().scorers(answers, given)
+
+
+def test_a_metric_and_a_system_without_a_title_are_shown_by_their_names(answers, monkeypatch):
+    monkeypatch.setattr(evaluate, "find", lambda name: Strange())
+    answers.given["nearest"] = answers.given.pop("tfidf")
+    scores = evaluate.score(RUN, answers)
+    page = report.render("a", RUN, report.View("Task", "Errors", [4]), scores, answers, {}, CURVE, CHOICES)
+    assert '<th class="n">not_seen_before</th>' in page and "By not_seen_before the fine-tuned model" in page
+    assert "<td>nearest</td>" in page and {row["system"] for row in evaluate.flat(scores)} == set(answers.given)
+
+
+def test_a_part_of_a_task_is_a_table_or_a_figure_with_its_note(answers):
+    panels = [report.Panel("Pairs", columns=("Name", "Rows"), rows=[("<b>", 3)]), report.Panel("Empty", "Nothing.")]
+    view = report.View("Task", "Errors", [4], panels, {"tfidf": "Another name"})
+    page = report.render("a", RUN, view, evaluate.score(RUN, answers), answers, {}, CURVE, CHOICES)
+    assert '<tr><th>Name</th><th class="n">Rows</th></tr>\n<tr><td>&lt;b&gt;</td><td class="n">3</td></tr>' in page
+    assert '<h2>Empty</h2>\n<p class="sub">Nothing.</p>' in page
+    assert "<td>Another name</td>" in page and report.TITLES["tfidf"] not in page
 
 
 def test_figures_that_do_not_say_how_a_run_was_trained_are_named(tmp_path):
@@ -190,14 +178,6 @@ def test_verdict_says_better_worse_or_neither():
         one = {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}}
         return {"gain": {"tfidf": gain}, "tfidf": one, "model": one}
 
-    assert "is better than the stronger baseline" in report.verdict(scores(0.01, 0.05), "accuracy", "classify")
-    assert "cannot be told apart from" in report.verdict(scores(-0.01, 0.05), "accuracy", "classify")
-    assert "is worse than" in report.verdict(scores(-0.05, -0.01), "accuracy", "classify")
-
-
-def test_examples_are_errors(answers):
-    shown = report.examples(RUN, answers)
-    assert len(shown) == 4  # all errors there are
-    assert all(row["wanted"] != row["given"] for row in shown)
-    assert report.confusions(answers) == [{"actual": EVIL, "predicted": "a", "count": 4, "of": 8}]
-    assert np.array_equal(shown, report.examples(RUN, answers))
+    assert "is better than the stronger baseline" in report.verdict(scores(0.01, 0.05), "accuracy", report.TITLES)
+    assert "cannot be told apart from" in report.verdict(scores(-0.01, 0.05), "accuracy", report.TITLES)
+    assert "is worse than" in report.verdict(scores(-0.05, -0.01), "accuracy", report.TITLES)

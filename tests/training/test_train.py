@@ -77,9 +77,9 @@ PLAIN = {"dropout": 0.0, "max_grad_norm": 0.0, "learning_rate": 0.005, "head_lea
 
 def descend_plainly(set_attribute: Callable) -> None:
     """Plain gradient descent. AdamW forgives a gradient of the wrong size, so it can't show that sizes are right."""
-    from finelake.training.loop import engine
+    import deepspeed
 
-    initialize = engine.deepspeed.initialize
+    initialize = deepspeed.initialize
 
     def descend(groups, lr, fused):
         return torch.optim.SGD([{name: group[name] for name in ("params", "lr", "peak")} for group in groups], lr=lr)
@@ -88,7 +88,7 @@ def descend_plainly(set_attribute: Callable) -> None:
         return initialize(config={**config, "zero_allow_untested_optimizer": True}, **rest)
 
     set_attribute(torch.optim, "AdamW", descend)
-    set_attribute(engine.deepspeed, "initialize", untested)
+    set_attribute(deepspeed, "initialize", untested)
 
 
 @pytest.fixture
@@ -236,9 +236,8 @@ def test_accumulated_steps_equal_one_big_batch(tmp_path, encoder, plain_descent)
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_path, causal, plain_descent, ranks):
     """Micro-batches of 1 to 49 targets; the step is worked out here from one batch of all samples."""
-    from finelake.training.data.batch import collate
-    from finelake.training.data.loader import COLUMNS
-    from finelake.training.models import model as models
+    from finelake.training.data.batch import COLUMNS, collate
+    from finelake.training.tasks.instruct import TASK
 
     lengths = (2, 2, 3, 3, 5, 8, 11, 13, 2, 14, 3, 12, 4, 4, 9, 14)
     numbers = [range(5, 5 + length) for length in lengths]
@@ -249,10 +248,10 @@ def test_a_step_follows_the_mean_over_the_targets_of_all_its_micro_batches(tmp_p
     changes |= {"gradient_accumulation_steps": 4, "max_grad_norm": 0.0, "learning_rate": 1.0}
     descend_on(ranks, tmp_path, causal, **changes)
 
-    expected = models.build(with_values(RUN, **changes), causal, 0)
-    whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS})
-    (models.loss_sum(expected(whole), whole) / whole.targets).backward()
-    trained, _ = models.load(tmp_path / "model")
+    expected = TASK.build(with_values(RUN, **changes), causal, 0)
+    whole = collate({name: np.array([row[name] for row in rows]) for name in COLUMNS}, TASK.labels)
+    (TASK.loss(expected(whole), whole) / whole.targets).backward()
+    trained, _ = TASK.load(tmp_path / "model")
     for ours, theirs in zip(trained.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs - theirs.grad, atol=1e-5, rtol=0)
 
@@ -299,16 +298,15 @@ def measured(folder: Path, base: Path, run: Run) -> dict[str, float]:
     """Validation figures of the untouched base: of the run's model before its first step."""
     from finelake.training import train as trainer
     from finelake.training.loop.engine import start_process
-    from finelake.training.models import model as models
 
     device, here = start_process(), job(folder, base, with_values(run, strategy="full"))
-    return trainer.validate(models.build(here.run, base, len(here.labels)), here.validation, here.run, device)
+    return trainer.validate(here.task.build(here.run, base, len(here.labels)), here.validation, here.run, device)
 
 
 @pytest.mark.parametrize("changes", STRATEGIES)
 def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_path, encoder, changes):
     from finelake.training import train as trainer
-    from finelake.training.models import model as models
+    from finelake.training.tasks import load
 
     folder = project(tmp_path)
     run = with_values(RUN, **{"epochs": 4, "lora_rank": None, "lora_alpha": None, **changes})
@@ -318,7 +316,7 @@ def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_
     assert figures["choices"]["strategy"] == {"value": changes["strategy"], "reason": "the run says so"}
     assert figures["validation"]["loss"] < before["loss"]
     assert figures["validation"]["accuracy"] > before["accuracy"]
-    model, description = models.load(folder / "model")
+    model, description = load(folder / "model")
     again = trainer.validate(model, job(folder, encoder, run).validation, run, torch.device("cpu"))
     assert again == pytest.approx(figures["validation"], abs=1e-5)
     assert description.adapter == (changes["strategy"] == "prefix" or "merge" in changes)
@@ -328,7 +326,7 @@ def test_each_strategy_beats_the_untouched_base_and_is_read_as_it_was_saved(tmp_
 @pytest.mark.parametrize("changes", [{"strategy": "prefix", "packing": False}, {"strategy": "lora", "merge": False}])
 def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_path, causal, changes):
     from finelake.training import train as trainer
-    from finelake.training.models import model as models
+    from finelake.training.tasks import load
 
     rows = [sample(i, [5, 6 + i % 4, 20 + i % 4, 1], [-100, -100, 20 + i % 4, 1], 16) for i in range(32)]
     write_part(tmp_path, "train", sharded(rows, 2))
@@ -345,7 +343,7 @@ def test_a_causal_model_with_an_adapter_learns_and_writes_after_it_was_read(tmp_
     trainer.fit(job(tmp_path, causal, run))
     figures = json.loads((tmp_path / "train.json").read_text())
     assert figures["validation"]["loss"] < before["loss"]
-    model, description = models.load(tmp_path / "model")
+    model, description = load(tmp_path / "model")
     assert description.adapter
     again = trainer.validate(model, job(tmp_path, causal, run).validation, run, torch.device("cpu"))
     assert again == pytest.approx(figures["validation"], abs=1e-5)
@@ -412,7 +410,9 @@ def test_a_loss_that_is_no_number_names_the_records(tmp_path, encoder):
     write_part(tmp_path, "train", sharded(rows, 3))
     (tmp_path / "tokenizer").mkdir()
     message = r"train@tiny: the loss of step \d+ is nan, from the records r000(07|30)(, r000\d\d)?; look at them "
-    with pytest.raises(UserError, match=message + r"\(`finelake trace r000(07|30)`\), or lower learning_rate"):
+    with pytest.raises(
+        UserError, match=message + r"\(`finelake trace r000(07|30)`\), or lower runs.tiny.train.learning_rate"
+    ):
         fit(tmp_path, tmp_path / "broken")
 
 

@@ -1,14 +1,19 @@
-"""What a model computes on at once: rows of samples as tensors."""
+"""A micro-batch as tensors, made of rows of samples."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from finelake.lake.config.contract import NO_LOSS
+
+COLUMNS = ("input_ids", "labels", "segments", "length")  # of the samples; those of numbers
 NUMBER = "number"  # column added while reading: the sample's number in its part
-IGNORED = -100  # label of a position without loss
 
 Rows = dict[str, np.ndarray]
+# What a task makes of the columns labels and segments [samples, tokens], int64: the labels that count for its loss.
+Labels = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,11 @@ class Batch:
         return Batch(ids, labels, segments, self.targets, self.tokens, self.numbers)
 
 
-def collate(rows: Rows) -> Batch:
+def collate(rows: Rows, labels_of: Labels) -> Batch:
     """Rows (arrays of equal first axis) as a Batch."""
     width = max(int(rows["length"].max()), 1)
     ids, labels, segments = (rows[name][:, :width].astype(np.int64) for name in ("input_ids", "labels", "segments"))
-    if rows["labels"].shape[1] == 1:
-        labels = labels[:, 0]
-    else:
-        # Position t is predicted from t - 1: never across the border of two packed texts.
-        labels[:, 0] = IGNORED
-        labels[:, 1:][segments[:, 1:] != segments[:, :-1]] = IGNORED
-    targets, tokens = int(np.count_nonzero(labels != IGNORED)), int(rows["length"].sum())
+    labels = labels_of(labels, segments)
+    targets, tokens = int(np.count_nonzero(labels != NO_LOSS)), int(rows["length"].sum())
     numbers = tuple(rows[NUMBER].tolist()) if NUMBER in rows else ()
     return Batch(torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(segments), targets, tokens, numbers)

@@ -8,29 +8,23 @@ import itertools
 import queue
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
+from petastorm.arrow_reader_worker import ArrowReaderWorker
+from petastorm.reader import Reader
+from petastorm.workers_pool import EmptyResultError
+from petastorm.workers_pool.dummy_pool import DummyPool
 from pyarrow.filesystem import FileSystem
 
 from finelake.lake.errors import UserError
 from finelake.lake.tables import storage
 from finelake.training.data import plan
-from finelake.training.data.batch import NUMBER, Batch, Rows, collate
+from finelake.training.data.batch import COLUMNS, NUMBER, Batch, Labels, Rows, collate
 from finelake.training.data.samples import Part, count_rows
 
-# Petastorm 0.12.1 uses pyarrow's older interface, and says so at each call.
-for _category in (FutureWarning, DeprecationWarning):
-    warnings.filterwarnings("ignore", category=_category, module=r"petastorm\.")
-from petastorm.arrow_reader_worker import ArrowReaderWorker  # noqa: E402
-from petastorm.reader import Reader  # noqa: E402
-from petastorm.workers_pool import EmptyResultError  # noqa: E402
-from petastorm.workers_pool.dummy_pool import DummyPool  # noqa: E402
-
-COLUMNS = ("input_ids", "labels", "segments", "length")
 AHEAD = 4  # steps prepared in advance
 
 
@@ -48,6 +42,7 @@ class Loader:
     """This rank's steps. `waited` is the time the caller spent waiting for data, in seconds."""
 
     part: Part
+    labels: Labels
     seed: int
     global_batch: int  # samples a step, over all ranks
     accumulation: int  # micro-batches a step
@@ -56,19 +51,20 @@ class Loader:
     window: int = plan.WINDOW
     mix: Mix = Mix()
     group_by_length: bool = False  # not of a mix
+    entry: str = "runs.RUN"  # where params.yaml has the run, for messages
     waited: float = 0.0
 
     def __post_init__(self) -> None:
+        size = f"params.yaml: {self.entry}.train.global_batch_size {self.global_batch}"
         if self.global_batch % (self.world_size * self.accumulation):
             raise UserError(
-                f"global_batch_size {self.global_batch} is not a multiple of {self.world_size} ranks x "
-                f"gradient_accumulation_steps {self.accumulation}; change one of the three"
+                f"{size} is not a multiple of {self.world_size} ranks x "
+                f"{self.entry}.train.gradient_accumulation_steps {self.accumulation}; change one of the three"
             )
         if self.samples < self.global_batch:
-            part, wider = ("mix", "its conditions") if self.mix.shards else ("train part", "`where`")
+            part, wider = ("mix", "select.mix") if self.mix.shards else ("train part", "select.where")
             raise UserError(
-                f"the {part} has {self.samples} samples, fewer than global_batch_size {self.global_batch}; "
-                f"lower global_batch_size or widen {wider}"
+                f"{size} is more than the {self.samples} samples of the {part}; lower it or widen {self.entry}.{wider}"
             )
 
     @property
@@ -119,7 +115,7 @@ class Loader:
         # Neighbours in length share a micro-batch, so that little of it is padding; the step's sum stays the same.
         by_length = np.argsort(rows["length"], kind="stable")
         parts = by_length.reshape(self.accumulation, -1)
-        return [collate({name: column[part] for name, column in rows.items()}) for part in parts]
+        return [collate({name: column[part] for name, column in rows.items()}, self.labels) for part in parts]
 
     def _steps(self, epoch: int, step: int) -> Iterator[Rows]:
         """This rank's rows of each step from `step` on."""
@@ -214,7 +210,9 @@ def read_shards(part: Part, shards: Sequence[int]) -> Iterator[Rows]:
             yield _take(groups, part.rows[shard], part.files[shard])
 
 
-def scan(part: Part, batch_size: int, rank: int = 0, world_size: int = 1) -> Iterator[tuple[np.ndarray, Batch]]:
+def scan(
+    part: Part, labels: Labels, batch_size: int, rank: int = 0, world_size: int = 1
+) -> Iterator[tuple[np.ndarray, Batch]]:
     """Every sample of a part once, for evaluation: (numbers of the samples in file order, batch).
 
     Batches are of like length and follow each other over the ranks, so a rank may get one more than another.
@@ -226,7 +224,7 @@ def scan(part: Part, batch_size: int, rank: int = 0, world_size: int = 1) -> Ite
         for first in range(0, len(by_length), batch_size):
             chosen = by_length[first : first + batch_size]
             if turn % world_size == rank:
-                yield chosen + start, collate({name: column[chosen] for name, column in rows.items()})
+                yield chosen + start, collate({name: column[chosen] for name, column in rows.items()}, labels)
             turn += 1
         start += len(by_length)
 

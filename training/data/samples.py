@@ -48,7 +48,7 @@ def open_samples(root: Path, lake_root: str, run_name: str) -> Samples:
     """The samples that snapshots/tokenize-RUN.json pins. UserError when anything of them is missing or altered."""
     stage = f"tokenize@{run_name}"
     tables = snapshots.read_manifest(root, stage)
-    table = snapshots.read_table(root, stage, "samples")
+    table = tables.get("samples") or snapshots.read_table(root, stage, "samples")  # which says that it is not pinned
     parts = split_parts(snapshots.files(lake_root, stage, table))
     found = sum(part.samples for part in parts.values())
     if found != table.rows:

@@ -1,9 +1,19 @@
-"""What the systems that are compared say to the test rows."""
+"""What the systems that are compared are asked, and what they say."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 MODEL = "model"  # the fine-tuned one among the systems
+
+
+@dataclass(frozen=True)
+class Question:
+    """A record as a task asks about it."""
+
+    prompt: str
+    wanted: str  # class or reply
+    lang: str
 
 
 @dataclass(frozen=True)
@@ -14,3 +24,12 @@ class Answers:
     wanted: list[str]  # class or reply
     given: dict[str, list[str]]  # by system: the model, then the baselines
     selected: int  # test rows that `where` selects; those not among `rows` are in the rejects of select and tokenize
+
+    @property
+    def baselines(self) -> list[str]:
+        """The systems that the model is compared with."""
+        return [system for system in self.given if system != MODEL]
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """What is wanted and what the model gives, row by row."""
+        return zip(self.wanted, self.given[MODEL], strict=True)

@@ -15,7 +15,6 @@ from sklearn.svm import LinearSVC
 
 from finelake.text.normalise import HAN
 
-NAMES = ("majority", "tfidf")
 BLOCK = 256  # test rows compared with the train part at once
 TOKEN = rf"[{HAN}]|[^\W_{HAN}]+"  # a Chinese character or a word
 

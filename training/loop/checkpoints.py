@@ -13,29 +13,26 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import deepspeed
 import torch
 import torch.distributed as dist
-from deepspeed.runtime.checkpoint_engine.torch_checkpoint_engine import TorchCheckpointEngine
-from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
-from deepspeed.runtime.zero.config import ZeroStageEnum
-from deepspeed.utils.tensor_fragment import fragment_address
 
 from finelake.lake.config import project
 from finelake.lake.config.project import write_atomically
 from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
 
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
+
 KEPT = 2  # checkpoints kept: the last one, and the one before
 SOURCES = (
     "train.py",
     *("loop/checkpoints.py", "loop/engine.py", "models/model.py", "models/strategies.py"),
     *("data/batch.py", "data/loader.py", "data/plan.py", "data/samples.py"),
+    *("tasks/__init__.py", "tasks/task.py"),
 )
-# Classes of which DeepSpeed's files hold objects: numbers with names. All others are refused as they are read.
-PLAIN = (LossScaler, DynamicLossScaler, ZeroStageEnum, fragment_address)
 
 
 @dataclass
@@ -59,7 +56,7 @@ def best_path(folder: Path, epoch: int | None) -> Path:
     return folder / f"best-{epoch}.safetensors"
 
 
-def save_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, state: State, done: int) -> None:
+def save_checkpoint(engine: "DeepSpeedEngine", folder: Path, state: State, done: int) -> None:
     """Write a checkpoint, then its record: a kill in between leaves the one before in force."""
     tag = f"step-{done:08d}"
     if dist.get_rank() == 0:
@@ -81,7 +78,7 @@ def save_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, state: Stat
     dist.barrier()
 
 
-def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, say: Callable[[str], None] = print) -> State:
+def load_checkpoint(engine: "DeepSpeedEngine", folder: Path, say: Callable[[str], None] = print) -> State:
     """Restore the engine from the last whole checkpoint; the state of a new run where there is none.
 
     A damaged one is named by `say` and passed over. UserError where ZeRO spread it over another number of ranks, and
@@ -99,7 +96,8 @@ def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, say: Callab
             f"the checkpoint {folder / tag} is spread over {then} ranks, not {now}; go on with FINELAKE_RANKS={then}, "
             "or delete it to start afresh (zero_stage 0 goes on with any number)"
         )
-    writer, engine.checkpoint_engine = engine.checkpoint_engine, _Data()
+    files = engine.checkpoint_engine
+    files.load = _load_data
     try:
         _, content = engine.load_checkpoint(str(folder), tag, load_module_strict=False)
         return State(**content["state"])
@@ -115,15 +113,17 @@ def load_checkpoint(engine: deepspeed.DeepSpeedEngine, folder: Path, say: Callab
             f"record; delete {folder / tag} to go on from the one before"
         ) from None
     finally:
-        engine.checkpoint_engine = writer
+        del files.load
 
 
-class _Data(TorchCheckpointEngine):
-    """DeepSpeed's reader of checkpoints, for pickles of tensors, plain values and PLAIN only."""
+def _load_data(path: str, map_location: Any = None) -> Any:
+    """Instead of DeepSpeed's reader: a pickle of tensors, plain values and numbers with names only."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
 
-    def load(self, path: str, map_location: Any = None) -> Any:
-        with torch.serialization.safe_globals(list(PLAIN)):
-            return torch.load(path, map_location=map_location, weights_only=True)
+    with torch.serialization.safe_globals([LossScaler, DynamicLossScaler, ZeroStageEnum, fragment_address]):
+        return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def _last_whole(folder: Path, say: Callable[[str], None]) -> int:
@@ -210,7 +210,7 @@ def fingerprint(run: Run, content: str, base: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps(dataclasses.asdict(run), sort_keys=True).encode())
     digest.update(content.encode())
-    sources = [Path(__file__).parents[1] / name for name in SOURCES]
+    sources = [Path(__file__).parents[1] / name for name in (*SOURCES, f"tasks/{run.task}.py")]
     for path in [*sources, *sorted(base.glob("*"))]:
         digest.update(path.name.encode())
         with path.open("rb") as file:

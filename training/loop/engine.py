@@ -2,28 +2,36 @@
 
 import ctypes
 import os
-import warnings
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import deepspeed
 import torch
 import torch.distributed as dist
 from accelerate.utils import compile_regions_deepspeed
 
 from finelake.lake.config.runs import Run
+from finelake.training import libraries
 from finelake.training.models import model as models
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 STORE = "FINELAKE_STORE"  # the variable that names the file in which the ranks of one machine meet
 
 # Of malloc.h: from how many bytes a block lies outside of the heap, and how many free ones at the heap's end are kept.
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 
-# DeepSpeed 0.19 calls torch by an older name.
-warnings.filterwarnings("ignore", category=FutureWarning, message="`torch.distributed.all_gather_into_tensor`")
 
+def start_process(log: Path | None = None) -> torch.device:
+    """Join the process group (of one, where torchrun started none), once a process; the device of this rank.
 
-def start_process() -> torch.device:
-    """Join the process group (of one, where torchrun started none), once a process; the device of this rank."""
+    `log`: a file for what DeepSpeed logs.
+    """
+    libraries.prepare()
+    import deepspeed
+
+    if log is not None:
+        libraries.redirect("DeepSpeed", log)
     gpu = torch.cuda.is_available()
     if not gpu:
         # Two OpenMP threads stall each other at random on a busy machine: one a rank, more ranks instead.
@@ -61,6 +69,8 @@ def _keep_freed_memory() -> None:
 
 def _without_compiled_ops() -> None:
     # DeepSpeed would compile a shared-memory reduction on first use, for minutes; gloo does without.
+    import deepspeed
+
     known = getattr(deepspeed.ops, "__compatible_ops__", None)
     if isinstance(known, dict):
         known["deepspeed_shm_comm"] = False
@@ -73,8 +83,10 @@ def summed(value: float, device: torch.device) -> float:
     return tensor.item()
 
 
-def start_engine(model: models.Model, run: Run) -> deepspeed.DeepSpeedEngine:
+def start_engine(model: models.Model, run: Run) -> "DeepSpeedEngine":
     """A model spread over the ranks as the run says, with its optimiser."""
+    import deepspeed
+
     # torch's own optimiser: DeepSpeed's would be compiled on first use, for minutes. Fused, it saves a pass over each
     # tensor for every operation.
     optimizer = torch.optim.AdamW(models.parameter_groups(model, run), lr=run.train.learning_rate or 0.0, fused=True)

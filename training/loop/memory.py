@@ -21,18 +21,19 @@ def oom_as_user_error(stage: str, advice: str) -> Iterator[None]:
         raise UserError(f"{stage}: out of memory with {advice}") from None
 
 
-def training_advice(run: Run) -> str:
-    """What the training of a run needed memory for, and what lowers it."""
-    offload = ", spread it with zero_stage 3 and offload: true" if torch.cuda.is_available() else ""
-    checkpointing = "" if run.train.gradient_checkpointing else ", set gradient_checkpointing: true"
+def training_advice(entry: str, run: Run) -> str:
+    """What the training of a run needed memory for, and what lowers it; `entry`: where params.yaml has the run."""
+    train = f"{entry}.train"
+    offload = f", spread it with {train}.zero_stage: 3 and {train}.offload: true" if torch.cuda.is_available() else ""
+    checkpointing = "" if run.train.gradient_checkpointing else f", set {train}.gradient_checkpointing: true"
     return (
-        f"global_batch_size {run.train.global_batch_size} in {run.train.gradient_accumulation_steps} micro-batches of "
-        f"{run.tokenize.max_length} tokens per sample; raise gradient_accumulation_steps, lower tokenize.max_length"
-        f"{checkpointing}{offload}"
+        f"{run.train.global_batch_size} samples per step in {run.train.gradient_accumulation_steps} micro-batches of "
+        f"{run.tokenize.max_length} tokens per sample; raise {train}.gradient_accumulation_steps, "
+        f"lower {entry}.tokenize.max_length{checkpointing}{offload}"
     )
 
 
-def evaluation_advice(run: Run) -> str:
-    """What the evaluation of a run needed memory for, and what lowers it."""
+def evaluation_advice(entry: str, run: Run) -> str:
+    """What the evaluation of a run needed memory for, and what lowers it; `entry`: where params.yaml has the run."""
     size, length = run.train.eval_batch_size, run.tokenize.max_length
-    return f"{size} samples of up to {length} tokens at once; lower train.eval_batch_size"
+    return f"{size} samples of up to {length} tokens at once; lower {entry}.train.eval_batch_size"

@@ -1,9 +1,9 @@
-"""Models: a base with a classification head or a causal one, LoRA and prefixes by PEFT, and folders to keep them in.
+"""Models: a body of transformers with the head of a task, LoRA and prefixes by PEFT, and folders to keep them in.
 
 Weights are safetensors, no code is ever loaded with them. A model folder stands alone:
     config.json, model.safetensors   the body (transformers' own format), with merge: the LoRA adapter merged in
     tokenizer.json, …                its tokenizer
-    head.safetensors                 classify: the head
+    head.safetensors                 the head, where the task has one
     adapter/                         lora, prefix: the adapter alone (PEFT's own format)
     finelake.json                    task, class names, scale, whether the body needs its adapter
 """
@@ -13,24 +13,20 @@ import json
 import math
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, PrefixTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from finelake.lake.config.project import publish_folder, write_atomically
 from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
-from finelake.training.data.batch import IGNORED, Batch
-
-# PEFT 0.21 asks transformers 5 for an attribute by its older name.
-warnings.filterwarnings("ignore", category=FutureWarning, message="`is_gradient_checkpointing`")
 
 FORMAT = 1
 HEAD = "head.safetensors"
@@ -41,73 +37,19 @@ class Description:
     """What finelake.json says about a model folder."""
 
     task: str
-    labels: tuple[str, ...] = ()  # classify: class names in the order of their indexes
+    labels: tuple[str, ...] = ()  # class names in the order of their indexes, where the task has classes
     scale: float = 1.0
     adapter: bool = False  # the body is to be read with adapter/ on it
     format: int = FORMAT
 
 
-class Classifier(nn.Module):
-    """Encoder, mean over the real tokens, features of length one, linear head, scaled (as cosine softmax heads do)."""
+class Model(nn.Module):
+    """A body of transformers and, where a task has one, a head. Takes a Batch and gives the task's scores."""
 
-    def __init__(self, body: nn.Module, width: int, classes: int, scale: float):
+    def __init__(self, body: nn.Module, head: nn.Module | None = None):
         super().__init__()
         self.body = body
-        self.head = nn.Linear(width, classes)
-        self.scale = scale
-        nn.init.zeros_(self.head.weight)  # every class equal at first; the features alone break the tie
-        nn.init.zeros_(self.head.bias)
-
-    def features(self, batch: Batch) -> torch.Tensor:
-        """Unit vectors [samples, width]."""
-        real = (batch.segments > 0).to(torch.int64)
-        hidden = self.body(input_ids=batch.input_ids, attention_mask=real).last_hidden_state
-        weights = real.unsqueeze(-1).to(hidden.dtype)
-        return nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1), dim=-1)
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Scores [samples, classes]."""
-        return self.scale * self.head(self.features(batch))
-
-
-class Causal(nn.Module):
-    """A causal language model in which packed texts never see each other."""
-
-    def __init__(self, body: nn.Module):
-        super().__init__()
-        self.body = body
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Scores of the next token [samples, tokens, vocabulary]."""
-        if int(batch.segments.max()) <= 1:
-            # One text a row, padded on the right: causal attention alone keeps real tokens from seeing padding.
-            return self.body(input_ids=batch.input_ids, use_cache=False).logits
-        # From positions that restart, transformers makes the mask of each layer's kernel, sliding windows included.
-        positions = segment_positions(batch.segments)
-        return self.body(input_ids=batch.input_ids, position_ids=positions, use_cache=False).logits
-
-
-Model = Classifier | Causal
-
-
-def segment_positions(segments: torch.Tensor) -> torch.Tensor:
-    """Position of each token within its segment, [samples, tokens]."""
-    index = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)
-    starts = torch.ones_like(segments, dtype=torch.bool)
-    starts[:, 1:] = segments[:, 1:] != segments[:, :-1]
-    return index - torch.where(starts, index, 0).cummax(dim=1).values
-
-
-def loss_sum(
-    scores: torch.Tensor, batch: Batch, smoothing: float = 0.0, weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Cross entropy summed over the labels that count, each times its class's weight; divide by a step's targets."""
-    labels = batch.labels
-    if scores.dim() == 3:
-        scores, labels = scores[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
-    return nn.functional.cross_entropy(
-        scores.float(), labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
-    )
+        self.head = head
 
 
 def class_weights(counts: Sequence[int]) -> list[float]:
@@ -117,19 +59,19 @@ def class_weights(counts: Sequence[int]) -> list[float]:
     return [total / (classes * count) if count else 0.0 for count in counts]
 
 
-def build(run: Run, base: Path, classes: int) -> Model:
-    """The trainable model of a run (all values chosen) on the base in folder `base`, seeded by the run."""
-    torch.manual_seed(run.seed)
+def trainable_body(run: Run, base: Path, auto: type, adapter: str) -> tuple[nn.Module, int]:
+    """The body that a run (all values chosen) trains, made of the base in folder `base`, and the width of its hidden
+    states. `auto`: transformers' class of it; `adapter`: PEFT's kind of task."""
     attention = "sdpa" if run.train.attention == "auto" else run.train.attention
-    body: nn.Module = load_body(base, run.task, run.train.dropout, attention)
+    body: nn.Module = load_body(base, auto, run.train.dropout, attention)
     width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
     if run.train.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     if run.train.strategy != "full":
-        body = get_peft_model(body, _adapter(run))  # type: ignore[arg-type]
+        body = get_peft_model(body, _adapter(run, adapter))  # type: ignore[arg-type]
         # The adapter's file would name this machine's folder; what it needs is the name of the base.
         body.peft_config["default"].base_model_name_or_path = run.base.name or run.base.kind
-    return Classifier(body, width, classes, run.train.scale) if run.task == "classify" else Causal(body)
+    return body, width
 
 
 @contextmanager
@@ -176,16 +118,16 @@ def load_config(folder: Path, stage: str = "base") -> PretrainedConfig:
 
 
 def load_body(
-    folder: Path, task: str, dropout: float | None = None, attention: str = "sdpa", stage: str = "base"
+    folder: Path, auto: type, dropout: float | None = None, attention: str = "sdpa", stage: str = "base"
 ) -> PreTrainedModel:
-    """The transformers model in a folder. UserError when there is none, or only in a format that can run code."""
-    kind = AutoModel if task == "classify" else AutoModelForCausalLM
+    """The model of transformers' class `auto` in a folder, which the stage `stage` wrote. UserError when there is none,
+    or only in a format that can run code."""
     config = load_config(folder, stage)
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"):
         if dropout is not None and hasattr(config, name):
             setattr(config, name, dropout)
     with reading(folder, stage):
-        body, found = kind.from_pretrained(  # type: ignore[misc]
+        body, found = auto.from_pretrained(  # type: ignore[attr-defined]
             folder,
             config=config,
             use_safetensors=True,
@@ -208,8 +150,7 @@ def _refuse_missing(names: Iterable[str]) -> None:
         raise ValueError(f"the weights {missing[0]} and {len(missing) - 1} more are missing")
 
 
-def _adapter(run: Run) -> PeftConfig:
-    task = TaskType.FEATURE_EXTRACTION if run.task == "classify" else TaskType.CAUSAL_LM
+def _adapter(run: Run, task: str) -> PeftConfig:
     if run.train.strategy == "prefix":  # Li and Liang 2021
         return PrefixTuningConfig(task_type=task, num_virtual_tokens=int(run.train.prefix_length or 0))
     return LoraConfig(  # Hu et al. 2021
@@ -285,7 +226,7 @@ def save(model: Model, run: Run, labels: tuple[str, ...], tokenizer: Path, folde
         (new / "adapter" / "README.md").unlink(missing_ok=True)  # an empty model card
         body = body.merge_and_unload() if merged else _bare(body)  # type: ignore[operator]
     body.save_pretrained(new)  # type: ignore[operator]
-    if isinstance(model, Classifier):
+    if model.head is not None:
         save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, new / HEAD)
     for path in sorted(tokenizer.iterdir()):
         shutil.copyfile(path, new / path.name)
@@ -304,19 +245,29 @@ def write_description(folder: Path, description: Description) -> None:
     write_atomically(folder / "finelake.json", text)
 
 
-def load(folder: Path) -> tuple[Model, Description]:
-    """A saved model, ready to evaluate. UserError when the folder holds none."""
-    description = read_description(folder)
-    body: nn.Module = load_body(folder, description.task, stage="train")
+def load(
+    folder: Path, description: Description, auto: type, model_of: Callable[[nn.Module, int, int, float], Model]
+) -> Model:
+    """A saved model, ready to evaluate; `model_of` makes it of its body, width, classes and scale. UserError when the
+    folder does not hold it whole."""
+    body: nn.Module = load_body(folder, auto, stage="train")
     width = int(body.config.hidden_size)  # type: ignore[union-attr, arg-type]
     with reading(folder, "train"):
         if description.adapter:
             body = PeftModel.from_pretrained(body, folder / "adapter", local_files_only=True)  # type: ignore[arg-type]
-        model: Model = Causal(body)
-        if description.task == "classify":
-            model = Classifier(body, width, len(description.labels), description.scale)
+        model = model_of(body, width, len(description.labels), description.scale)
+        if model.head is not None:
             model.head.load_state_dict(load_file(folder / HEAD))
-    return model.eval(), description
+    return model.eval()
+
+
+def on_device(model: nn.Module) -> torch.device:
+    """The device for an evaluation, onto which the model is moved."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    model.to(device)
+    return device
 
 
 def read_description(folder: Path) -> Description:
@@ -325,10 +276,9 @@ def read_description(folder: Path) -> Description:
         content = json.loads((folder / "finelake.json").read_text(encoding="utf-8"))
         found = Description(**{**content, "labels": tuple(content["labels"])})
         fits = (
-            found.task in ("classify", "instruct")
+            isinstance(found.task, str)
             and isinstance(content["labels"], list)
             and all(isinstance(label, str) for label in found.labels)
-            and (bool(found.labels) or found.task == "instruct")
             and isinstance(found.scale, int | float)
             and math.isfinite(found.scale)
             and isinstance(found.adapter, bool)

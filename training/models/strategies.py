@@ -98,25 +98,26 @@ def _device(run: Run, device: Hardware) -> list[Choice]:
     ]
 
 
-def refuse(run: Run, device: Hardware) -> None:
-    """UserError for values that do not go together, by name; before any model is loaded. `run` as choose() gave it."""
-    packed, train = run.task == "instruct" and run.tokenize.packing, run.train
+def refuse(entry: str, run: Run, device: Hardware, packed: bool) -> None:
+    """UserError for values that do not go together, by name; before any model is loaded.
+
+    `entry`: where params.yaml has the run; `run` as choose() gave it; `packed`: whether samples hold several texts.
+    """
+    train = run.train
+    prefix, flash = train.strategy == "prefix", train.attention == "flash_attention_2"
     wrong = {
         "strategy prefix with gradient_checkpointing: a prefix is a cache of keys, which checkpointing drops; "
-        "set gradient_checkpointing: false or strategy: lora": train.strategy == "prefix"
-        and train.gradient_checkpointing,
-        "strategy prefix with packing: packed texts would share one prefix's positions; set tokenize.packing: false": (
-            train.strategy == "prefix" and packed
-        ),
+        "set gradient_checkpointing: false or strategy: lora": prefix and train.gradient_checkpointing,
+        "strategy prefix with packing: packed texts would share one prefix's positions; "
+        f"set {entry}.tokenize.packing: false": prefix and packed,
         "strategy prefix with zero_stage 3: the prefix is read outside of the layers that gather it; "
-        "set zero_stage to 0, 1 or 2": train.strategy == "prefix" and train.zero_stage == 3,
+        "set zero_stage to 0, 1 or 2": prefix and train.zero_stage == 3,
         "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or tokenize.packing: false": train.attention == "flash_attention_2" and packed,
-        "attention flash_attention_2 in precision fp32: its kernels know half precision alone; set precision: bf16": (
-            train.attention == "flash_attention_2" and train.precision == "fp32"
-        ),
+        f"set attention: sdpa or {entry}.tokenize.packing: false": flash and packed,
+        "attention flash_attention_2 in precision fp32: its kernels know half precision alone; "
+        "set precision: bf16": flash and train.precision == "fp32",
         "attention flash_attention_2 needs a GPU and the package flash_attn; set attention: sdpa": (
-            train.attention == "flash_attention_2" and not (device.gpu and device.flash)
+            flash and not (device.gpu and device.flash)
         ),
         "attention flex_attention needs a GPU: its kernels have no backward pass on a CPU; set attention: sdpa": (
             train.attention == "flex_attention" and not device.gpu
@@ -130,4 +131,4 @@ def refuse(run: Run, device: Hardware) -> None:
     }
     for sentence, is_so in wrong.items():
         if is_so:
-            raise UserError(f"params.yaml: {sentence}")
+            raise UserError(f"params.yaml: {entry}.train.{sentence}")

@@ -14,6 +14,7 @@ from finelake.lake.tables import storage
 from finelake.training.data import plan
 from finelake.training.data.loader import Loader, Mix
 from finelake.training.data.samples import Part, record_ids, split_parts
+from finelake.training.tasks.classify import TASK
 from tests.training.conftest import SCHEMA, classified, sample, sharded, write_part
 
 SAMPLES = 61
@@ -33,7 +34,8 @@ def numbers(step) -> list[int]:
 
 
 def loader(part: Part, rank: int = 0, world_size: int = 1, window: int = 2) -> Loader:
-    return Loader(part, seed=3, global_batch=BATCH, accumulation=2, rank=rank, world_size=world_size, window=window)
+    size = {"global_batch": BATCH, "accumulation": 2, "rank": rank, "world_size": world_size}
+    return Loader(part, TASK.labels, seed=3, **size, window=window, entry="runs.tiny")
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -75,7 +77,7 @@ def tasks(tmp_path_factory) -> Part:
 
 def mixing(part: Part, rule: str, rank: int = 0, world_size: int = 1) -> Loader:
     mix = Mix((2, 1), rule, shards=3)
-    return Loader(part, 3, BATCH, 2, rank, world_size, window=2, mix=mix)
+    return Loader(part, TASK.labels, 3, BATCH, 2, rank, world_size, window=2, mix=mix)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -104,10 +106,12 @@ def test_a_batch_knows_the_records_of_its_samples(part, tasks):
 
 
 def test_a_task_without_samples_is_refused(part):
-    with pytest.raises(
-        UserError, match="the mix has 0 samples, fewer than global_batch_size 8; .* widen its conditions"
-    ):
-        Loader(part, 3, BATCH, 2, mix=Mix((1, 1), shards=50))
+    with pytest.raises(UserError) as refused:
+        Loader(part, TASK.labels, 3, BATCH, 2, mix=Mix((1, 1), shards=50), entry="runs.tiny")
+    assert str(refused.value) == (
+        "params.yaml: runs.tiny.train.global_batch_size 8 is more than the 0 samples of the mix; "
+        "lower it or widen runs.tiny.select.mix"
+    )
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 6, 7])
@@ -209,7 +213,9 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_batches_that_cannot_be_shared_are_refused(part):
-    with pytest.raises(
-        UserError, match="global_batch_size 8 is not a multiple of 3 ranks x gradient_accumulation_steps 2"
-    ):
+    with pytest.raises(UserError) as refused:
         loader(part, 0, 3)
+    assert str(refused.value) == (
+        "params.yaml: runs.tiny.train.global_batch_size 8 is not a multiple of 3 ranks x "
+        "runs.tiny.train.gradient_accumulation_steps 2; change one of the three"
+    )

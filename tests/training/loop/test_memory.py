@@ -24,27 +24,29 @@ def fill_the_gpu() -> None:
     [
         (
             *("train@tiny", training_advice, RUN),
-            "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
-            "gradient_accumulation_steps, lower tokenize.max_length, set gradient_checkpointing: true",
+            "train@tiny: out of memory with 8 samples per step in 2 micro-batches of 12 tokens per sample; raise "
+            "runs.tiny.train.gradient_accumulation_steps, lower runs.tiny.tokenize.max_length, "
+            "set runs.tiny.train.gradient_checkpointing: true",
         ),
         (
             *("train@tiny", training_advice, with_values(RUN, gradient_checkpointing=True)),
-            "train@tiny: out of memory with global_batch_size 8 in 2 micro-batches of 12 tokens per sample; raise "
-            "gradient_accumulation_steps, lower tokenize.max_length",
+            "train@tiny: out of memory with 8 samples per step in 2 micro-batches of 12 tokens per sample; raise "
+            "runs.tiny.train.gradient_accumulation_steps, lower runs.tiny.tokenize.max_length",
         ),
         (
             *("evaluate@tiny", evaluation_advice, RUN),
-            "evaluate@tiny: out of memory with 64 samples of up to 12 tokens at once; lower train.eval_batch_size",
+            "evaluate@tiny: out of memory with 64 samples of up to 12 tokens at once; "
+            "lower runs.tiny.train.eval_batch_size",
         ),
     ],
 )
 def test_out_of_memory_names_what_to_change(monkeypatch, stage, asking, run, message, failing):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError) as error, oom_as_user_error(stage, asking(run)):
+    with pytest.raises(UserError) as error, oom_as_user_error(stage, asking("runs.tiny", run)):
         failing()
     assert str(error.value) == message
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="size of tensor"), oom_as_user_error("train@tiny", training_advice(RUN)):
+    with pytest.raises(RuntimeError, match="size of tensor"), oom_as_user_error("train@tiny", ""):
         torch.zeros(2) + torch.zeros(3)

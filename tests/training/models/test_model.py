@@ -1,4 +1,4 @@
-"""Packed texts are computed as single ones; models come back from their folders as they were."""
+"""Models come back from their folders as they were; what is damaged is named."""
 
 import errno
 import json
@@ -9,114 +9,27 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModel
 
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
-from finelake.training.data.batch import Batch
 from finelake.training.models import model as models
+from finelake.training.tasks import find, load
+from tests.training.conftest import batch, tokenizer_folder
 
 BASE = Base(kind="folder", name="base")
-
-
-def batch(ids, segments=None, labels=None) -> Batch:
-    ids = torch.tensor(ids)
-    segments = (ids > 0).long() if segments is None else torch.tensor(segments)
-    labels = torch.zeros(len(ids), dtype=torch.int64) if labels is None else torch.tensor(labels)
-    return Batch(ids, labels, segments, targets=len(ids), tokens=int((segments > 0).sum()))
-
-
-def tokenizer_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "tokenizer"
-    folder.mkdir()
-    (folder / "tokenizer.json").write_text("{}")
-    return folder
-
-
-@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("attention", ["sdpa", "eager", "flex_attention"])
-@pytest.mark.parametrize("window", [None, 3])
-def test_packed_logits_equal_single_ones(causal, tmp_path, attention, window):
-    if window:
-        causal = with_window(causal, window, tmp_path / "base")
-    run = with_values(
-        Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full", attention=attention
-    )
-    model = models.build(run, causal, 0).eval()
-    first, second = [5, 6, 7, 8, 9], [11, 12, 13]
-    # On a CPU flex attention is slow to compile, and only its forward pass exists.
-    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-        packed = model(batch([first + second + [0, 0]], [[1] * 5 + [2] * 3 + [0, 0]]))[0]
-        torch.testing.assert_close(packed[:5], model(batch([first]))[0], atol=1e-5, rtol=0)
-        torch.testing.assert_close(packed[5:8], model(batch([second]))[0], atol=1e-5, rtol=0)
-    assert torch.isfinite(packed).all()
-
-
-def with_window(causal: Path, tokens: int, folder: Path) -> Path:
-    """The same weights as a model whose tokens look at so many tokens back."""
-    shutil.copytree(causal, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": tokens}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-def test_a_sliding_window_hides_earlier_tokens_of_a_packed_text(causal, tmp_path):
-    run = with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full")
-    model = models.build(run, with_window(causal, 3, tmp_path / "base"), 0).eval()
-    one = model(batch([[5, 6, 7, 8, 9, 10, 11, 3]], [[1] * 7 + [2]]))[0]
-    other = model(batch([[19, 6, 7, 8, 9, 10, 11, 3]], [[1] * 7 + [2]]))[0]
-    # Two layers of three tokens reach four back.
-    torch.testing.assert_close(one[5:7], other[5:7], atol=1e-6, rtol=0)
-    assert not torch.allclose(one[4], other[4], atol=1e-6)
-
-
-def test_padding_changes_nothing(causal, encoder):
-    generator = models.build(
-        with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full"), causal, 0
-    ).eval()
-    single, padded = generator(batch([[5, 6, 7]]))[0], generator(batch([[5, 6, 7, 0, 0], [9, 9, 9, 9, 9]]))[0, :3]
-    torch.testing.assert_close(padded, single, atol=1e-5, rtol=0)
-    classifier = models.build(with_values(Run(task="classify", base=BASE), strategy="full"), encoder, 3).eval()
-    single, padded = classifier.features(batch([[5, 6, 7]])), classifier.features(batch([[5, 6, 7, 0], [9] * 4]))
-    torch.testing.assert_close(padded[0], single[0], atol=1e-5, rtol=0)
-
-
-def test_positions_restart_in_each_segment():
-    segments = torch.tensor([[1, 1, 1, 2, 2, 0, 0]])
-    assert models.segment_positions(segments).tolist() == [[0, 1, 2, 0, 1, 0, 1]]
-
-
-def test_loss_of_a_causal_model_looks_one_token_ahead():
-    scores = torch.zeros(1, 3, 4)
-    scores[0, 0, 2] = scores[0, 1, 3] = 50.0
-    sure = batch([[1, 2, 3]], labels=[[-100, 2, 3]])
-    assert models.loss_sum(scores, sure).item() == pytest.approx(0.0, abs=1e-6)
-    wrong = batch([[1, 2, 3]], labels=[[-100, 2, 1]])
-    assert models.loss_sum(scores, wrong).item() == pytest.approx(50.0, abs=1e-3)
-
-
-def test_smoothing_spreads_its_share_over_all_classes_and_weights_count_each_class():
-    """(1 - s) of the true class's loss and s / classes of every class's (Szegedy 2016), each times its weight."""
-    scores, labels = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]]), [0, 2]
-    losses, weights = -scores.log_softmax(1), torch.tensor([1.0, 2.0, 4.0])
-    here = batch([[5], [6]], labels=labels)
-    expected = sum(0.9 * losses[row, label] + 0.1 * losses[row].mean() for row, label in enumerate(labels))
-    torch.testing.assert_close(models.loss_sum(scores, here, 0.1), expected)
-    weighted = losses * weights
-    expected = sum(0.9 * weighted[row, label] + 0.1 * weighted[row].mean() for row, label in enumerate(labels))
-    torch.testing.assert_close(models.loss_sum(scores, here, 0.1, weights), expected)
 
 
 @pytest.mark.parametrize("strategy", ["lora", "full"])
 def test_a_classifier_comes_back_as_it_was_saved(tmp_path, encoder, strategy):
     run = with_values(Run(task="classify", base=BASE), strategy=strategy, lora_rank=4, lora_alpha=32)
-    model = models.build(run, encoder, 3)
+    model = find(run.task).build(run, encoder, 3)
     for parameter in (p for p in model.parameters() if p.requires_grad):
         torch.nn.init.normal_(parameter, std=0.05)
     inputs = batch([[5, 6, 7, 8], [9, 10, 0, 0]])
     before = model.eval()(inputs).detach()
     models.save(model, run, ("a", "b", "c"), tokenizer_folder(tmp_path), tmp_path / "model")
-    again, description = models.load(tmp_path / "model")
+    again, description = load(tmp_path / "model")
     torch.testing.assert_close(again(inputs), before, atol=1e-5, rtol=1e-5)
     assert description == models.Description("classify", ("a", "b", "c"), 20.0)
     assert (tmp_path / "model" / "adapter").exists() == (strategy == "lora")
@@ -133,7 +46,7 @@ def test_lora_trains_the_adapter_and_the_head_alone(encoder):
         learning_rate=5e-5,
         head_learning_rate=1e-2,
     )
-    model = models.build(run, encoder, 3)
+    model = find(run.task).build(run, encoder, 3)
     names = set(models.trainable_state(model))
     assert {name for name in names if "lora_" not in name} == {"head.weight", "head.bias"}
     groups = models.parameter_groups(model, run)
@@ -144,7 +57,7 @@ def test_pickled_weights_are_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(UserError, match="no weights in safetensors format"):
-        models.load_body(tmp_path, "classify")
+        models.load_body(tmp_path, AutoModel)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +77,7 @@ def saved(tmp_path_factory, encoder, causal):
     }
     tokenizer = tokenizer_folder(root)
     for name, (run, base, classes) in runs.items():
-        models.save(models.build(run, base, len(classes)), run, classes, tokenizer, root / name)
+        models.save(find(run.task).build(run, base, len(classes)), run, classes, tokenizer, root / name)
     return root
 
 
@@ -209,7 +122,7 @@ def test_a_damaged_file_of_a_model_is_named_with_the_stage_that_writes_it(saved,
         shutil.copytree(saved / name, folder)
         damage(folder / file)
         with pytest.raises(UserError) as error:
-            models.load(folder)
+            load(folder)
         assert str(folder) in str(error.value)
         assert "run the stage `train` of this run again" in str(error.value) or "no weights in" in str(error.value)
 
@@ -235,20 +148,20 @@ def test_values_that_finelake_does_not_write_are_named(saved, tmp_path, file, ch
     content = json.loads((folder / file).read_text())
     (folder / file).write_text(json.dumps(content | changes))
     with pytest.raises(UserError, match="run the stage `train` of this run again"):
-        models.load(folder)
+        load(folder)
 
 
 def test_a_base_that_is_damaged_names_the_stage_base(tmp_path, encoder):
     shutil.copytree(encoder, tmp_path / "base")
     halved(tmp_path / "base" / "model.safetensors")
     with pytest.raises(UserError, match="cannot be read as a model .*; run the stage `base` of this run again"):
-        models.build(with_values(Run(task="classify", base=BASE), strategy="full"), tmp_path / "base", 3)
+        find("classify").build(with_values(Run(task="classify", base=BASE), strategy="full"), tmp_path / "base", 3)
 
 
 def test_an_encoder_cannot_write(encoder):
     """Its output weights would be drawn at random."""
     with pytest.raises(UserError, match="weights .* are missing"):
-        models.build(
+        find("instruct").build(
             with_values(Run(task="classify", base=BASE), task="instruct", max_length=128, strategy="full"), encoder, 0
         )
 
@@ -259,4 +172,4 @@ def test_a_passing_trouble_is_not_reported_as_damage(saved, monkeypatch):
 
     monkeypatch.setattr(models.AutoConfig, "from_pretrained", no_more_files)
     with pytest.raises(OSError, match="Too many open files"):
-        models.load(saved / "merged")
+        load(saved / "merged")

@@ -5,6 +5,7 @@ import pytest
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.lake.errors import UserError
 from finelake.training.models.strategies import Hardware, choose, refuse
+from finelake.training.tasks import find
 
 RUN = Run(task="classify", base=Base(kind="folder", name="base"))
 INSTRUCT = with_values(RUN, task="instruct", max_length=128)
@@ -83,7 +84,8 @@ REFUSED = [
     (
         with_values(INSTRUCT, **PREFIX),
         CPU,
-        "strategy prefix with packing: packed texts would share one prefix's positions; set tokenize.packing: false",
+        "strategy prefix with packing: packed texts would share one prefix's positions; "
+        "set runs.tiny.tokenize.packing: false",
     ),
     (
         with_values(RUN, **PREFIX, zero_stage=3),
@@ -95,7 +97,7 @@ REFUSED = [
         with_values(INSTRUCT, **FLASH),
         GPU,
         "attention flash_attention_2 with packing: it takes no mask that keeps packed texts apart; "
-        "set attention: sdpa or tokenize.packing: false",
+        "set attention: sdpa or runs.tiny.tokenize.packing: false",
     ),
     (
         with_values(RUN, **FLASH, precision="fp32"),
@@ -122,11 +124,17 @@ REFUSED = [
 ]
 
 
+def check(run: Run, device: Hardware) -> None:
+    """As train does it."""
+    packed = find(run.task).packs and run.tokenize.packing
+    refuse("runs.tiny", choose(run, 100, 12, device)[0], device, packed)
+
+
 @pytest.mark.parametrize(("run", "device", "sentence"), REFUSED)
 def test_what_does_not_go_together_is_refused_by_name(run, device, sentence):
     with pytest.raises(UserError) as refused:
-        refuse(choose(run, 100, 12, device)[0], device)
-    assert str(refused.value) == f"params.yaml: {sentence}"
+        check(run, device)
+    assert str(refused.value) == f"params.yaml: runs.tiny.train.{sentence}"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +147,10 @@ def test_what_does_not_go_together_is_refused_by_name(run, device, sentence):
     ],
 )
 def test_what_lies_beside_a_refusal_goes_together(run):
-    refuse(choose(run, 100, 12, GPU)[0], GPU)
+    check(run, GPU)
 
 
 @pytest.mark.parametrize("device", [CPU, GPU, OLD])
 @pytest.mark.parametrize("run", [RUN, INSTRUCT, with_values(RUN, zero_stage=3, offload=True)])
 def test_what_the_rules_choose_goes_together(run, device):
-    refuse(choose(run, 100, 12, device)[0], device)
+    check(run, device)
