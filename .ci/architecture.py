@@ -187,6 +187,7 @@ ARROWS = {  # x at which an arrow between two packages runs
     ("finelake", "training"): 680,
     ("finelake", "demo"): 1005,
     ("jobs", "lake"): 270,
+    ("lake", "text"): 450,
     ("jobs", "text"): 75,
     ("training", "lake"): 680,
     ("training", "text"): 855,

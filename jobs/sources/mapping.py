@@ -66,6 +66,9 @@ class ColumnMapping:
                 raise ValueError("role annotations needs `columns`; name those of record_key, annotator, label, ...")
             if self.other_columns == "take":
                 raise ValueError("other_columns: take belongs to role records; choose refuse or ignore")
+            given = next((name for name in OF_RECORDS if getattr(self, name)), None)
+            if given:
+                raise ValueError(f"{given} belongs to role records; remove it, or name its column under `columns`")
             return
         if self.columns is not None:
             raise ValueError("`columns` belongs to role annotations; remove it or add role: annotations")
@@ -103,6 +106,7 @@ class ColumnMapping:
 # field of a source -> what its columns are used as
 USES = {"key": "key", "occurred_at": "time", "text": "text", "business": "business", "lang": "lang"}
 USES |= {"numbers": "number", "facts": "fact", "labels": "label", "split": "split"}
+OF_RECORDS = (*USES, "occurred_at_value", "business_value", "lang_value", "units")
 
 
 def listed(value: str | list[str] | dict[str, str] | None) -> list[str]:

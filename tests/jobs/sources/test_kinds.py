@@ -67,6 +67,8 @@ def test_each_kind_parses():
             "sources.x.other_columns: 'drop' is not allowed; expected one of: refuse",
         ),
         (JUDGED | {"other_columns": "take"}, "other_columns: take belongs to role records"),
+        (JUDGED | {"numbers": ["a"]}, "numbers belongs to role records; remove it, or name its column under `columns`"),
+        (JUDGED | {"business_value": "x"}, "business_value belongs to role records"),
         ("tickets", "sources.x must be a mapping"),
     ],
 )
