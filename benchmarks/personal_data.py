@@ -24,8 +24,8 @@ from personal_data_zh import texts as chinese_texts
 from sklearn.metrics import accuracy_score
 from stdnum import luhn
 
-from finelake.jobs.mask import Params, mask_text
 from finelake.text.personal_data.find import find
+from finelake.text.personal_data.masking import Rules, mask_text
 from finelake.text.personal_data.recogniser import Span
 from finelake.training.evaluation.baselines import classify
 
@@ -139,7 +139,7 @@ def print_accuracy(folder: Path) -> None:
     planted = {part: [(_with_personal_data(text, r), label) for text, label in rows] for part, rows in parts.items()}
     print("\nBANKING77, accuracy on masked against raw texts")
     for name, raw in (("as published", parts), ("every third text with planted values", planted)):
-        masked = {part: [(mask_text(text, Params()), label) for text, label in rows] for part, rows in raw.items()}
+        masked = {part: [(mask_text(text, Rules()), label) for text, label in rows] for part, rows in raw.items()}
         changed = sum(a != b for part in raw for a, b in zip(raw[part], masked[part], strict=True))
         scores = f"raw {100 * accuracy(raw):.2f} %, masked {100 * accuracy(masked):.2f} %"
         print(f"  {name}: {scores}; masking changes {changed:,} of {sum(map(len, raw.values())):,} texts")

@@ -1,7 +1,7 @@
 """Mask: replace personal data in texts, facts, source keys and quotes by tokens.
 
-text/personal_data/ finds them; each becomes a tag, a keyed pseudonym or a part of the value that identifies nobody, or
-its record is rejected.
+text/personal_data/ finds them and has what stands for each (masking.py): a tag, a keyed pseudonym or a part of the
+value that identifies nobody; or its record is rejected.
 
 An annotation whose label holds personal data is rejected: <PHONE> is not a class. A label is the name of a class, so it
 is judged only by the PROVEN kinds and the user's patterns: `Name: Change` and `Unit 3` are classes. An annotator whose
@@ -9,17 +9,17 @@ name is personal data becomes a code, so that no label is lost and two people st
 """
 
 import functools
-import hashlib
 import hmac
 import importlib
 import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -29,35 +29,24 @@ from pyspark.sql.types import ArrayType, IntegerType, LongType, StringType
 from finelake.jobs.stage import ANNOTATIONS, MASKED, REJECTS, Frames, Stage, rejects, struct
 from finelake.lake.config.project import MASK_KEY, mask_key
 from finelake.lake.errors import UserError, did_you_mean
-from finelake.text.normalise import normalise
 from finelake.text.personal_data import patterns
-from finelake.text.personal_data.digits import FOLD, canonical
-from finelake.text.personal_data.find import Ner, find
+from finelake.text.personal_data.find import Ner
 from finelake.text.personal_data.kinds import KINDS
+from finelake.text.personal_data.masking import (
+    PARTS,
+    Mode,
+    Rules,
+    annotator_code,
+    find_in,
+    kinds_in,
+    label_kinds,
+    listed,
+    mask_quote,
+    mask_spans,
+)
 from finelake.text.personal_data.recogniser import Span
 
-Mode = Literal["tag", "pseudonym", "partial", "drop"]
-# The part of a value that `partial` keeps: the last digits, the province, the country. Too many people share it to
-# identify one.
-PARTS = {
-    "card": slice(-4, None),
-    "phone": slice(-4, None),
-    "resident_id": slice(2),
-    "iban": slice(2),
-    "plate": slice(2),
-}
-# The part that a token may hold in mode `partial`, also for the rest of a value around another one.
-SHAPES = {
-    "card": r"[\da-z]{1,4}",
-    "phone": r"[\da-z]{1,4}",
-    "resident_id": r"[\dx]{1,2}",
-    "iban": r"[\da-z]{1,2}",
-    "plate": r"\w{1,2}",
-}
-# The kinds that a format or a check digit proves; the others (names, addresses, chats, IPs) are guessed from words.
-PROVEN = ("url", "email", "resident_id", "credit_code", "iban", "card", "ssn", "passport", "phone", "plate")
 SHORTEST = 32  # characters of a key: whoever guesses the key can reverse the pseudonyms
-LETTERS = 12  # of a pseudonym, 56 bits: among a hundred million values, two collide with a probability of 0.1
 
 COUNTS = struct(source=StringType(), lang=StringType(), kind=StringType(), count=LongType())
 FOUND = struct(
@@ -99,6 +88,10 @@ class Params:
     def masked(self) -> tuple[str, ...]:
         """Every kind that is masked."""
         return (*self.kinds, *self.patterns)
+
+    def rules(self) -> Rules:
+        """For the functions that mask; a model of `ner` is imported here, in the process that masks."""
+        return Rules(self.kinds, self.patterns, self.modes, self.key, load_ner(self.ner) if self.ner else None)
 
 
 def _check_pattern(kind: str, pattern: str) -> None:
@@ -256,11 +249,13 @@ def mask_records(records: DataFrame, params: Params) -> DataFrame:
     def masked(
         texts: pd.Series, keys: pd.Series, businesses: pd.Series, values: pd.Series, names: pd.Series
     ) -> pd.DataFrame:
-        named = cache(lambda name: kinds_in(name, params, params.kinds))
-        rows = [
-            (*_mask_row(row, params), _joined(kind for name in columns for kind in named(name)))
-            for *row, columns in zip(texts, keys, businesses, values, names, strict=True)
-        ]
+        rules = params.rules()
+        named = cache(lambda name: kinds_in(name, rules, rules.kinds))
+        with _slow_patterns_named():
+            rows = [
+                (*_mask_row(row, rules), listed(kind for name in columns for kind in named(name)))
+                for *row, columns in zip(texts, keys, businesses, values, names, strict=True)
+            ]
         return pd.DataFrame(rows, columns=FOUND.fieldNames())
 
     nothing = F.array().cast("array<string>")
@@ -278,24 +273,31 @@ def mask_records(records: DataFrame, params: Params) -> DataFrame:
     return results.withColumns(new).select(*MASKED.fieldNames(), "columns")
 
 
-def _mask_row(row: Sequence, params: Params) -> tuple:
+@contextmanager
+def _slow_patterns_named() -> Iterator[None]:
+    try:
+        yield
+    except patterns.SlowPattern as slow:
+        raise UserError(
+            f"mask.patterns.{slow} took more than {patterns.SECONDS} s for one text; write it without repetitions "
+            "in repetitions, such as (a+)+"
+        ) from None
+
+
+def _mask_row(row: Sequence, rules: Rules) -> tuple:
     *texts, values = row
     total: Counter[str] = Counter()
 
     def masked(value: str | None) -> str | None:
         if not value:
             return value
-        spans = find_in(value, params)
+        spans = find_in(value, rules)
         total.update(kind for _, _, kind in spans)
-        return mask_spans(value, spans, params)
+        return mask_spans(value, spans, rules)
 
     done = [masked(text) for text in texts]
     facts = None if values is None else [masked(value) for value in values]
-    return *done, facts, [total[kind] for kind in params.masked]
-
-
-def _joined(kinds: Iterable[str]) -> str | None:
-    return ",".join(sorted({*kinds})) or None
+    return *done, facts, [total[kind] for kind in rules.masked]
 
 
 def count(masked: DataFrame) -> DataFrame:
@@ -312,12 +314,14 @@ def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params)
     def masked(
         quotes: pd.Series, starts: pd.Series, texts: pd.Series, labels: pd.Series, annotators: pd.Series
     ) -> pd.DataFrame:
-        coded = cache(lambda annotator: annotator_code(annotator, params))
-        judged = cache(lambda label: _personal(label, params))
-        rows = [
-            (*_optional(quote, start, text, params), coded(annotator), judged(label))
-            for quote, start, text, label, annotator in zip(quotes, starts, texts, labels, annotators, strict=True)
-        ]
+        rules = params.rules()
+        coded = cache(lambda annotator: annotator_code(annotator, rules))
+        judged = cache(lambda label: label_kinds(label, rules))
+        with _slow_patterns_named():
+            rows = [
+                (*_optional(quote, start, text, rules), coded(annotator), judged(label))
+                for quote, start, text, label, annotator in zip(quotes, starts, texts, labels, annotators, strict=True)
+            ]
         frame = pd.DataFrame(rows, columns=QUOTE.fieldNames())
         return frame.assign(start=frame["start"].astype("Int32"))
 
@@ -328,120 +332,9 @@ def mask_annotations(annotations: DataFrame, records: DataFrame, params: Params)
     return results.withColumns(new).select(*ANNOTATIONS.fieldNames(), "personal")
 
 
-def annotator_code(annotator: str | None, params: Params) -> str | None:
-    """The annotator; where the value holds personal data, `annotator-` and 12 letters derived from the value.
-
-    Equal values get equal codes, in every row and run. Without a key (no mode is `pseudonym`) whoever guesses the value
-    can confirm it. A model of `ner` is not called: it would take any name for a person's.
-    """
-    if not annotator or not kinds_in(annotator, params, params.kinds):
-        return annotator
-    return f"annotator-{pseudonym('annotator', annotator, params.key)}"
-
-
-def _personal(label: str | None, params: Params) -> str | None:
-    """The kinds in a label, as in `label: phone`; None where there are none."""
-    proven = tuple(kind for kind in params.kinds if kind in PROVEN)
-    kinds = _joined(kinds_in(label, params, proven)) if label else None
-    return f"label: {kinds}" if kinds else None
-
-
-def _optional(quote: str | None, start: float | None, text: str | None, params: Params) -> tuple:
+def _optional(quote: str | None, start: float | None, text: str | None, rules: Rules) -> tuple:
     offset = None if start is None or pd.isna(start) else int(start)
-    return (None, offset) if quote is None else mask_quote(quote, offset, text or "", params)
-
-
-def mask_quote(quote: str, start: int | None, text: str, params: Params) -> tuple[str, int | None]:
-    """The quote as in the masked `text`, and its offset there.
-
-    `text` is normalised and not masked; of several occurrences the one nearest to `start` counts. Masked values that
-    the quote touches become part of it as a whole. A quote that `text` does not hold is masked separately.
-    """
-    normal = normalise(quote) or ""
-    # How a mark is folded depends on its neighbours, which a quote has lost at its ends.
-    needle, folded = normal.translate(FOLD), text.translate(FOLD)
-    offsets = [match.start() for match in re.finditer(f"(?={re.escape(needle)})", folded)] if needle else []
-    if not offsets:
-        return mask_text(normal, params), start
-    return _cut(text, min(offsets, key=lambda offset: abs(offset - (start or 0))), len(needle), params)
-
-
-def _cut(text: str, begin: int, length: int, params: Params) -> tuple[str, int]:
-    spans = find_in(text, params)
-    end = begin + length
-    touched = [span for span in spans if span[0] < end and span[1] > begin]
-    if touched:
-        begin, end = min(begin, touched[0][0]), max(end, touched[-1][1])
-    before = [span for span in spans if span[1] <= begin]
-    inside = [(low - begin, high - begin, kind) for low, high, kind in touched]
-    return mask_spans(text[begin:end], inside, params), len(mask_spans(text[:begin], before, params))
-
-
-# --- texts -----------------------------------------------------------------------------------------------------------
-
-
-def mask_text(text: str, params: Params) -> str:
-    """`text` with its personal data masked."""
-    return mask_spans(text, find_in(text, params), params)
-
-
-def find_in(text: str, params: Params) -> list[Span]:
-    """The personal data of the masked kinds, including those that the model of `ner` and the patterns find."""
-    return _find(text, params.kinds, load_ner(params.ner) if params.ner else None, params)
-
-
-def _find(text: str, kinds: tuple[str, ...], ner: Ner | None, params: Params) -> list[Span]:
-    try:
-        return find(text, kinds, ner, params.patterns, tags(params))
-    except patterns.SlowPattern as slow:
-        raise UserError(
-            f"mask.patterns.{slow} took more than {patterns.SECONDS} s for one text; write it without repetitions "
-            "in repetitions, such as (a+)+"
-        ) from None
-
-
-def kinds_in(value: str, params: Params, kinds: tuple[str, ...]) -> set[str]:
-    """Which of `kinds` and of the patterns a value holds, as written or normalised, outside masked tokens."""
-    written = {value, normalise(value) or ""}
-    return {kind for text in written for _, _, kind in _find(text, kinds, None, params)}
-
-
-def tags(params: Params) -> re.Pattern:
-    """Matches what `token` can return with these parameters. Anything else like a tag is text and may hold a value."""
-    return _tags(tuple((kind, params.modes.get(kind, "tag")) for kind in params.masked))
-
-
-@lru_cache
-def _tags(modes: tuple[tuple[str, Mode], ...]) -> re.Pattern:
-    held = {"pseudonym": lambda kind: f"(?::[a-z]{{{LETTERS}}})?", "partial": lambda kind: f"(?::{SHAPES[kind]})?"}
-    named = "|".join(kind.upper() + (held[mode](kind) if mode in held else "") for kind, mode in modes)
-    return re.compile(f"<(?:{named})>")
-
-
-def mask_spans(text: str, spans: Sequence[Span], params: Params) -> str:
-    """`text` with each span replaced by its token; spans sorted, not overlapping."""
-    pieces, done = [], 0
-    for start, end, kind in spans:
-        pieces += [text[done:start], token(kind, text[start:end], params)]
-        done = end
-    return "".join([*pieces, text[done:]])
-
-
-def token(kind: str, value: str, params: Params) -> str:
-    """The replacement of a value: <PHONE>, as pseudonym <PHONE:hkqzbtrwmcye>, as part <PHONE:5678>."""
-    mode = params.modes.get(kind, "tag")
-    canonical_value = canonical(kind, value)
-    if mode == "pseudonym":
-        return f"<{kind.upper()}:{pseudonym(kind, canonical_value, params.key)}>"
-    if mode == "partial":
-        return f"<{kind.upper()}:{canonical_value[PARTS[kind]]}>"
-    return f"<{kind.upper()}>"
-
-
-def pseudonym(kind: str, value: str, key: str) -> str:
-    """12 letters: HMAC-SHA256 (RFC 2104) of kind and value. No digits: a pseudonym must not look like a number."""
-    digest = hmac.new(key.encode(), f"{kind}\x1f{value}".encode(), hashlib.sha256).digest()
-    return "".join(chr(ord("a") + byte % 26) for byte in digest[:LETTERS])
+    return (None, offset) if quote is None else mask_quote(quote, offset, text or "", rules)
 
 
 STAGE = Stage(

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from finelake.jobs import mask
+from finelake.text.personal_data import masking
 from finelake.text.personal_data.kinds import KINDS
 from tests import small
 
@@ -49,7 +50,7 @@ RAW = {
     "name": "欧阳菲菲",
     "bare card": "4111111111111111",
 }
-LABELS = {kind: value for kind, value in (PLANTED | OWN).items() if kind in (*mask.PROVEN, *OWN)}
+LABELS = {kind: value for kind, value in (PLANTED | OWN).items() if kind in (*masking.PROVEN, *OWN)}
 BEFORE = ("ingest", "clean", "dedup")
 CHECKS = {  # laws that nothing keeps, so that failing rows are shown
     "own_raw": "-- Nothing.\n-- table: clean.records\n-- severity: warn\nselect * from this\n",
@@ -124,7 +125,7 @@ def test_annotations_with_raw_values_are_rejected(project):
 
 
 def test_an_annotator_named_by_a_value_keeps_the_label(project):
-    coded = "annotator-" + mask.pseudonym("annotator", PLANTED["email"], KEY)
+    coded = "annotator-" + masking.pseudonym("annotator", PLANTED["email"], KEY)
     query = f"select label from mask.annotations where annotator = '{coded}'"
     assert run(project, "sql", "--format", "csv", query).split() == ["label", "loan"]
 

@@ -1,8 +1,8 @@
 """What the tests of personal data share: masking with the defaults, one value of each kind, the law of the gates."""
 
-from finelake.jobs import mask
 from finelake.text.personal_data.digits import FOLD
 from finelake.text.personal_data.kinds import RECOGNISERS
+from finelake.text.personal_data.masking import Rules, mask_text
 
 # Of each kind one value as it stands in a text, with the words that its recogniser needs, and what of it must go.
 PLANTED = {
@@ -26,7 +26,7 @@ PLANTED = {
 
 def masked(text):
     """`text` masked with the default parameters."""
-    return mask.mask_text(text, mask.Params())
+    return mask_text(text, Rules())
 
 
 def check_gates(texts):

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finelake.jobs import mask
 from finelake.text.personal_data.digits import TAKEN
 from finelake.text.personal_data.find import REACH, find
 from finelake.text.personal_data.kinds import KINDS
+from finelake.text.personal_data.masking import PARTS, Rules, mask_text
 from tests.text.personal_data.cases import PLANTED, masked
 
 PIECES = st.sampled_from(
@@ -27,17 +27,17 @@ SEPARATORS = st.sampled_from(["", "", "", " ", "\n", ",", "。", ":", "-", "@", 
 MIXED = st.lists(st.tuples(PIECES | st.text(max_size=5), SEPARATORS), max_size=12).map(
     lambda pairs: "".join(piece + separator for piece, separator in pairs)
 )
-KEYED = mask.Params(modes=dict.fromkeys(KINDS, "pseudonym"), key="k" * 32)
-PARTIAL = mask.Params(modes=dict.fromkeys(mask.PARTS, "partial"))
-OWN = mask.Params(patterns={"badge": r"[A-Z]\d{3,}", "rest": r".{9,}"}, kinds=("phone", "email"))
-LABELLED = mask.Params(patterns={"case": r"(?:phone|card|订单)\W{0,3}(?P<value>\w{4,20})", "end": r"\S+$"})
+KEYED = Rules(modes=dict.fromkeys(KINDS, "pseudonym"), key="k" * 32)
+PARTIAL = Rules(modes=dict.fromkeys(PARTS, "partial"))
+OWN = Rules(patterns={"badge": r"[A-Z]\d{3,}", "rest": r".{9,}"}, kinds=("phone", "email"))
+LABELLED = Rules(patterns={"case": r"(?:phone|card|订单)\W{0,3}(?P<value>\w{4,20})", "end": r"\S+$"})
 
 
-@given(MIXED, st.sampled_from([mask.Params(), KEYED, PARTIAL, OWN, LABELLED]))
+@given(MIXED, st.sampled_from([Rules(), KEYED, PARTIAL, OWN, LABELLED]))
 @settings(max_examples=1500, deadline=None)
 def test_masking_a_masked_text_changes_nothing(text, params):
-    done = mask.mask_text(text, params)
-    assert mask.mask_text(done, params) == done
+    done = mask_text(text, params)
+    assert mask_text(done, params) == done
 
 
 def test_nothing_is_found_in_an_empty_text():
