@@ -143,8 +143,8 @@ def cases() -> list[tuple[str, str, tuple[str, ...]]]:
             for name, line in arguments(command)
             for value in VALUES
             if not (name.startswith("output") and value in ("pipe", "socket"))
-            # `init` and `demo` would write a project there, around all others of this machine
-            and not (name.startswith("folder") and value.startswith("/"))
+            # The machine's own folders are not a project's: `init /` would put one around all others.
+            and not (name.startswith(("folder", "output")) and value.startswith("/"))
         ]
         found += chosen(listed, SLOW_SHARE) if command in SLOW else listed
     return found

@@ -72,13 +72,13 @@ def kinds_in(value: str, rules: Rules, kinds: tuple[str, ...]) -> set[str]:
     return {kind for text in written for _, _, kind in find(text, kinds, None, rules.patterns, tags(rules))}
 
 
-def tags(rules: Rules) -> re.Pattern:
+def tags(rules: Rules) -> re.Pattern[str]:
     """Matches what `token` can return with these parameters. Anything else like a tag is text and may hold a value."""
     return _tags(tuple((kind, rules.modes.get(kind, "tag")) for kind in rules.masked))
 
 
 @lru_cache
-def _tags(modes: tuple[tuple[str, Mode], ...]) -> re.Pattern:
+def _tags(modes: tuple[tuple[str, Mode], ...]) -> re.Pattern[str]:
     held = {"pseudonym": lambda kind: f"(?::[a-z]{{{LETTERS}}})?", "partial": lambda kind: f"(?::{SHAPES[kind]})?"}
     named = "|".join(kind.upper() + (held[mode](kind) if mode in held else "") for kind, mode in modes)
     return re.compile(f"<(?:{named})>")
