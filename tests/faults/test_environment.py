@@ -9,7 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,19 @@ from tests.faults.sizes import chosen, sizes
 
 MB = 1 << 20
 NOBODY = 65534
+NOWHERE = Path(tempfile.gettempdir()) / f"finelake-nowhere-{os.getpid()}"  # root may create it, and does
 COMMANDS: dict[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "sql": ("sql", "--format", "csv", "select count(*), max(text) from split.records"),
     "quality": ("quality", "parts_have_rows", "texts_are_tidy"),
     "repro": ("repro", "split"),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def removed() -> Iterator[None]:
+    yield
+    shutil.rmtree(NOWHERE, ignore_errors=True)
 
 
 def limit(which: int, value: int) -> Around:
@@ -117,10 +125,10 @@ AROUND: dict[str, Around] = {
     "files from the future": prepared(times(10 * YEAR)),
     "files from long ago": prepared(times(-100 * YEAR)),
     "HOME not set": variables(HOME=None),
-    "HOME nowhere": variables(HOME="/nowhere"),
+    "HOME nowhere": variables(HOME=str(NOWHERE)),
     "HOME a file": variables(HOME="/etc/hostname"),
     "HOME not writable": Around(variables={"HOME": "/proc"}),
-    "TMPDIR nowhere": variables(TMPDIR="/nowhere"),
+    "TMPDIR nowhere": variables(TMPDIR=str(NOWHERE)),
     "TMPDIR not writable": variables(TMPDIR="/proc"),
     "stdout closed": Around(closed=(1,)),
     "stderr closed": Around(closed=(2,)),
