@@ -147,7 +147,7 @@ JAVA = "An error occurred while calling o1.save.\n: org.apache.spark.SparkExcept
         ),
         (
             "Caused by: java.io.IOException: Mkdirs failed to create file:/a",
-            "write (Mkdirs failed to create file:/a); see",
+            "write (Mkdirs failed to create file:/a); check",
         ),
         ("java.io.IOException: No space left on device", "the disk is full"),
         ("PythonException: FileNotFoundError: [Errno 2] No such file or directory: '/a'", "'/a': it does not exist"),
