@@ -1,6 +1,9 @@
 """The complaints API: every item once despite faults, and only new items on the second day."""
 
 import json
+import socket
+import struct
+import time
 from collections import Counter
 
 import httpx
@@ -80,3 +83,13 @@ def test_cursors_are_opaque_and_reversible():
 def test_a_folder_without_a_bank_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="day1.jsonl is missing"), serve(tmp_path):
         pass
+
+
+def test_a_client_that_leaves_is_not_reported(bank, capfd):
+    with serve(bank) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves with a reset
+            client.sendall(b"GET /complaints HTTP/1.1\r\n")
+        time.sleep(0.2)
+    assert capfd.readouterr().err == ""
