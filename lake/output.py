@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finelake.lake.errors import UserError
+from finelake.lake.locking import try_lock
 
 SHOWN = 50  # characters of the file's name in that of the temporary one
 OWNER = 0o600
@@ -68,11 +69,14 @@ def _remove_abandoned(target: Path) -> None:
 def _remove_unlocked(part: Path) -> None:
     file = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        if stat.S_ISREG(os.fstat(file).st_mode):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        opened = os.fstat(file)
+        if (
+            stat.S_ISREG(opened.st_mode)
+            and try_lock(file)
             # Its writer may have renamed it into place in the meantime.
-            if os.path.samestat(os.fstat(file), os.stat(part, follow_symlinks=False)):
-                part.unlink()
+            and os.path.samestat(opened, os.stat(part, follow_symlinks=False))
+        ):
+            part.unlink()
     finally:
         os.close(file)
 

@@ -7,7 +7,6 @@ unpacked bytes and seconds of a page, depth of its values, pages of a pull.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -33,6 +32,7 @@ from finelake.jobs.sources.api import Api, dig, page_path, pages_in
 from finelake.jobs.sources.source import expand
 from finelake.lake.config.project import write_atomically
 from finelake.lake.errors import UserError
+from finelake.lake.locking import try_lock
 
 CURSOR = "_cursor.json"
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -175,14 +175,15 @@ def locked(landing: Path, name: str) -> Iterator[None]:
     folder = os.open(landing, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another pull of source {name} is at work in {landing}; wait until it has ended, and pull again"
-            ) from None
+            free = try_lock(folder)
         except OSError as error:
             if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP):  # a network folder without locks
                 raise
+            free = True
+        if not free:
+            raise UserError(
+                f"another pull of source {name} is at work in {landing}; wait until it has ended, and pull again"
+            )
         yield
     finally:
         os.close(folder)

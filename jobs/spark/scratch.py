@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from finelake.lake.errors import UserError
+from finelake.lake.locking import try_lock
 
 FOLDER = "tmp"  # below .finelake
 LOCK = ".lock"  # above all folders: held while one is made or removed; in each folder: held by its session
@@ -99,14 +100,6 @@ def _sweep(base: Path) -> None:
 def _in_use(lock: Path) -> bool:
     try:
         with open(lock, "r+") as file:
-            return not _locked(file)
+            return not try_lock(file)
     except FileNotFoundError:
         return False
-
-
-def _locked(file: IO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from finelake.lake.locking import try_lock
 from finelake.lake.tables import storage
 from finelake.lake.tables.snapshots import DATA, history
 
@@ -28,7 +29,7 @@ def writing(lake_root: str, folder: str) -> Iterator[None]:
         yield
         return
     with _open(lake_root, folder) as file:
-        if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if try_lock(file):
             sweep(lake_root, folder)
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
@@ -41,7 +42,7 @@ def exclusive(lake_root: str, folder: str) -> Iterator[bool]:
         yield False
         return
     with _open(lake_root, folder) as file:
-        yield _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield try_lock(file)
 
 
 def mark(lake_root: str, folder: str) -> None:
@@ -83,11 +84,3 @@ def _open(lake_root: str, folder: str) -> IO[Any]:
     path = Path(lake_root, folder, FILE)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("w")
-
-
-def _lock(file: IO[Any], how: int) -> bool:
-    try:
-        fcntl.flock(file, how)
-    except BlockingIOError:
-        return False
-    return True
