@@ -230,8 +230,8 @@ def test_a_pattern_that_takes_too_long_reports_one_sentence(monkeypatch):
         ({"ner": "os.path:join"}, "mask: ner names os.path:join, a part of Python itself"),
         ({"ner": "builtins:eval"}, "mask: ner names builtins:eval, a part of Python itself"),
         ({"ner": "_io:open"}, "mask: ner names _io:open, a part of Python itself"),
-        ({"patterns": {"Badge": "x"}}, "mask: patterns: 'Badge' is not a name of a kind; write up to 32 of a-z"),
-        ({"patterns": {"a b": "x"}}, "mask: patterns: 'a b' is not a name of a kind"),
+        ({"patterns": {"Badge": "x"}}, "mask: patterns: 'Badge' is not the name of a kind; write up to 32 of a-z"),
+        ({"patterns": {"a b": "x"}}, "mask: patterns: 'a b' is not the name of a kind"),
         ({"patterns": {"phone": "x"}}, "mask: patterns: phone is a kind of Finelake's; give yours another name"),
         ({"patterns": {"badge": "("}}, "mask: patterns.badge is not a regular expression (missing ) at position 1)"),
         (
