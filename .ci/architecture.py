@@ -176,14 +176,14 @@ PURPOSE = {
 # Layers from top to bottom; of each package x, width, and whether its rooms stand in columns, importers at the left.
 LAYERS = (
     {"finelake": (20, 1060, True)},
-    {"jobs": (20, 400, False), "training": (480, 400, False), "demo": (930, 150, False)},
+    {"jobs": (20, 460, False), "training": (505, 395, False), "demo": (925, 155, False)},
     {"lake": (130, 700, True)},
     {"text": (20, 1060, True)},
 )
 PLACES = {package: place for layer in LAYERS for package, place in layer.items()}
 ARROWS = {  # x at which an arrow between two packages runs
     ("finelake", "jobs"): 220,
-    ("finelake", "lake"): 450,
+    ("finelake", "lake"): 492,
     ("finelake", "training"): 680,
     ("finelake", "demo"): 1005,
     ("jobs", "lake"): 270,

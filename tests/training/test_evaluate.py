@@ -179,5 +179,5 @@ def test_verdict_says_better_worse_or_neither():
         return {"gain": {"tfidf": gain}, "tfidf": one, "model": one}
 
     assert "is better than the stronger baseline" in report.verdict(scores(0.01, 0.05), "accuracy", report.TITLES)
-    assert "cannot be told apart from" in report.verdict(scores(-0.01, 0.05), "accuracy", report.TITLES)
+    assert "cannot be distinguished from" in report.verdict(scores(-0.01, 0.05), "accuracy", report.TITLES)
     assert "is worse than" in report.verdict(scores(-0.05, -0.01), "accuracy", report.TITLES)

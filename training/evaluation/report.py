@@ -96,13 +96,13 @@ def score_text(metric: str, number: float) -> str:
 
 
 def verdict(scores: dict[str, Any], metric: str, titles: Mapping[str, str]) -> str:
-    """One sentence: better than the stronger baseline, worse, or not to be told apart."""
+    """One sentence: better than the stronger baseline, worse, or not distinguishable."""
     rival = max(scores["gain"], key=lambda name: scores[name][metric]["value"])
     gain = scores["gain"][rival][metric]
     low, high = score_text(metric, gain["low"]), score_text(metric, gain["high"])
     by = titles.get(metric, metric)
     by = by if by.isupper() else by.lower()
-    words = {True: "is better than", False: "cannot be told apart from"}[gain["low"] > 0]
+    words = {True: "is better than", False: "cannot be distinguished from"}[gain["low"] > 0]
     words = "is worse than" if gain["high"] < 0 else words
     return (
         f"By {by} the fine-tuned model {words} the stronger baseline, {titles.get(rival, rival)}: "
