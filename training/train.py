@@ -102,6 +102,10 @@ def fit(job: Job) -> None:
     rank, world_size = dist.get_rank(), dist.get_world_size()
     loader = job.loader(rank, world_size)
     model = task.build(run, job.base, len(job.labels))
+    if task.packs and run.tokenize.packing and task.mixes(model):
+        raise UserError(
+            f"params.yaml: {job.entry}.tokenize.packing: in this base, packed texts see each other; set it to false"
+        )
     meter = Meter(device, models.trained_parameters(model), models.operations(model))
     engine = start_engine(model, run)
     state = load_checkpoint(engine, job.checkpoints, lambda text: print(f"{job.name}: {text}", file=sys.stderr))

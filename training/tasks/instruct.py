@@ -43,6 +43,14 @@ def segment_positions(segments: torch.Tensor) -> torch.Tensor:
     return index - torch.where(starts, index, 0).cummax(dim=1).values
 
 
+PROBE = ([1, 2, 3, 4, 5], [3, 1, 2, 6])  # tokens of two texts; every vocabulary has them
+
+
+def _probe(ids: list[int], segments: list[int]) -> Batch:
+    tokens = torch.tensor([ids])
+    return Batch(tokens, tokens, torch.tensor([segments]), len(ids), len(ids))
+
+
 class Instruct(Task):
     name = "instruct"
     title = "Instruction tuning"
@@ -54,6 +62,18 @@ class Instruct(Task):
 
     def model(self, body: nn.Module, width: int, classes: int, scale: float) -> Model:
         return Causal(body)
+
+    @torch.no_grad()
+    def mixes(self, model: Model) -> bool:
+        # Architectures differ in what they make of positions that restart; only their own numbers show it.
+        was_training = model.training
+        model.eval()
+        first, second = PROBE
+        with torch.compiler.set_stance("force_eager"):
+            packed = model(_probe([*first, *second], [1] * len(first) + [2] * len(second)))[0, len(first) :]
+            alone = model(_probe(second, [1] * len(second)))[0]
+        model.train(was_training)
+        return not torch.allclose(packed, alone, atol=1e-3 * max(float(alone.abs().max()), 1.0), rtol=0)
 
     def labels(self, labels: np.ndarray, segments: np.ndarray) -> np.ndarray:
         # Position t is predicted from t - 1: never across the border of two packed texts.

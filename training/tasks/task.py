@@ -71,6 +71,10 @@ class Task(ABC):
 
     # --- training ----------------------------------------------------------------------------------------------------
 
+    def mixes(self, model: Model) -> bool:
+        """Whether texts that are packed into one sample see each other in this model. For tasks that pack."""
+        return False
+
     @abstractmethod
     def labels(self, labels: np.ndarray, segments: np.ndarray) -> np.ndarray:
         """The labels that count for the loss, the others NO_LOSS; see data.batch.Labels."""

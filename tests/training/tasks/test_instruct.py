@@ -58,6 +58,19 @@ def test_a_sliding_window_hides_earlier_tokens_of_a_packed_text(causal, tmp_path
     assert not torch.allclose(one[4], other[4], atol=1e-6)
 
 
+def test_a_base_in_which_packed_texts_see_each_other_is_noticed(causal, tmp_path):
+    from transformers import OPTConfig, OPTForCausalLM
+
+    torch.manual_seed(0)
+    config = OPTConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=32, word_embed_proj_dim=16
+    )
+    OPTForCausalLM(config).save_pretrained(tmp_path / "opt")
+    assert TASK.mixes(TASK.build(RUN, tmp_path / "opt", 0))
+    model = TASK.build(RUN, causal, 0).train()
+    assert not TASK.mixes(model) and model.training
+
+
 def test_padding_changes_nothing(causal):
     model = TASK.build(RUN, causal, 0).eval()
     single, padded = model(batch([[5, 6, 7]]))[0], model(batch([[5, 6, 7, 0, 0], [9, 9, 9, 9, 9]]))[0, :3]
