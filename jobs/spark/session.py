@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 from pyspark import SparkConf, SparkContext
+from pyspark.accumulators import AccumulatorServer
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
@@ -88,6 +90,7 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     # py4j logs tracebacks when the JVM ends before Python's last references to it, through its own logger and the root.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_not_of_py4j)
+    AccumulatorServer.handle_error = _handle_error  # type: ignore[method-assign]
     spark_settings = settings(master, memory)
     if os.environ.get(JVM):
         os.environ.update(_request(os.environ[JVM], ADDRESS))
@@ -104,6 +107,12 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
         builder = builder.config(key, value)
     with _stderr_to(log):
         return builder.getOrCreate()
+
+
+def _handle_error(server: BaseServer, request: Any, client_address: Any) -> None:
+    """The connection of Spark's accumulators breaks when the JVM ends; the error of the stage reports that."""
+    if not isinstance(sys.exception(), OSError | EOFError):
+        BaseServer.handle_error(server, request, client_address)
 
 
 def _not_of_py4j(record: logging.LogRecord) -> bool:

@@ -276,7 +276,7 @@ def test_init_writes_a_project_and_never_overwrites(capsys, tmp_path, monkeypatc
         "params.yaml",
         "quality",
     ]
-    assert "mine/params.yaml already exists" in refused(capsys, "init", "mine")
+    assert "mine/dvc.yaml already exists" in refused(capsys, "init", "mine")
 
 
 def test_stage_commands_find_this_installation():

@@ -122,3 +122,14 @@ def test_what_py4j_logs_by_the_root_logger_is_left_out_and_nothing_else():
 
     assert not session._not_of_py4j(record("/venv/site-packages/py4j/java_gateway.py"))
     assert session._not_of_py4j(record("/venv/site-packages/own_model/ner.py"))
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"), [(ConnectionResetError(), False), (EOFError(), False), (KeyError(), True)]
+)
+def test_a_connection_that_ended_with_the_jvm_is_not_reported(capfd, error, reported):
+    try:
+        raise error
+    except Exception:
+        session._handle_error(SimpleNamespace(), None, ("127.0.0.1", 1))
+    assert ("Traceback" in capfd.readouterr().err) is reported
