@@ -90,7 +90,7 @@ def open_session(master: str, memory: str, log: Path | None = None) -> SparkSess
     # py4j logs tracebacks when the JVM ends before Python's last references to it, through its own logger and the root.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_not_of_py4j)
-    AccumulatorServer.handle_error = _handle_error  # type: ignore[method-assign]
+    AccumulatorServer.handle_error = _handle_error  # type: ignore[assignment, method-assign]
     spark_settings = settings(master, memory)
     if os.environ.get(JVM):
         os.environ.update(_request(os.environ[JVM], ADDRESS))
