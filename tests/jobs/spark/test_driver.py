@@ -55,6 +55,7 @@ def test_an_error_of_the_system_is_an_outcome_and_a_fault_is_not(tmp_path, monke
             raise error
 
         monkeypatch.setattr(runner, "prepare", prepare)
+        (tmp_path / "params.yaml").write_text("clean: {}\n")
         return driver.run(None, tmp_path, "clean", str(tmp_path / "lake"))
 
     closed = failing(PermissionError(13, "Permission denied", "/a"))
