@@ -17,6 +17,7 @@ from finelake.jobs.stage import REJECTS, Frames, Stage, rejects, struct
 from finelake.lake.config import conditions
 from finelake.lake.config.contract import SPAN_LAYERS
 from finelake.lake.config.runs import Run, parse_run
+from finelake.lake.errors import UserError
 from finelake.text.templates import render, value
 
 SPAN = struct(layer=StringType(), label=StringType(), start=IntegerType(), end=IntegerType())
@@ -40,17 +41,29 @@ RENDERED = ("label", "prompt", "target", "reason")
 @dataclass(frozen=True)
 class Params:
     run: Run
+    name: str = "NAME"  # of the run, for messages
 
 
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
+    """The selected records and the rejects. UserError when no train record is left."""
     run = params.run
     chosen = select(frames["split.records"], run).withColumn("task", _task(run))
     spans = _spans(frames["annotate.gold"])
-    rows = _render(chosen.join(spans, "record_id", "left"), run)
+    rows = _render(chosen.join(spans, "record_id", "left"), run).persist()
+    _check_train(rows, f"runs.{params.name}.select")
     return {
         "records": rows.where(F.col("reason").isNull()).select(*SELECTED.names),
         "rejects": rejects(rows.where(F.col("reason").isNotNull()), "select", F.col("reason"), F.col("part")),
     }
+
+
+def _check_train(rows: DataFrame, where: str) -> None:
+    counted = rows.where("part = 'train'").groupBy("reason").count().orderBy("reason").collect()
+    if any(row["reason"] is None for row in counted):
+        return
+    rejected = ", ".join(f"{row['reason']} {row['count']:,}" for row in counted)
+    found = f"every train record that it selects is rejected ({rejected})" if rejected else "it selects no train record"
+    raise UserError(f"params.yaml: {where}: {found}; correct the condition, the label or the templates")
 
 
 def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[int, int]]:
@@ -102,11 +115,15 @@ def render_row(row: dict[str, Any], run: Run) -> tuple[str | None, str | None, s
     reason = "no_task" if row["task"] < 0 else None
     if run.task == "classify":
         label = value(run.select.label, row)
-        reason = reason or ("no_text" if not row["text"] else "no_class" if label is None else None)
+        reason = reason or ("no_text" if _blank(row["text"]) else "no_class" if _blank(label) else None)
         return (None, None, None, reason) if reason else (str(label), None, None, None)
     prompt, target = render(run.select.prompt, row), render(run.select.target, row)
-    reason = reason or ("no_reply" if target is None else "no_text" if prompt is None else None)
+    reason = reason or ("no_reply" if _blank(target) else "no_prompt" if _blank(prompt) else None)
     return (None, None, None, reason) if reason else (None, prompt, target, None)
+
+
+def _blank(value: Any) -> bool:
+    return value is None or not str(value).strip()
 
 
 STAGE = Stage(
@@ -115,6 +132,6 @@ STAGE = Stage(
     params=Params,
     build=build,
     balance=balance,
-    parse=lambda content, run_name: Params(parse_run(content, run_name)),
+    parse=lambda content, run_name: Params(parse_run(content, run_name), run_name),
     partitions={"records": ("part",)},
 )

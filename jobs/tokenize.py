@@ -50,6 +50,7 @@ OPEN = 16  # packed samples that are open at once; more fill them no better
 class Params:
     run: Run
     tokenizer: dict[str, bytes]  # its files by name, so that executors need no shared folder
+    name: str = "NAME"  # of the run, for messages
 
 
 def ready(root: Path, params: Params, run_name: str) -> Params:
@@ -69,7 +70,7 @@ def load_tokenizer(folder: Path) -> dict[str, bytes]:
 def build(frames: Frames, params: Params) -> dict[str, DataFrame]:
     run = params.run
     selected = frames["select.records"]
-    classes = _classes(selected) if run.task == "classify" else []
+    classes = _classes(selected, f"runs.{params.name}.select") if run.task == "classify" else []
     encoded = _encode(selected, run, params.tokenizer, classes)
     kept = encoded.where(F.col("problem").isNull())
     return {
@@ -86,14 +87,14 @@ def balance(frames: Frames, outputs: Frames, params: Params) -> dict[str, tuple[
     return {"selected records": (selected, used + outputs["rejects"].count())}
 
 
-def _classes(selected: DataFrame) -> list[str]:
+def _classes(selected: DataFrame, where: str) -> list[str]:
     """The class names of the train part, sorted: their positions are the class indices."""
     classes = sorted(row["label"] for row in selected.where("part = 'train'").select("label").distinct().collect())
     if len(classes) < 2:
         found = f"{len(classes)} class{'' if classes else 'es'}"
         raise UserError(
-            f"found {found} in the training rows of the run; at least 2 are needed: choose another "
-            "select.label or a wider select.where"
+            f"found {found} in the training rows of the run; at least 2 are needed: change {where}.label or widen "
+            f"{where}.where in params.yaml"
         )
     return classes
 
@@ -252,7 +253,7 @@ STAGE = Stage(
     params=Params,
     build=build,
     balance=balance,
-    parse=lambda content, run_name: Params(parse_run(content, run_name), {}),
+    parse=lambda content, run_name: Params(parse_run(content, run_name), {}, run_name),
     ready=ready,
     partitions={"samples": ("part", "shard")},
 )

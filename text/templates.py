@@ -20,7 +20,10 @@ def fields(template: str) -> list[str]:
     where there is none."""
     wrong = [part for part in _PLACEHOLDERS.findall(template) if not _FIELD.fullmatch(part)]
     if wrong:
-        raise ValueError(f"holds {wrong[0]}; write {{column}} or {{facts.name}}")
+        raise ValueError(f"holds {wrong[0]}; write {{column}}, {{facts.name}} or {{numbers.name}}")
+    stray = next((sign for sign in _PLACEHOLDERS.sub("", template) if sign in "{}"), None)
+    if stray:
+        raise ValueError(f"holds a {stray} that belongs to no placeholder; write {{column}} or {{facts.name}}")
     names = [match[0][1:-1] for match in _FIELD.finditer(template)]
     if not names:
         raise ValueError("names no column; write it as {text} or {facts.reply}")

@@ -86,10 +86,10 @@ def collect(
 
     `left_out`: test rows that select@RUN rejected.
     """
-    known = {row["record_id"]: row for row in test}
+    known, entry = {row["record_id"]: row for row in test}, f"runs.{progress.name.partition('@')[2]}"
     ids = [record for records in read_rows(samples.parts["test"], ["record_ids"])["record_ids"] for record in records]
     if not ids:
-        raise UserError("the test part has no rows; widen select.where of the run or look at split.report")
+        raise UserError(f"the test part has no rows; widen {entry}.select.where in params.yaml or look at split.report")
     unknown = next((record for record in ids if record not in known), None)
     if unknown:
         raise UserError(f"the samples hold the record {unknown}, which select@RUN does not; run `finelake repro`")

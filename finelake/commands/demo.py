@@ -5,6 +5,7 @@ The project is written first where it does not exist yet: into a folder of its o
 
 import argparse
 import os
+import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -13,7 +14,7 @@ from finelake.commands.init import start, template
 from finelake.commands.pull import pull_source
 from finelake.commands.repro import STAGE_FILE, reproduce
 from finelake.lake.config.params import load
-from finelake.lake.config.project import PARAMS, current_folder, project_around, refuse_bytes
+from finelake.lake.config.project import PARAMS, current_folder, project_around, publish_folder, refuse_bytes
 from finelake.lake.errors import UserError
 from finelake.output.summary import print_summary
 
@@ -80,10 +81,13 @@ def _write(root: Path) -> None:
     own = resources.files("finelake.demo") / "project"
     version = next(line for line in template("params.yaml.in").splitlines() if line.startswith("finelake:"))
     checks = {f"quality/{check.name}": check.read_text(encoding="utf-8") for check in (own / "quality").iterdir()}
-    root.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    # Beside it, then renamed: a demo that was killed meanwhile is not a folder with half a project.
+    new = root.with_name(f".{root.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=new, check=True)
     start(
-        root,
+        new,
         {
             ".gitignore": template("gitignore.in"),
             STAGE_FILE: template("dvc.yaml.in"),
@@ -91,6 +95,7 @@ def _write(root: Path) -> None:
             PARAMS: f"{version}\n\n{(own / PARAMS).read_text(encoding='utf-8')}",
         },
     )
+    publish_folder(new, root)
 
 
 def _pull(root: Path) -> None:

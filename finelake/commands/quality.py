@@ -72,7 +72,7 @@ def _manifests(root: Path) -> quality.Manifests:
     """The manifests of the work tree. UserError where one is missing: its tables would be skipped silently."""
     missing = [path for _, path, _ in pinned_manifests(work_tree(root)) if not (root / path).exists()]
     if missing:
-        raise UserError(f"{', '.join(missing)} is missing, so its tables cannot be checked; run `finelake repro`")
+        raise UserError(f"{', '.join(missing)} is missing, so tables cannot be checked; run `finelake repro`")
     return manifests(root)
 
 

@@ -146,7 +146,9 @@ class _Parser:
 
     def _unexpected(self, more: str = "") -> NoReturn:
         kind, text = self._next()
-        what = "the end" if kind == "end" else f"{text[:20]!r}"
+        if kind == "end":
+            raise ConditionError(f"it ends after {self._before()}{more}" if self.tokens else "it is empty; write true")
+        what = f"{text[:20]!r}"
         raise ConditionError(f"{what} does not belong after {self._before()}{more}")
 
     def _before(self) -> str:

@@ -45,8 +45,9 @@ REJECT_REASONS = {
     ),
     "select": (
         "no_text",
-        "no_reply",
-        "no_class",
+        "no_class",  # the label is missing
+        "no_prompt",  # a value that the prompt names is missing
+        "no_reply",  # a value that the target names is missing
         "no_task",  # a train row that no condition of `mix` takes
     ),
     "tokenize": ("unseen_class", "too_long"),

@@ -164,7 +164,7 @@ class Run:
             raise ValueError("base kind scratch makes a causal model for task instruct; classify needs an encoder")
 
 
-# Old name -> the name since 0.5.
+# An old name, or one in the section where it is not -> the present one.
 RENAMED = {
     "where": "select.where",
     "base.vocabulary": "base.vocab_size",
@@ -173,6 +173,10 @@ RENAMED = {
     "base.heads": "base.num_heads",
     "base.steps": "base.max_steps",
     "base.context": "base.max_length",
+    "select.max_length": "tokenize.max_length",
+    "select.packing": "tokenize.packing",
+    "select.mix_rule": "train.mix_rule",
+    "train.mix": "select.mix",
     "samples.label": "select.label",
     "samples.prompt": "select.prompt",
     "samples.target": "select.target",

@@ -55,7 +55,7 @@ def find(tables: Tables, reference: str) -> str:
     source, slash, key = reference.partition("/")
     start = record_id(source, key) if slash else reference.lower()
     if len(start) < SHORTEST:
-        raise UserError(f"{reference} is too short for the beginning of an id; give {SHORTEST} digits or more")
+        raise UserError(f"{reference!r} is too short for the beginning of an id; give {SHORTEST} digits or more")
     matches: set[str] = set()
     for schema, name in tables.pinned:
         if name in ("records", "rejects"):

@@ -15,7 +15,7 @@ from typing import Any
 
 from finelake.lake.errors import UserError
 from finelake.lake.tables.lockfile import LOCK, digest, outputs, parse, pinned_manifests, work_tree
-from finelake.lake.tables.snapshots import OtherFormat, Table, parse_manifest
+from finelake.lake.tables.snapshots import COMMITTED, OtherFormat, Table, parse_manifest
 
 EXPERIMENTS = "refs/exps/"
 REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
@@ -34,7 +34,7 @@ def manifests_at(root: Path, rev: str) -> dict[str, dict[str, Table]]:
     NothingPinned for a revision without dvc.lock.
     """
     pinned = {
-        stage: parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage)
+        stage: parse_manifest(_output(root, rev, path, md5), f"{path} of {rev}", stage, COMMITTED)
         for stage, path, md5 in pinned_manifests(lock(root, rev))
     }
     return dict(sorted(pinned.items()))
@@ -51,7 +51,7 @@ def last_manifests(root: Path) -> dict[str, dict[str, Table]]:
         if not (here.is_file() and digest(here) == md5):
             text = _last(root, path, md5)
             with contextlib.suppress(OtherFormat):
-                pinned |= {stage: parse_manifest(text, path, stage)} if text else {}
+                pinned |= {stage: parse_manifest(text, path, stage, COMMITTED)} if text else {}
     return pinned
 
 

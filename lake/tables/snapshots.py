@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from finelake.lake.errors import UserError
 from finelake.lake.tables import digests, storage
 
 FORMAT = 4  # of manifests: since 4 with a digest of their own
-WITHOUT_DIGEST = 3  # manifests of older commits are read, so that what they pin is kept
+WITHOUT_DIGEST = 3
+COMMITTED = (FORMAT, WITHOUT_DIGEST)  # manifests of older commits are read, so that what they pin is kept
 COMMIT_FORMAT = 3  # of what a Delta commit carries
 FOLDER = "snapshots"
 LOG, DATA = "_delta_log", "data"  # folders of a table
@@ -142,14 +143,14 @@ def read_table(root: Path, stage: str, name: str) -> Table:
     return tables[name]
 
 
-def parse_manifest(content: str | bytes, name: str, stage: str) -> dict[str, Table]:
-    """The tables of a manifest; `name` is for messages.
+def parse_manifest(content: str | bytes, name: str, stage: str, formats: Sequence[int] = (FORMAT,)) -> dict[str, Table]:
+    """The tables of a manifest of one of `formats`; `name` is for messages.
 
     UserError for a text that is not the manifest of `stage` (AlteredManifest) or has another format (OtherFormat).
     """
     try:
         manifest = json.loads(content)
-        if manifest["format"] in (FORMAT, WITHOUT_DIGEST):
+        if manifest["format"] in formats:
             return _tables(manifest, stage)
         other = int(manifest["format"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):

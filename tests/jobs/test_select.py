@@ -69,7 +69,7 @@ def test_a_record_of_an_instruction_has_a_prompt_and_a_target(spark):
         ("3", None, "Q four A", "four"),
         ("5", None, "Q one two A", "four"),
     ]
-    assert rows_of(outputs["rejects"], "record_id", "reason") == [("2", "no_reply"), ("4", "no_text")]
+    assert rows_of(outputs["rejects"], "record_id", "reason") == [("2", "no_reply"), ("4", "no_prompt")]
 
 
 def test_a_label_may_be_a_fact_and_a_template_may_hold_numbers(spark):
@@ -125,3 +125,28 @@ def test_the_result_depends_on_content_only(spark):
 def test_what_is_not_a_condition_is_refused(spark, values, message):
     with pytest.raises(UserError, match=message):
         build(frames(spark), Params(with_values(CLASSIFY, **values)))
+
+
+def test_blank_labels_and_replies_are_missing_ones(spark):
+    rows = [ROWS[0], ("7", "five", " ", "\n", "train")]
+    assert rows_of(build(frames(spark, rows), Params(CLASSIFY))["rejects"], "record_id", "reason") == [
+        ("7", "no_class")
+    ]
+    assert rows_of(build(frames(spark, rows), Params(INSTRUCT))["rejects"], "record_id", "reason") == [
+        ("7", "no_reply")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"where": "scene = 'none'"}, "runs.mine.select: it selects no train record; correct the condition"),
+        (
+            {"where": "split = 'train'", "prompt": "{facts.x}"},
+            r"every train record that it selects is rejected \(no_prompt 2, no_reply 1\); correct the condition",
+        ),
+    ],
+)
+def test_a_run_without_train_records_is_refused(spark, values, message):
+    with pytest.raises(UserError, match=message):
+        build(frames(spark), Params(with_values(INSTRUCT, **values), "mine"))

@@ -39,6 +39,12 @@ def test_a_value_is_a_column_or_an_entry_of_a_map():
 
 def test_the_fields_of_a_template_are_named():
     assert fields("{text} {facts.re ply}{text}") == ["text", "facts.re ply", "text"]
-    for wrong, message in {"{text} {Bad}": "holds {Bad}", "{}": "holds {}", "text": "names no column"}.items():
+    for wrong, message in {
+        "{text} {Bad}": "holds {Bad}",
+        "{}": "holds {}",
+        "text": "names no column",
+        "{text {lang}": "a { that",
+        "{{text}}": "a { that",
+    }.items():
         with pytest.raises(ValueError, match=message):
             fields(wrong)

@@ -87,11 +87,11 @@ def test_a_project_that_pins_nothing_is_not_reported_as_complete(capsys, project
 def test_a_manifest_that_is_missing_is_named(capsys, project):
     manifest_path(project, "clean").unlink()
     assert "snapshots/clean.json is missing" in refused(capsys, "verify")
-    assert "snapshots/clean.json is missing, so its tables cannot be checked" in refused(capsys, "quality")
+    assert "snapshots/clean.json is missing, so tables cannot be checked" in refused(capsys, "quality")
 
 
 def test_a_manifest_without_tables_is_named(capsys, project):
-    manifest_path(project, "clean").write_text('{"format": 3, "stage": "clean", "tables": {}}')
+    manifest_path(project, "clean").write_text('{"format": 4, "stage": "clean", "tables": {}}')
     assert "snapshots/clean.json is not the one that dvc.lock pins" in refused(capsys, "verify")
     (project / "dvc.lock").unlink()
     assert "snapshots/clean.json is not a snapshot manifest of clean" in refused(capsys, "verify")

@@ -87,7 +87,7 @@ def test_a_condition_becomes(text, expected):
         ("length(3) > 1", "length takes a text, not a number"),
         ("contains(text) ", "contains takes 2 values, not 1"),
         ("coalesce(scene) = 'x'", "coalesce takes two values or more"),
-        ("", "the end does not belong after nothing"),
+        ("", "it is empty; write true"),
         ("\x0b", "is not allowed"),
         ("(" * 100_000, "brackets and not are nested more than 50 deep"),
         ("not " * 20_000 + "true", "brackets and not are nested more than 50 deep"),

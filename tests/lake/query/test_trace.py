@@ -166,7 +166,7 @@ def test_a_record_is_found_by_id_beginning_and_key():
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("12", "12 is too short for the beginning of an id"),
+        ("12", "'12' is too short for the beginning of an id"),
         ("123456", "no pinned table holds a record 123456"),
         ("tickets/T9", "no pinned table holds a record tickets/T9"),
     ],

@@ -51,8 +51,9 @@ def test_a_stage_that_has_not_run_is_named(tmp_path):
     ("text", "message"),
     [
         (json.dumps({"format": 2}), "has snapshot format 2, this Finelake reads 4"),
-        ('{"format": 3, "tab', "is not a snapshot manifest of clean"),
-        ('{"format": 3, "tables": {"records": {"path": "x"}}}', "is not a snapshot manifest of clean"),
+        (json.dumps({"format": 3, "stage": "clean", "tables": {}}), "has snapshot format 3, this Finelake reads 4"),
+        ('{"format": 4, "tab', "is not a snapshot manifest of clean"),
+        ('{"format": 4, "tables": {"records": {"path": "x"}}}', "is not a snapshot manifest of clean"),
         (b"\xff\xfe", "is not a snapshot manifest of clean"),
         ("[" * 100_000, "is not a snapshot manifest of clean"),
         *((json.dumps(value), "is not a snapshot manifest of clean") for value in (None, 3, [], "x", {"format": "x"})),
@@ -100,7 +101,6 @@ def test_a_manifest_that_lost_a_table_or_a_bit_is_refused(tmp_path):
         text.replace('"rows": 2', '"rows": 3', 1),
         text.replace('"rejects"', '"rejectr"'),
         json.dumps({**json.loads(text), "tables": {"records": dataclasses.asdict(TABLE)}}),
-        text.replace('"format": 4', '"format": 3'),
     ):
         path.write_text(altered)
         with pytest.raises(
@@ -111,7 +111,9 @@ def test_a_manifest_that_lost_a_table_or_a_bit_is_refused(tmp_path):
 
 def test_a_manifest_of_the_format_before_pins_its_tables():
     text = json.dumps({"format": 3, "stage": "clean", "tables": {"records": dataclasses.asdict(TABLE)}})
-    assert snapshots.parse_manifest(text, "snapshots/clean.json of HEAD", "clean") == {"records": TABLE}
+    assert snapshots.parse_manifest(text, "snapshots/clean.json of HEAD", "clean", snapshots.COMMITTED) == {
+        "records": TABLE
+    }
 
 
 def test_manifests_that_cannot_be_listed_are_not_treated_as_missing(tmp_path):
