@@ -83,7 +83,7 @@ def _listens(port: int) -> bool:
 
 # --- a small project of every kind of source -------------------------------------------------------------------------
 
-STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split", "tokenize@notes")
+STAGES = ("ingest", "clean", "dedup", "mask", "annotate", "split", "select@notes", "tokenize@notes")
 ROWS = 240
 PARAMS = """
 sources:
@@ -176,6 +176,7 @@ import sys
 from pathlib import Path
 from finelake.jobs import runner
 from finelake.jobs.spark.session import open_session
+from finelake.lake.config.params import load
 from finelake.lake.config.project import settings
 
 root = Path.cwd()
