@@ -23,6 +23,7 @@ Operations per token: 4 for each frozen weight of a matrix and 6 for each traine
 import argparse
 import gc
 import importlib.metadata
+import importlib.util
 import json
 import os
 import statistics
@@ -43,8 +44,10 @@ import torch
 from finelake.lake.config.contract import NO_LOSS
 from finelake.lake.config.runs import Base, Run, with_values
 from finelake.training.data.batch import Batch
+from finelake.training.loop.engine import compile_layers, start_engine, start_process
 from finelake.training.models import model as models
 from finelake.training.models import strategies
+from finelake.training.tasks import find, load
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
@@ -112,7 +115,7 @@ def run_of(task: str, **values: Any) -> Run:
 def on_random(run: Run, body: Callable[[], torch.nn.Module]) -> models.Model:
     """The model of a run, on a body that is in no folder."""
     with patch.object(models, "load_body", lambda *_: body()):
-        return models.build(run, Path(), CLASSES)
+        return find(run.task).build(run, Path(), CLASSES)
 
 
 def causal_batch(lengths: list[int], vocabulary: int, seed: int = 0) -> Batch:
@@ -166,19 +169,19 @@ class PlainEngine:
 
 def start(model: models.Model, run: Run) -> tuple[Any, str]:
     """The engine of a run, and its name."""
-    try:
-        import deepspeed  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("deepspeed") is None:
         return PlainEngine(model, run), "torch only: deepspeed is not installed"
-    from finelake.training.loop import engine
+    start_process()
+    return start_engine(model, run), "deepspeed"
 
-    engine.start_process()
-    return engine.start_engine(model, run), "deepspeed"
+
+def loss_sum(scores: torch.Tensor, batch: Batch) -> torch.Tensor:
+    return find("instruct" if scores.dim() == 3 else "classify").loss(scores, batch)
 
 
 def step(engine: Any, batch: Batch) -> float:
     """One step as the training loop takes it; its mean loss."""
-    loss = models.loss_sum(engine(batch), batch) / batch.targets
+    loss = loss_sum(engine(batch), batch) / batch.targets
     value = loss.item()
     engine.backward(loss)
     engine.step()
@@ -244,7 +247,7 @@ def checks(size: Size, folder: Path) -> Figures:
         body = make().to(torch.float32)
         body.save_pretrained(folder / name)
         run = run_of(task, strategy="full", precision="fp32", compile="never", dropout=0.0)
-        model = models.build(run, folder / name, CLASSES).to(DEVICE).eval()
+        model = find(run.task).build(run, folder / name, CLASSES).to(DEVICE).eval()
         if task == "classify":
             torch.nn.init.normal_(model.head.weight)
         found |= {f"{name}: {key}": pair for key, pair in precisions(model, batch).items()}
@@ -275,7 +278,7 @@ def precisions(model: models.Model, batch: Batch) -> dict[str, tuple[float, floa
     """Scores and loss in each precision against float64; parameters are cast, as DeepSpeed does."""
     states = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     cast(model, torch.float64)
-    exact, loss = model(batch), models.loss_sum(model(batch), batch)
+    exact, loss = model(batch), loss_sum(model(batch), batch)
     found = {}
     for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
         name = str(dtype).removeprefix("torch.")
@@ -284,7 +287,7 @@ def precisions(model: models.Model, batch: Batch) -> dict[str, tuple[float, floa
         cast(model, dtype)
         scores = model(batch)
         found[f"scores in {name}"] = difference(scores, exact), limit
-        found[f"loss in {name}"] = abs(float(models.loss_sum(scores, batch) / loss) - 1), limit
+        found[f"loss in {name}"] = abs(float(loss_sum(scores, batch) / loss) - 1), limit
     cast(model, torch.float32)
     model.load_state_dict(states)
     return found
@@ -297,11 +300,10 @@ def cast(model: torch.nn.Module, dtype: torch.dtype) -> None:
 
 def same_gradients(model: models.Model, batch: Batch) -> dict[str, tuple[float, float]]:
     """The loss and gradient with compiled layers and with gradient checkpointing against the plain model's, fp32."""
-    from accelerate.utils import compile_regions_deepspeed
 
     def measure() -> tuple[torch.Tensor, torch.Tensor]:
         model.zero_grad()
-        loss = models.loss_sum(model(batch), batch)
+        loss = loss_sum(model(batch), batch)
         loss.backward()
         grads = [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
         return loss, torch.cat(grads)
@@ -318,7 +320,7 @@ def same_gradients(model: models.Model, batch: Batch) -> dict[str, tuple[float, 
     body.gradient_checkpointing_enable({"use_reentrant": False})
     compare("gradient checkpointing")
     if GPU:
-        compile_regions_deepspeed(model)
+        compile_layers(model)
         compare("compiled, gradient checkpointing")
         body.gradient_checkpointing_disable()
         compare("compiled")
@@ -330,19 +332,19 @@ def trained(run: Run, base: Path, batch: Batch, folder: Path) -> dict[str, tuple
     """Loss after a few steps as a share of the first, the same again, and scores of the model read from its folder."""
     results = []
     for _ in range(2):
-        engine, _ = start(models.build(run, base, CLASSES), run)
+        engine, _ = start(find(run.task).build(run, base, CLASSES), run)
         losses = [step(engine, batch) for _ in range(12)]
         results.append(models.trainable_state(engine.module))
     again = max(float((one - results[1][name]).abs().max()) for name, one in results[0].items())
     tokenizer = folder.with_name("tokenizer")
     tokenizer.mkdir(exist_ok=True)
-    model = models.build(run, base, CLASSES)
+    model = find(run.task).build(run, base, CLASSES)
     models.restore(model, results[1])
     model = model.to(DEVICE).eval()
     with torch.no_grad():
         before = model(batch)
         models.save(model, run, tuple(map(str, range(CLASSES))) if run.task == "classify" else (), tokenizer, folder)
-        after = models.load(folder)[0].to(DEVICE)(batch)
+        after = load(folder)[0].to(DEVICE)(batch)
     return {
         "last loss / first": (losses[-1] / losses[0], 0.995),
         "trained twice, largest difference": (again, 0.0),
@@ -357,7 +359,7 @@ def packed(base: Path, attention: str) -> dict[str, tuple[float, float]]:
     ends = np.cumsum(lengths).tolist()
     batch = causal_batch(lengths, 300, seed=1)
     run = run_of("instruct", strategy="full", attention=attention, precision="fp32", dropout=0.0)
-    model = models.build(run, base, 0).to(DEVICE).eval()
+    model = find(run.task).build(run, base, 0).to(DEVICE).eval()
     for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
         cast(model, dtype)
         together = model(batch)[0]
@@ -471,10 +473,8 @@ def ours(size: Size, folder: Path) -> Figures:
     measure("not compiled", engine, whole)
     if not GPU:
         return figures
-    from accelerate.utils import compile_regions_deepspeed
-
     began = time.perf_counter()
-    compile_regions_deepspeed(engine.module)
+    compile_layers(engine.module)
     with memory_may_run_out(figures, "compiled"):
         step(engine, whole[0])
         figures["compile_seconds"] = round(time.perf_counter() - began, 1)

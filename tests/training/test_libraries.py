@@ -9,12 +9,13 @@ import pytest
 
 from finelake.training import libraries
 
+JUDGED = {"sklearn", "matplotlib", "sacrebleu", "rouge_score"}  # what only an evaluation needs
 # What each module does without: a model is loaded without the data, an order of samples is planned without torch.
 UNNEEDED = {
     "finelake.training.data.plan": {"torch", "transformers", "petastorm", "deepspeed", "pyarrow"},
     "finelake.training.data.samples": {"torch", "transformers", "petastorm", "deepspeed"},
-    "finelake.training.tasks.classify": {"petastorm", "deepspeed", "sklearn", "matplotlib", "sacrebleu", "rouge_score"},
-    "finelake.training.tasks.instruct": {"petastorm", "deepspeed", "sklearn", "matplotlib", "sacrebleu", "rouge_score"},
+    "finelake.training.tasks.classify": {"petastorm", "deltalake", "deepspeed", *JUDGED},
+    "finelake.training.tasks.instruct": {"petastorm", "deltalake", "deepspeed", *JUDGED},
     "finelake.training.train": {"deepspeed", "sklearn", "matplotlib"},
     "finelake.training.evaluate": {"deepspeed"},
 }

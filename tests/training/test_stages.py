@@ -147,7 +147,9 @@ def test_sizes_that_do_not_fit_are_refused_before_anything_is_trained(project):
     from finelake.training import train
 
     size = "params.yaml: runs.tiny.train.global_batch_size"
-    with pytest.raises(UserError, match=f"{size} 64 is more than the 60 samples of the train part; .* runs.tiny.where"):
+    with pytest.raises(
+        UserError, match=f"{size} 64 is more than the 60 samples of the train part; .* runs.tiny.select"
+    ):
         train.run(project, "tiny", with_values(RUN, global_batch_size=64), settings(project))
     with pytest.raises(UserError, match=f"{size} 8 is not a multiple of 3 ranks x runs.tiny.train.gradient_acc"):
         train.run(project, "tiny", RUN, replace(settings(project), ranks=3))

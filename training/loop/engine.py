@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-from accelerate.utils import compile_regions_deepspeed
 
 from finelake.lake.config.runs import Run
 from finelake.training import libraries
@@ -16,6 +15,7 @@ from finelake.training.models import model as models
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
 
+BACKEND = "inductor"  # of torch.compile
 STORE = "FINELAKE_STORE"  # the variable that names the file in which the ranks of one machine meet
 
 # Of malloc.h: from how many bytes a block lies outside of the heap, and how many free ones at the heap's end are kept.
@@ -94,10 +94,19 @@ def start_engine(model: models.Model, run: Run) -> "DeepSpeedEngine":
     if dist.get_world_size() == 1 and run.train.zero_stage == 0:
         engine.enable_backward_allreduce = False  # it would copy all gradients to add them up over one rank
     if run.train.compile == "always":
-        # Layer by layer: equal layers share one compilation, which takes seconds where the whole model takes minutes,
-        # and masks, which depend on the data, stay outside.
-        compile_regions_deepspeed(engine.module)
+        compile_layers(engine.module)
     return engine
+
+
+def compile_layers(model: torch.nn.Module) -> None:
+    """torch.compile for each layer, when it is first computed.
+
+    Equal layers share one compilation, which takes seconds where the whole model takes minutes, and masks, which depend
+    on the data, stay outside.
+    """
+    from accelerate.utils import compile_regions_deepspeed
+
+    compile_regions_deepspeed(model, backend=BACKEND)
 
 
 def configuration(model: models.Model, run: Run) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from torch import nn
 
 from finelake.lake.config.runs import Run
 from finelake.training.data.batch import Batch
-from finelake.training.data.samples import Part
 from finelake.training.loop.progress import Progress
 from finelake.training.models.model import Model, on_device
 from finelake.training.tasks.task import Scorer, Task
 
 if TYPE_CHECKING:
+    from finelake.training.data.samples import Part
     from finelake.training.evaluation.answers import Answers, Question
     from finelake.training.evaluation.report import Panel
 
@@ -66,7 +66,7 @@ class Classify(Task):
         return str(row["label"])
 
     @torch.no_grad()
-    def predict(self, folder: Path, part: Part, prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
+    def predict(self, folder: Path, part: "Part", prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
         from finelake.training.data.loader import scan  # brings Petastorm, which a loaded model does without
 
         model, description = self.load(folder)

@@ -13,12 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from finelake.lake.config.contract import NO_LOSS
 from finelake.lake.config.runs import Run
 from finelake.training.data.batch import Batch
-from finelake.training.data.samples import Part
 from finelake.training.loop.progress import Progress
 from finelake.training.models.model import Model, on_device, reading
 from finelake.training.tasks.task import Scorer, Task
 
 if TYPE_CHECKING:
+    from finelake.training.data.samples import Part
     from finelake.training.evaluation.answers import Answers, Question
 
 
@@ -91,7 +91,7 @@ class Instruct(Task):
         return str(row["target"])
 
     @torch.no_grad()
-    def predict(self, folder: Path, part: Part, prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
+    def predict(self, folder: Path, part: "Part", prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
         """The reply to each prompt: greedy, at most run.evaluate.max_new_tokens tokens."""
         model, _ = self.load(folder)
         device = on_device(model)

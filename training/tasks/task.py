@@ -15,12 +15,12 @@ from finelake.lake.config.contract import NO_LOSS
 from finelake.lake.config.runs import Run
 from finelake.lake.errors import UserError
 from finelake.training.data.batch import Batch
-from finelake.training.data.samples import Part
 from finelake.training.loop.progress import Progress
 from finelake.training.models import model as models
 from finelake.training.models.model import Description, Model
 
 if TYPE_CHECKING:  # what only an evaluation needs is imported by one: a model is loaded without it
+    from finelake.training.data.samples import Part
     from finelake.training.evaluation.answers import Answers, Question
     from finelake.training.evaluation.report import Panel
 
@@ -112,7 +112,7 @@ class Task(ABC):
         """The right answer to a record of select@RUN."""
 
     @abstractmethod
-    def predict(self, folder: Path, part: Part, prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
+    def predict(self, folder: Path, part: "Part", prompts: Sequence[str], run: Run, progress: Progress) -> list[str]:
         """The answers of the model in `folder`, once to each sample of a part. `prompts` are in the samples' order."""
 
     @abstractmethod
