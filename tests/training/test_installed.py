@@ -105,7 +105,7 @@ def test_an_installed_finelake_imports_nothing_of_a_project_whose_folders_have_i
     run(finelake, project, "init", ".")
     params = yaml.safe_load((project / "params.yaml").read_text())
     (project / "params.yaml").write_text(yaml.safe_dump(params | {"runs": {"tiny": entry(RUN)}}))
-    counted = run(finelake, project, "sql", "--format", "csv", "select count(*) as n from split.records")
+    counted = run(finelake, project, "sql", "--format", "csv", "select count(*) as n from select_tiny.records")
     assert counted.splitlines() == ["n", "100"]
     run(finelake, project, "run", "train@tiny", FINELAKE_RANKS="2")
     assert (project / "models" / "tiny" / "model" / "head.safetensors").exists()
