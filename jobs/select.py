@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType
 
 from finelake.jobs.spark.conditions import column
-from finelake.jobs.stage import REJECTS, Frames, Stage, rejects, struct
+from finelake.jobs.stage import REJECTS, Frames, Stage, extend, rejects, struct
 from finelake.lake.config import conditions
 from finelake.lake.config.contract import SPAN_LAYERS
 from finelake.lake.config.runs import Run, parse_run
@@ -97,8 +97,6 @@ def _spans(gold: DataFrame) -> DataFrame:
 def _render(chosen: DataFrame, run: Run) -> DataFrame:
     """The rows with label, prompt and target; `reason` says why a record has none."""
     kept = [name for name in SELECTED.names if name not in RENDERED]
-    schema = struct(**{field.name: field.dataType for field in SELECTED if field.name in kept})
-    schema = schema.add("label", StringType()).add("prompt", StringType()).add("target", StringType())
 
     def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
@@ -107,7 +105,7 @@ def _render(chosen: DataFrame, run: Run) -> DataFrame:
 
     spans = F.coalesce("spans", F.array().cast(ArrayType(SPAN)))
     rows = chosen.withColumn("spans", spans)
-    return rows.mapInPandas(batches, schema.add("reason", StringType()))  # type: ignore[arg-type]
+    return rows.mapInPandas(batches, extend(SELECTED, reason=StringType()))  # type: ignore[arg-type]
 
 
 def render_row(row: dict[str, Any], run: Run) -> tuple[str | None, str | None, str | None, str | None]:

@@ -21,11 +21,11 @@ def without_headers(rows: list[Row], source: "Documents") -> list[Row]:
     """The rows of one file, its PDF pages without headers and footers; `header_lines` counts the lines left out."""
     pages = {int(row["page"] or 0): row["text"] for row in rows if row["text"] and row["method"] != "docx"}
     own = {} if source.keep_headers else own_text(pages)
-    told = []
+    shortened = []
     for row in rows:
         text, count = own.get(int(row["page"] or 0), (row["text"], 0))
-        told.append(row | {"text": text, "header_lines": None if row[REASON] else str(count)})
-    return told
+        shortened.append(row | {"text": text, "header_lines": None if row[REASON] else str(count)})
+    return shortened
 
 
 def own_text(pages: Mapping[int, str]) -> dict[int, tuple[str, int]]:
@@ -44,13 +44,13 @@ def own_text(pages: Mapping[int, str]) -> dict[int, tuple[str, int]]:
         shared = ((group, form) for group in _groups(page) for form in edges[page].get(place, ()))
         return all(seen[group, form] < max(FEWEST, sizes[group] // 2 + 1) for group, form in shared)
 
-    told = {}
+    texts = {}
     for page, text in pages.items():
         lines = text.split("\n")
         kept = [line for place, line in enumerate(lines) if stays(page, place)]
         own = "\n".join(kept).strip()
-        told[page] = (own, len(lines) - len(kept)) if own else (text, 0)
-    return told
+        texts[page] = (own, len(lines) - len(kept)) if own else (text, 0)
+    return texts
 
 
 def _groups(page: int) -> tuple[str, str]:

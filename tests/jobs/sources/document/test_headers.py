@@ -50,13 +50,13 @@ def test_headers_of_pdf_pages_alone_are_counted_and_may_be_kept(tmp_path):
     read_rows = document_rows(tmp_path, "a.pdf", SOURCE)
     broken = read_rows[3] | {"text": None, REASON: "broken"}
 
-    def told(rows, source=SOURCE):
+    def shortened(rows, source=SOURCE):
         return [(row["text"], row["header_lines"]) for row in without_headers(rows, source)]
 
-    assert told([*read_rows[:3], broken]) == [("a", "2"), ("b", "2"), ("c", "2"), (None, None)]
+    assert shortened([*read_rows[:3], broken]) == [("a", "2"), ("b", "2"), ("c", "2"), (None, None)]
     whole = [(row["text"], "0") for row in read_rows]
-    assert told(read_rows, Documents(path="x", keep_headers=True)) == whole
-    assert told([row | {"method": "docx"} for row in read_rows]) == whole
+    assert shortened(read_rows, Documents(path="x", keep_headers=True)) == whole
+    assert shortened([row | {"method": "docx"} for row in read_rows]) == whole
 
 
 @shared
